@@ -154,6 +154,14 @@ class History(NamedTuple):
         return min((sent.since for sent in self.sent), default=None)
 
     @property
+    def is_refused_in_doubt(self) -> bool:
+        """Whether the create sent last was refused, and an earlier one may have worked."""
+        if not (self.sent and self.doubts):
+            return False
+        last = self.sent[-1]
+        return last.intent.effect is Effect.CREATE and last.applied is Applied.NO
+
+    @property
     def is_unsettled(self) -> bool:
         """Whether nobody knows yet how the request sent last has ended."""
         return bool(self.sent) and self.sent[-1].applied is None
@@ -572,15 +580,15 @@ def _last_step(history: History, failure: Failed, now: float, look_after: Sequen
 
     They can't where one was refused itself, or has shown a draft that couldn't be finished.
     """
+    is_refused = not failure.transient and failure.error.operation != "find"
     is_created = failure.error.outcome is Outcome.CREATED
-    is_unsettleable = failure.transient or failure.error.operation == "find"
-    if is_created or is_unsettleable:
+    if is_created or not is_refused or not history.is_refused_in_doubt:
         return Step(Action.STOP)
     if isinstance(history.found, Draft):
         return Step(Action.FINISH)
-    if history.doubts and not history.seen:
-        return next_lookup(history, now, look_after)
-    return Step(Action.STOP)
+    if history.seen:
+        return Step(Action.STOP)
+    return next_lookup(history, now, look_after)
 
 
 def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> bool:

@@ -384,16 +384,7 @@ def test_unknown_refusal_stops_and_keeps_its_text() -> None:
     error = run.attempt(an_order())
     assert isinstance(error, UnknownPosError)
     assert error.detail == "short and stout"
-    assert error.outcome is Outcome.NOT_CREATED
-    assert paths(run) == ["POST /orders"] + ["GET /search/ord_1"] * 2
-
-
-@pytest.mark.parametrize("adapter", [Keyed(StandInSettings()), KEYLESS], ids=["keyed", "keyless"])
-def test_unknown_refusal_of_an_order_that_exists_is_no_error(adapter: Keyed) -> None:
-    failing = fail_on("/orders", ("after", refusal(418, "TEAPOT", "short and stout")))
-    run = Run(Platform(needs_payment=adapter.keyed), adapter=adapter, failing=failing)
-    assert run.submit(an_order(), is_new=True).id == "o1"
-    assert len(run.platform.shown("ord_1")) == 1
+    assert error.outcome is Outcome.UNKNOWN
 
 
 def test_failed_import_leaves_the_orders_doubt() -> None:

@@ -127,6 +127,7 @@ def test_keyless_order_not_known_as_new_is_in_doubt() -> None:
 
 LATE = failed("MenuError", 100)
 MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
+BARRED = failed("PermissionsError", outcome=Outcome.UNKNOWN, operation="find")
 REFUSED = failed("OrderError", outcome=Outcome.UNKNOWN, operation="submit")
 LINE_1, LINE_2, LINE_3 = (failed("MenuError", lines=(line,)) for line in range(3))
 STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
@@ -341,6 +342,13 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ),
     ("any other error stops", [ASKED, TAX], 4, True, Action.STOP),
     (
+        "one that may have worked itself stops",
+        [ASKED, create(), MAYBE, REFUSED],
+        9,
+        True,
+        Action.STOP,
+    ),
+    (
         "one in doubt waits for the look-up schedule",
         [ASKED, create(), MAYBE, create(), NO, REFUSED],
         2.5,
@@ -363,7 +371,7 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ),
     (
         "the last empty look-up resolves its doubt",
-        [ASKED, create(), MAYBE, REFUSED, LookedUp(9, None), LookedUp(12, None)],
+        [ASKED, create(), MAYBE, create(), NO, REFUSED, LookedUp(9, None), LookedUp(12, None)],
         12,
         True,
         Action.RESOLVE_DOUBT,
@@ -374,6 +382,8 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
             ASKED,
             create(),
             MAYBE,
+            create(),
+            NO,
             REFUSED,
             LookedUp(9, None),
             LookedUp(12, None),
@@ -385,21 +395,29 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ),
     (
         "a draft of it is finished",
-        [ASKED, create(), MAYBE, REFUSED, LookedUp(9, DRAFT)],
+        [ASKED, create(), MAYBE, create(), NO, REFUSED, LookedUp(9, DRAFT)],
         9,
         True,
         Action.FINISH,
     ),
     (
         "a draft that is refused, too, stops",
-        [ASKED, create(), MAYBE, REFUSED, LookedUp(9, DRAFT), REFUSED],
+        [ASKED, create(), MAYBE, create(), NO, REFUSED, LookedUp(9, DRAFT), REFUSED],
         9,
         True,
         Action.STOP,
     ),
     (
         "a look-up that is refused stops",
-        [ASKED, create(), MAYBE, REFUSED, failed("PermissionsError", operation="find")],
+        [
+            ASKED,
+            create(),
+            MAYBE,
+            create(),
+            NO,
+            REFUSED,
+            failed("PermissionsError", operation="find"),
+        ],
         9,
         True,
         Action.STOP,
@@ -480,7 +498,7 @@ def decide(events: list[Event], now: float, *, keyed: bool, address: str = "") -
 
 def test_resolved_doubt_makes_a_refusal_not_created() -> None:
     looked_up: list[Event] = [LookedUp(9, None), LookedUp(12, None), DoubtResolved(12)]
-    refused = fold([ASKED, create(), MAYBE, REFUSED, *looked_up])
+    refused = fold([ASKED, create(), MAYBE, create(), NO, REFUSED, *looked_up])
     assert refused.failure
     assert refused.failure.error.outcome is Outcome.NOT_CREATED
     assert fold([ASKED, create(), MAYBE, OUTAGE, *looked_up]).failure is None
@@ -627,10 +645,7 @@ def step_after(*events: Event, now: float = 50) -> Action:
 
 
 IN_DOUBT: tuple[Event, ...] = (ASKED, create(key=None), MAYBE)
-UNREADABLE = failed("UnknownPosError", outcome=Outcome.UNKNOWN, operation="find")
-"""A look-up that fails for good: another one can't settle anything."""
-
-GIVEN_UP: tuple[Event, ...] = (*IN_DOUBT, UNREADABLE)
+GIVEN_UP: tuple[Event, ...] = (*IN_DOUBT, failed("OrderError", outcome=Outcome.UNKNOWN))
 
 
 def test_reported_order_is_looked_up_even_after_it_was_given_up() -> None:
@@ -638,7 +653,7 @@ def test_reported_order_is_looked_up_even_after_it_was_given_up() -> None:
     assert step_after(*GIVEN_UP) is Action.STOP
     assert step_after(*GIVEN_UP, reported) is Action.LOOK_UP
     assert step_after(*GIVEN_UP, reported, LookedUp(5, None)) is Action.STOP
-    assert step_after(*GIVEN_UP, reported, UNREADABLE) is Action.STOP
+    assert step_after(*GIVEN_UP, reported, failed("OrderError")) is Action.STOP
     assert step_after(*GIVEN_UP, reported, LookedUp(5, THERE)) is Action.DONE
 
 
