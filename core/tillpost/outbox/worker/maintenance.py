@@ -228,7 +228,8 @@ class Maintenance:
                 continue
             if self._outbox.resume(name):
                 log_event("connection_restored", connection=name)
-                self._processor.connections[name].call_hook("connection_restored", {})
+                opened = self._processor.connections[name]
+                self._processor.call_hooks(name, [("connection_restored", {})], opened)
 
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""

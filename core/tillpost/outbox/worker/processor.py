@@ -33,6 +33,7 @@ from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.worker.bounded_hooks import BoundedHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.results import ResultWriter, broken_result, unconnected_result
 from tillpost.outbox.worker.stuck_orders import StuckOrders
@@ -55,6 +56,9 @@ CLAIM_RETRY = 1.0
 
 FAILURE_RETRY = 10.0
 """In how many seconds an order is tried again whose processing broke down."""
+
+GRACE_OF_HOOKS = 1.0
+"""Seconds that a worker that retires waits for hooks that haven't returned."""
 
 STUCK_AFTER = 60.0
 """A worker whose loop makes no progress for this long is stuck, in seconds."""
@@ -105,6 +109,7 @@ class Processor:
         )
         self.connections = OpenConnections(source, outbox.settings, self.clock, self._hooks)
         self.menus = Menus(self.workers, self.connection_rows, self.clock)
+        self._bounded_hooks = BoundedHooks()
         self._results = ResultWriter(outbox, self.clock, self.call_hooks)
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
@@ -130,6 +135,7 @@ class Processor:
         """Retire as a worker and close the connections."""
         self.take_no_more()
         self._heartbeat.__exit__(kind, error, trace)
+        self._bounded_hooks.close(GRACE_OF_HOOKS)
         self.connections.close()
 
     @property
@@ -410,11 +416,18 @@ class Processor:
         opened = self.connections[connection]
         return import_shared_menu(opened, self.menus, self._heartbeat.worker, forced=True)
 
-    def call_hooks(self, connection: str, hook_calls: Iterable[HookCall]) -> None:
-        """Call hooks of the plugins, and of the objects that this processor was given."""
-        hooks = Hooks(connection, self._hooks)
-        for hook, facts in hook_calls:
-            hooks.call(hook, facts)
+    def call_hooks(
+        self,
+        connection: str,
+        hook_calls: Iterable[HookCall],
+        opened: OpenConnection | None = None,
+    ) -> None:
+        """Call hooks of the plugins, and of the objects that this processor was given.
+
+        An open connection has objects of its own, too. Hooks that don't return soon are left alone.
+        """
+        call_hook = opened.call_hook if opened else Hooks(connection, self._hooks).call
+        self._bounded_hooks.call(connection, hook_calls, call_hook)
 
     # ------------------------------------------------------------------ one order
 
