@@ -15,10 +15,9 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     bindparam,
@@ -48,6 +47,23 @@ _IS_ENLISTED = (
     select(_WORKER.id)
     .where(_WORKER.id == bindparam("worker_id"))
     .with_for_update(read=True, key_share=True)
+)
+
+
+_RELEASE_IMPORTS = (
+    update(t.connections)
+    .where(t.connections.c.importer == bindparam("holder"))
+    .values(importer=None)
+)
+_RELEASE_REFRESHES = (
+    update(t.credentials)
+    .where(t.credentials.c.refresher == bindparam("holder"))
+    .values(refresher=None)
+)
+_HOLDERS = (_ORDER.worker, t.connections.c.importer, t.credentials.c.refresher)
+_VANISHED = tuple(
+    select(holder).distinct().where(holder.is_not(None), holder.not_in(select(_WORKER.id)))
+    for holder in _HOLDERS
 )
 
 
@@ -155,21 +171,17 @@ class WorkerRegistry:
 
         That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
         """
-        released = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
-        holders: Mapping[Column[Any], Mapping[str, object]] = {
-            _ORDER.worker: released,
-            t.connections.c.importer: {"importer": None},
-            t.credentials.c.refresher: {"refresher": None},
-        }
-        for holder, values in holders.items():
-            is_orphan = holder.is_not(None) & holder.not_in(select(_WORKER.id))
-            for vanished in db.scalars(select(holder).distinct().where(is_orphan)).all():
+        for holder, query in zip(_HOLDERS, _VANISHED, strict=True):
+            for vanished in db.scalars(query).all():
+                values: dict[str, object] = {holder.name: None}
+                if holder is _ORDER.worker:
+                    values |= {"due_at": due_after_release(now), "updated_at": now}
                 orphans = update(holder.table).where(named(holder, vanished))
                 db.execute(orphans.values(**values))
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
-        self._release_imports(db, worker)
-        self._release_refreshes(db, worker)
+        db.execute(_RELEASE_IMPORTS, {"holder": worker})
+        db.execute(_RELEASE_REFRESHES, {"holder": worker})
         values = {
             "worker": None,
             "due_at": due_after_release(now),
@@ -179,11 +191,3 @@ class WorkerRegistry:
         claimed = update(t.orders).where(_ORDER.worker == worker)
         result = db.execute(claimed.values(**values))
         return result.rowcount
-
-    def _release_imports(self, db: Connection, worker: str) -> None:
-        importing = update(t.connections).where(t.connections.c.importer == worker)
-        db.execute(importing.values(importer=None))
-
-    def _release_refreshes(self, db: Connection, worker: str) -> None:
-        refreshing = update(t.credentials).where(t.credentials.c.refresher == worker)
-        db.execute(refreshing.values(refresher=None))
