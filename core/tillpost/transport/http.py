@@ -188,7 +188,8 @@ class _BaseTransport:
         self._adapter = adapter
         self._clock = clock
         self._own_network = own_network
-        self._cookies = None if own_network else _cookies_before_answers(client)
+        # None rather than no cookies: httpx would look for those of the request's host.
+        self._cookies = None if own_network else _cookies_before_answers(client) or None
         self._base_url: str = adapter.config.base_url
         self._limits = limits
         self._timeout = limits.timeout().as_dict()
