@@ -154,7 +154,7 @@ def test_port_in_use_raises_at_once(running: Running[Counter]) -> None:
 def test_hanging_request_does_not_delay_the_end() -> None:
     plan = FaultPlan(rules=(FaultRule(fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60)),))
     with serve_in_thread(Counter(plan)) as running, pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{running.url}/count", timeout=0.1)
+        httpx.get(f"{running.url}/count", timeout=httpx.Timeout(60, read=0.1))
 
 
 def test_serve_reports_ready_and_ends_on_stop() -> None:
@@ -193,7 +193,7 @@ def test_signal_ends_serve_cleanly(number: signal.Signals) -> None:
         assert httpx.get(f"{served.stdout.readline().strip()}/count").status_code == 200
         served.send_signal(number)
         assert served.stdout.read() == "ended\n"
-    assert served.wait(10) == 0
+    assert served.wait(60) == 0
 
 
 @pytest.mark.parametrize(

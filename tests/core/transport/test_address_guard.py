@@ -149,7 +149,7 @@ def listening(host: str = "127.0.0.1") -> Generator[tuple[int, list[bytes]], Non
         thread.start()
         yield server.getsockname()[1], heard
         server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(60)
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[object]:
