@@ -324,6 +324,7 @@ def test_retries_print_nothing_where_no_logging_is_set_up(server: ToyServer) -> 
 import sys
 from core.toy import Toy
 from tillpost import Policy, Till
+from tillpost.submission.context import Connection
 settings = Toy.settings.model_validate({"base_url": sys.argv[1], "access_token": "made-up-token"})
 with Till(Connection(Toy(settings), policy=Policy(first_wait=0.01))) as till:
     print(till.check().ready)

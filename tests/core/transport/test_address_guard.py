@@ -194,11 +194,8 @@ def test_nothing_is_written_to_a_private_address(kind: Kind, server: ToyServer) 
     assert heard == []
 
 
+@pytest.mark.needs("ipv6")
 def test_nothing_is_written_to_a_private_address_of_ipv6(kind: Kind, server: ToyServer) -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("no IPv6 here")
     with listening("::1") as (port, heard):
         assert sent(kind, guarded(server, base_url=f"https://[::1]:{port}")) == BARRED
     assert heard == []

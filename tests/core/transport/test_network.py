@@ -179,7 +179,7 @@ def test_late_data_on_an_idle_connection_is_no_answer(kind: str, late: bytes) ->
         assert server.accepted == 2
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.needs("fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @BOTH
 def test_child_of_a_fork_opens_connections_of_its_own(kind: Kind) -> None:
