@@ -7,6 +7,7 @@ behaves. Needs the extra `testing`.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -61,6 +62,15 @@ class AccessConformance(Suite):
         assert saved[0].access_token.get_secret_value() != world.settings["access_token"]
         shown = [entry.reference for entry in self.shown(world)]
         assert shown == ["conform-1", "conform-2"]
+
+    @needs("refresh")
+    def test_concurrent_submits_refresh_an_expired_token_once(self, world: AnyWorld) -> None:
+        references = [f"conform-{number}" for number in range(8)]
+        world.expire_token()
+        with self.till(world, None, None, **world.renewal()) as till, ThreadPoolExecutor(8) as pool:
+            list(pool.map(till.submit, [world.order(reference) for reference in references]))
+        assert world.simulator.count("POST", world.token_path) == 1
+        assert sorted(entry.reference for entry in self.shown(world)) == references
 
     @needs("refresh")
     def test_saved_credentials_connect_a_new_process(self, world: AnyWorld) -> None:
