@@ -145,6 +145,7 @@ def test_hand_written_config_is_never_overwritten(folder: Path) -> None:
     assert "connections.cafe" in mine.read_text()
 
 
+@pytest.mark.slow
 def test_resubmit_after_ctrl_c_makes_no_second_order(
     folder: Path,
 ) -> None:
@@ -199,6 +200,11 @@ def test_token_from_environment_is_never_printed(
     assert "CAFE_TOKEN isn't set" in missing.stderr
 
 
+def slow(*values: object) -> Any:
+    """Return the values of a parameter that the quick suite leaves out."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 BLOCKING = """
 import sys
 class Block:
@@ -221,13 +227,13 @@ main()
     ("missing", "arguments", "install"),
     [
         (["typer"], ["--version"], "pip install 'tillpost[cli]'"),
-        (["rich"], ["--version"], "pip install 'tillpost[cli]'"),
-        (["aiohttp"], ["demo"], "pip install 'tillpost[simulator]'"),
+        slow(["rich"], ["--version"], "pip install 'tillpost[cli]'"),
+        slow(["aiohttp"], ["demo"], "pip install 'tillpost[simulator]'"),
         (["aiohttp"], ["simulate", "square"], "pip install 'tillpost[simulator]'"),
         (["sqlalchemy"], ["worker"], "pip install 'tillpost[outbox]'"),
-        (["alembic"], ["orders", "list"], "pip install 'tillpost[outbox]'"),
-        (["sqlalchemy"], ["outbox", "add", "order.json"], "pip install 'tillpost[outbox]'"),
-        (["sqlalchemy"], ["demo", "--outbox"], "pip install 'tillpost[outbox]'"),
+        slow(["alembic"], ["orders", "list"], "pip install 'tillpost[outbox]'"),
+        slow(["sqlalchemy"], ["outbox", "add", "order.json"], "pip install 'tillpost[outbox]'"),
+        slow(["sqlalchemy"], ["demo", "--outbox"], "pip install 'tillpost[outbox]'"),
     ],
 )
 def test_missing_extra_names_what_to_install(
@@ -256,7 +262,7 @@ print(*({"typer", "rich", "aiohttp", "sqlalchemy", "alembic"} & (set(sys.modules
     assert result.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("typed", [b"\xff\xfe", "\N{BELL}".encode()])
+@pytest.mark.parametrize("typed", [b"\xff\xfe", slow("\N{BELL}".encode())])
 def test_bytes_that_are_no_text_find_no_order(folder: Path, typed: bytes) -> None:
     Outbox("sqlite:///orders.db").prepare()
     for command in (("show", typed), ("list", "--search", typed)):
@@ -270,7 +276,7 @@ def test_bytes_that_are_no_text_find_no_order(folder: Path, typed: bytes) -> Non
         assert ran.returncode == (2 if "show" in command else 0)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file of Linux that is always full")
+@pytest.mark.needs("/dev/full")
 @pytest.mark.parametrize("option", [(), ("--json",)])
 def test_full_disk_at_the_output_is_one_line(folder: Path, option: tuple[str, ...]) -> None:
     Outbox("sqlite:///orders.db").prepare()

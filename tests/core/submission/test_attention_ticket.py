@@ -365,9 +365,7 @@ ANSWERS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(data=st.data(), world=st.sampled_from(list(WORLDS)))
-def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
+def assert_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
     def failing(request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
         return data.draw(ANSWERS) if number < 25 else None
 
@@ -387,3 +385,19 @@ def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, 
             assert len(shown) == 1
             assert tickets(run) == [] or TICKET_REMAINS in result.notices
             break
+
+
+DRAWN = {"data": st.data(), "world": st.sampled_from(list(WORLDS))}
+
+
+@settings(max_examples=60, deadline=None)
+@given(**DRAWN)
+def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
+    assert_tickets_only_for_missing_orders(data, world)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None)
+@given(**DRAWN)
+def test_any_failure_of_many_makes_tickets_only_if_missing(data: st.DataObject, world: str) -> None:
+    assert_tickets_only_for_missing_orders(data, world)

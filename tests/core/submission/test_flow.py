@@ -802,9 +802,7 @@ FAULTS: list[Response | Fault] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(list(WORLDS)))
-def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
+def assert_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
     platform, adapter = WORLDS[kind]()
 
     def failing(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
@@ -847,6 +845,22 @@ def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, ki
         assert isinstance(result, PosOrder)
         assert len(platform.shown("ord_1")) == 1
     assert platform.half_done() == []
+
+
+DRAWN = {"data": st.data(), "kind": st.sampled_from(list(WORLDS))}
+
+
+@settings(max_examples=30, deadline=None)
+@given(**DRAWN)
+def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
+    assert_one_order_with_a_true_outcome(data, kind)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(**DRAWN)
+def test_any_failure_of_many_makes_one_order(data: st.DataObject, kind: str) -> None:
+    assert_one_order_with_a_true_outcome(data, kind)
 
 
 def test_journal_of_an_arrived_order_is_pruned() -> None:

@@ -94,14 +94,14 @@ def test_poll_interval_grows_until_polling_ends(outbox: Outbox, square: Square) 
     ended = time.time()
     before = fetches(square)
     times: list[float] = []
-    for _ in range(1000):
-        at = column(outbox, "poll_at")
-        if at is None:
-            break
-        assert isinstance(at, float)
-        clock.now = at + 0.5
-        times.append(at)
-        with square.processing(outbox, clock=clock) as processor:
+    with square.processing(outbox, clock=clock) as processor:
+        for _ in range(1000):
+            at = column(outbox, "poll_at")
+            if at is None:
+                break
+            assert isinstance(at, float)
+            clock.now = at + 0.5
+            times.append(at)
             OrderMonitor(processor).poll()
     pauses = [after - earlier for earlier, after in itertools.pairwise(times)]
     assert began + 30 <= times[0] <= ended + 30
