@@ -86,6 +86,18 @@ def test_masking_takes_time_in_proportion_to_the_size(piece: bytes) -> None:
     assert time.thread_time() - began < 2
 
 
+def test_escaped_secrets_that_overlap_are_both_masked() -> None:
+    shown = without_secrets(b"<one-two%2dthree-four>", ["one-two-three", "two-three-four"])
+    assert not any(part in shown for part in (b"one", b"two", b"three", b"four"))
+    assert (shown[:1], shown[-1:]) == (b"<", b">")
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_secret_that_begins_with_another_is_masked_whole(number: int) -> None:
+    short = f"{number}-one-two"
+    assert b"three" not in without_secrets(f"<{short}-three>".encode(), [short, f"{short}-three"])
+
+
 # People
 
 
