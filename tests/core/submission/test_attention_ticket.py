@@ -363,7 +363,7 @@ def test_stop_at_any_command_never_makes_two_tickets(world: str, mended: bool) -
 
 def test_ticket_answered_about_another_order_is_not_believed() -> None:
     run = keyed()
-    other = success({"id": "o9", "ref": "ord_9", "total": 0, "state": "OPEN", "paid": True})
+    other = success({"id": "o1", "ref": "ord_9", "total": 0, "state": "OPEN", "paid": True})
     run.failing = lambda request, _: (
         ("after", other) if TICKET.encode() in (request.body or b"") else None
     )

@@ -90,7 +90,7 @@ def test_no_worker_is_reaped_after_a_database_outage(
         assert set(outbox.workers.beats()) == set(before)
 
 
-def each_has_beaten(outbox: Outbox, before: Mapping[int, int], times: int) -> bool:
+def each_has_beaten(outbox: Outbox, before: Mapping[str, int], times: int) -> bool:
     """Return whether each worker still there has beaten so many times since."""
     beats = outbox.workers.beats()
     return all(beats[worker] >= before[worker] + times for worker in set(beats) & set(before))

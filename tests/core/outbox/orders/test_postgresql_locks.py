@@ -40,11 +40,16 @@ def test_heartbeat_goes_on_while_reaping_is_held_up(postgres_url: str) -> None:
                     db.execute(text("SELECT 1"))
 
             claims: list[Claim] = []
-            eventually(lambda: claims.extend(processor.claim(1)) or claims)
+
+            def is_released() -> bool:
+                claims.extend(processor.claim(1))
+                return bool(claims)
+
+            eventually(is_released)
             assert claims[0].crash_count == 1
 
 
-def wait_for_another_beat(outbox: Outbox, worker: int) -> None:
+def wait_for_another_beat(outbox: Outbox, worker: str) -> None:
     """Wait until a worker has beaten again."""
     before = outbox.workers.beats()[worker]
     eventually(lambda: outbox.workers.beats()[worker] > before)

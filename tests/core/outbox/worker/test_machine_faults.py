@@ -82,6 +82,10 @@ def wait_until_all_arrived(outbox: Outbox) -> None:
         time.sleep(0.05)
 
 
+def wait_for_orders(server: ToyServer, at_least: int) -> None:
+    eventually(lambda: len(server.orders) >= at_least)
+
+
 def assert_each_once(server: ToyServer, orders: set[str]) -> None:
     assert {name: len(server.made(name)) for name in orders} == dict.fromkeys(orders, 1)
 
@@ -214,7 +218,7 @@ def test_worker_waits_for_locked_database_and_sends_once(
         impatient.add(toy_order(name), connection="cafe")
     with working(impatient, server):
         for number in range(3):
-            eventually(lambda at_least=5 * number + 1: len(server.orders) >= at_least)
+            wait_for_orders(server, 5 * number + 1)
             with locked(path):
                 time.sleep(0.5)
         wait_until_all_arrived(impatient)
@@ -280,7 +284,7 @@ def test_worker_survives_restart_and_sends_nothing_twice(
             outbox.add(toy_order(name), connection="cafe")
         with working(outbox, server):
             for number in range(2):
-                eventually(lambda at_least=10 * number + 1: len(server.orders) >= at_least)
+                wait_for_orders(server, 10 * number + 1)
                 postgres.restart(how)
             wait_until_all_arrived(outbox)
     assert_each_once(server, orders)
