@@ -39,7 +39,7 @@ class SquareWorld(World[SquareSimulator]):
     create_path = "/v2/orders$"
     advance_path = "/v2/payments$"
     impossible: ClassVar[Mapping[type[PosError], str]] = {
-        RegisterOfflineError: "Square doesn't tell whether a register is online",
+        RegisterOfflineError: "Square doesn't report whether a register is online",
         StoreClosedError: "Square's Orders API takes orders at any hour; no code says closed",
     }
 
@@ -98,13 +98,13 @@ class SquareWorld(World[SquareSimulator]):
             "state": "OPEN",
             "version": 2,
         }
-        told = {
+        event = {
             "type": "order.updated",
             "event_id": "e1",
             "created_at": datetime.fromtimestamp(at, UTC).isoformat(),
             "data": {"type": "order", "id": pos_order.id, "object": {"order_updated": changed}},
         }
-        return json.dumps(told).encode()
+        return json.dumps(event).encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble]:
         simulator = self.simulator

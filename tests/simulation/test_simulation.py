@@ -34,7 +34,7 @@ def test_seed_repeats_its_life() -> None:
 @pytest.mark.parametrize(
     "lives", [range(200, 203), pytest.param(range(203, 210), marks=pytest.mark.slow)]
 )
-def test_lives_are_the_same_through_sqlalchemys_engine(lives: range) -> None:
+def test_lives_are_the_same_through_engine_and_client(lives: range) -> None:
     assert traces(lives) == traces(lives, is_direct=False)
 
 
