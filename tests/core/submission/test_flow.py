@@ -441,7 +441,7 @@ def test_unmendable_menu_error_in_doubt_is_looked_up() -> None:
     assert error.outcome is Outcome.NOT_CREATED
 
 
-def test_refusal_in_doubt_keeps_its_outcome_if_look_ups_are_refused() -> None:
+def test_refusal_in_doubt_keeps_outcome_if_look_ups_are_refused() -> None:
     run = refused_in_doubt("after", NO_ADDRESS)
     create = run.failing
     run.failing = lambda r, n: (
@@ -468,7 +468,7 @@ def test_draft_in_doubt_that_is_refused_again_stops() -> None:
     assert paths(run) == ["POST /orders"] * 2 + ["GET /search/ord_1"]
 
 
-def test_refused_order_resolved_by_look_ups_goes_under_the_next_key() -> None:
+def test_refused_order_after_look_ups_goes_under_the_next_key() -> None:
     run = refused_in_doubt("before", NO_ADDRESS)
     run.attempt(an_order())
     run.submit(an_order())
