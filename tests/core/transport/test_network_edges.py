@@ -353,3 +353,17 @@ def test_socks_proxy_gets_httpx_own_transport(kind: str, monkeypatch: pytest.Mon
     (settings,) = made
     assert settings["proxy"].url.scheme == "socks5"
     assert settings["limits"].max_keepalive_connections == 0
+
+
+def test_step_without_a_timeout_has_until_the_deadline() -> None:
+    exchange = Exchange(time.monotonic() + 2 * AGES)
+    assert AGES < exchange.timeout(None, httpcore.ReadTimeout) <= 2 * AGES
+
+
+def test_proxy_without_a_scheme_is_one_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with served(answer_all) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://").rstrip("/"))
+        with new_client("http://pos.example/") as client:
+            assert client.get("http://pos.example/").content == b"ok"
