@@ -81,9 +81,9 @@ def test_operation_out_of_time_stops_reading_but_finishes_order() -> None:
     assert run.submit(an_order()).id == "o1"
     with pytest.raises(OutageError, match="one fetch takes longer than 1e-09 s"):
         run.drive(StoreFlows(run.connection).fetch("o1"))
-    with pytest.raises(OutageError, match="one check takes longer than 0 s"):
+    with pytest.raises(OutageError, match="one check takes longer than 1e-09 s"):
         run.drive(StoreFlows(run.connection).check())
-    with pytest.raises(OutageError, match="one import_menu takes longer than 0 s"):
+    with pytest.raises(OutageError, match="one import_menu takes longer than 1e-09 s"):
         run.drive(import_menu(run.connection))
     assert [request.path for request in run.requests] == ["/orders", "/pay/o1"]
 

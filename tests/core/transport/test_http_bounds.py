@@ -14,7 +14,7 @@ import pytest
 from core.both import Kind
 from core.sending import Sender, client_over
 from core.toy_server import ToyServer, answer, drip_for_ever, hang, raw
-from tillpost import Limits
+from tillpost import ConfigError, Limits
 from tillpost.adapter.exchange import Fault, Request, Response, nothing
 from tillpost.errors import Applied
 from tillpost.transport.http import largest_body
@@ -182,3 +182,9 @@ def test_only_a_menu_may_use_the_larger_limit() -> None:
     request = Request("GET", "/menu", nothing)
     assert largest_body(limits, request) == 1
     assert largest_body(limits, replace(request, is_menu=True)) == 2
+
+
+@pytest.mark.parametrize("answer", [0.0, -1.0, float("nan"), float("inf")])
+def test_limit_that_limits_nothing_is_refused(answer: float) -> None:
+    with pytest.raises(ConfigError, match="answer must be a number above 0"):
+        Limits(answer=answer)
