@@ -297,3 +297,9 @@ def test_answer_with_another_id_is_unreadable() -> None:
     assert read(b'{"id": "7"}') == Thing(id="7")
     with pytest.raises(ValueError, match="something else"):
         read(b'{"id": "8"}')
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_pause_without_an_end_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="a wait of"):
+        next(pause(seconds))

@@ -289,7 +289,7 @@ def test_webhook_about_unreadable_journal_sets_order_aside(
 # ---------------------------------------------------------------------- other tables
 
 
-QUICK = ("evidence", "menu", "readiness", "not_before")
+QUICK = ("menu", "not_before")
 """The columns of a connection that every run tries."""
 
 
