@@ -70,7 +70,7 @@ from tillpost.adapter import (
     verify_total,
 )
 from tillpost_kounta import wire
-from tillpost_kounta.error_table import TABLE
+from tillpost_kounta.error_table import TABLE, speaks_of_oauth
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
@@ -86,6 +86,9 @@ _PRODUCT_FIELDS = (
 _PAGES = PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
 _READ_BACK = (0.5, 1.0, 2.0)
 """Pauses in seconds while a new order may still be a 404."""
+
+_NO_ACCESS = (401, 403, 407)
+"""Statuses with which a proxy refuses access as well as Kounta."""
 
 _MOST_RESTARTS = 2
 """How often a menu import starts again when a product disappears under it."""
@@ -122,6 +125,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
         A success may contain an error as well, but its `message` is none. A 201 that names a new
         order has created it, whatever its body says.
+
+        Proxies refuse access with a `message` or an `error`, too, such as "Forbidden". So the text
+        of such a refusal is Kounta's only in the fields of OAuth, or if it speaks of OAuth.
+
+        unconfirmed: that Kounta's own refusals of access have that form; a recorded 401 and a
+        recorded 403 would show it.
         """
         if response.status == 201 and id_in_location(response, "orders"):
             return ()
@@ -132,12 +141,13 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         fields = ["error_description", "error_message", "error"]
         if not succeeded:
             fields.insert(2, "message")
-        for field in fields:
-            if field in texts:
-                return [Problem(code=texts.get("error", ""), text=texts[field])]
-        if response.status == 401 and response.body.lstrip().startswith(b'{"error'):
-            return [Problem()]  # in Kounta's form, though without a text
-        return ()
+        field = next((field for field in fields if field in texts), None)
+        if field is None:
+            return ()
+        may_be_a_proxys = response.status in _NO_ACCESS and field in ("message", "error")
+        if may_be_a_proxys and not speaks_of_oauth(texts[field]):
+            return ()
+        return [Problem(code=texts.get("error", ""), text=texts[field])]
 
     # Submitting
     # ---------------------------------------------------------------------------------------------

@@ -374,8 +374,8 @@ def _transmit(
                 # The answer isn't in the platform's own words, so the create may have worked.
                 return Verdict(expired.applied, error=_expired_in_doubt())
             transmission = yield transmit
-        elif transmission.signed_with.refresh_token:
-            # The authorisation server grants no tokens any more.
+        elif transmission.signed_with.refresh_token and refused.reason != "intercepted":
+            # The authorisation server grants no tokens any more. An outage stays one.
             refused.reason = "withdrawn"
     except PosError as unreachable:
         # The authorisation server is unreachable: the store need not be reconnected.
