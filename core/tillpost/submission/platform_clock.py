@@ -2,8 +2,8 @@
 
 A search of a platform's orders begins at a time, and a clock that is hours ahead would put that
 time behind the order. So what is known of the difference is recorded with each request. A
-difference of more than some minutes is logged, and so is each leap of it. One of more than a day is logged and not believed:
-some proxies have no clock, and send a date of 1970.
+difference of more than some minutes is logged, and so is each leap of it. One of more than a day
+is logged and not believed: some proxies have no clock, and send a date of 1970.
 """
 
 from __future__ import annotations

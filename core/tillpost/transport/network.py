@@ -109,7 +109,9 @@ class Exchange(Timed):
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise error("the exchange took too long")
-        return left if longest is None else min(left, longest)
+        if longest is None:
+            return left
+        return min(left, longest)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Watch an exchange over another transport, as httpx's `trace` extension."""
@@ -495,7 +497,7 @@ class NetworkTransport(httpx.HTTPTransport):
 
 
 class _Reader(asyncio.StreamReader):
-    """A reader that counts the bytes that it was fed. `asyncio` doesn't tell what it has unread."""
+    """A reader that counts the bytes that it was fed. `asyncio` doesn't report what is unread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -886,7 +888,9 @@ def _variable(kind: str) -> str:
 
 
 def _with_scheme(address: str) -> str:
-    return address if "://" in address else f"http://{address}"
+    if "://" in address:
+        return address
+    return f"http://{address}"
 
 
 def _is_loopback(host: str) -> bool:
