@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from core.raw_server import CHUNKED, Handler, drip, drip_after, read_request, served, silent
+from tillpost.errors import ConfigError
 from tillpost.transport.network import (
     EXCHANGE,
     AsyncNetworkTransport,
@@ -378,6 +380,82 @@ def test_cancelled_request_frees_its_connection() -> None:
         assert asyncio.run(run(server.url, good.url)) == b"ok"
 
 
+# ---------------------------------------------------------------------- cost
+
+
+def looked_at_for_one_request(
+    kind: Kind, idle: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, int]:
+    """Return how many connections a request looks at and opens, with some idle ones."""
+    looked_at: list[object] = []
+    opened: list[object] = []
+    name = "HTTPConnection" if kind == "sync" else "AsyncHTTPConnection"
+    connection: Any = getattr(httpcore, name)
+    has_expired, begin = connection.has_expired, connection.__init__
+
+    def counted(self: object) -> bool:
+        looked_at.append(self)
+        return bool(has_expired(self))
+
+    def counted_begin(self: object, *args: object, **kwargs: object) -> None:
+        opened.append(self)
+        begin(self, *args, **kwargs)
+
+    async def run(url: str) -> None:
+        async with httpx.AsyncClient(transport=AsyncNetworkTransport()) as client:
+            requests = [client.build_request("GET", url) for _ in range(idle)]
+            answers = [await client.send(request, stream=True) for request in requests]
+            for answer in answers:
+                await answer.aread()
+            assert len(opened) == idle
+            looked_at.clear()
+            await client.get(url)
+
+    with monkeypatch.context() as patched, served(answer_all) as server:
+        patched.setattr(connection, "has_expired", counted)
+        patched.setattr(connection, "__init__", counted_begin)
+        if kind == "async":
+            asyncio.run(run(server.url))
+        else:
+            with httpx.Client(transport=NetworkTransport()) as client:
+                requests = [client.build_request("GET", server.url) for _ in range(idle)]
+                answers = [client.send(request, stream=True) for request in requests]
+                for answer in answers:
+                    answer.read()
+                assert len(opened) == idle
+                looked_at.clear()
+                client.get(server.url)
+    return len(looked_at), len(opened) - idle
+
+
+@BOTH
+def test_request_costs_the_same_with_many_connections(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = looked_at_for_one_request(kind, 2, monkeypatch)
+    assert looked_at_for_one_request(kind, 40, monkeypatch) == few
+    assert few[0] <= 3
+    assert few[1] == 0
+
+
+@BOTH
+def test_one_tls_context_serves_the_process(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    make = ssl.create_default_context
+
+    def counted(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        made.append(args)
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    with served(socket.socket.close) as first, served(socket.socket.close) as second:
+        for server in (first, second):
+            url = server.url.replace("http:", "https:")
+            (failure,), _ = get(kind, [url])
+            assert isinstance(failure, httpx.TransportError)
+    assert len(made) <= 1
+
+
 @BOTH
 def test_loopback_gets_no_proxy(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -414,6 +492,24 @@ def test_environment_proxy_serves_other_hosts(kind: Kind, monkeypatch: pytest.Mo
                 return (await client.get(url)).content
 
         assert asyncio.run(run()) == b"ok"
+
+
+@pytest.mark.parametrize("address", ["socks5://user:word@127.0.0.1:1", "socks5h://p", "ftp://p"])
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "https_proxy"])
+@BOTH
+def test_proxy_that_is_not_http_is_refused(
+    kind: Kind, variable: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No deadline would be kept through it. The message names the variable, and no password."""
+    for name in ("ALL_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(ConfigError, match=f"^{variable} names a proxy") as refused:
+        (new_client if kind == "sync" else new_async_client)("https://pos.example")
+    assert "word" not in str(refused.value)
+    monkeypatch.setenv("NO_PROXY", "pos.example")
+    assert new_client("https://pos.example")
 
 
 # ---------------------------------------------------------------------- proxies and names

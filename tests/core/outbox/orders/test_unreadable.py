@@ -66,7 +66,8 @@ def look_at_all(outbox: Outbox, server: ToyServer) -> None:
     outbox.imports()
     for name in ("bad", "good"):
         outbox.entries(name)
-        diagnose(gather_facts(outbox, name, connections=connections, live=False))
+        for live in (False, True):
+            diagnose(gather_facts(outbox, name, connections=connections, live=live))
         OrderOperations(outbox, "mia").acts(name)
         json.dumps(OrderOperations(outbox, "mia").export(name))
 
