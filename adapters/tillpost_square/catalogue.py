@@ -175,6 +175,7 @@ def _option(option_id: str, data: wire.Modifier, site: _Site) -> ModifierOption:
         name=data.name,
         price=price.amount if price else 0,  # without a price it is free of charge (spec)
         sold_out=_is_sold_out(override, site),
+        sold_out_until=_until(override, site),
     )
 
 
@@ -270,6 +271,7 @@ def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variatio
         name=data.name,
         price=_price(data, override),
         sold_out=_is_sold_out(override, site),
+        sold_out_until=_until(override, site),
     )
 
 
@@ -296,13 +298,17 @@ def _override(overrides: Iterable[wire.Override], site: _Site) -> wire.Override 
     return None
 
 
+def _until(override: wire.Override | None, site: _Site) -> datetime | None:
+    """Return when a sold-out mark ends, None if it has no end."""
+    until = override.sold_out_valid_until if override else None
+    if until is not None and not until.tzinfo:
+        return until.replace(tzinfo=site.now.tzinfo)
+    return until
+
+
 def _is_sold_out(override: wire.Override | None, site: _Site) -> bool:
     """Return whether it is sold out here, and not only until a time that has passed."""
     if override is None or not override.sold_out:
         return False
-    until = override.sold_out_valid_until
-    if until is None:
-        return True
-    if not until.tzinfo:
-        until = until.replace(tzinfo=site.now.tzinfo)
-    return until > site.now
+    until = _until(override, site)
+    return until is None or until > site.now

@@ -253,7 +253,8 @@ class Submission:
         menu = self.connection.menu_cache.menu
         if menu is None:
             return ()
-        return check_order(binding.order, menu, self.connection.policy.prices)
+        now = self.connection.platform_clock.time(self.connection.clock())
+        return check_order(binding.order, menu, self.connection.policy.prices, now)
 
     def _fit(self) -> tuple[Binding, Sequence[str]]:
         """Return how the order is bound to the menu, and how it doesn't fit."""

@@ -9,6 +9,7 @@ some proxies have no clock, and send a date of 1970.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tillpost.adapter.exchange import Fault, Response
@@ -59,6 +60,10 @@ class PlatformClock:
         if abs(self.skew) > TOLERATED_SKEW and not self._is_reported:
             self._is_reported = True
             log.warning("clock_skew connection=%s seconds=%.0f", connection, self.skew)
+
+    def time(self, now: float) -> datetime:
+        """Return the platform's time while our clock shows `now`; ours until it is known."""
+        return datetime.fromtimestamp(now - (self.skew or 0.0), UTC)
 
     def ahead(self, now: float) -> float | None:
         """Return by how many seconds a clock that shows `now` is ahead of the platform's.
