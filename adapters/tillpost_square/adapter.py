@@ -32,6 +32,7 @@ from tillpost.adapter import (
     KeyRetiredError,
     Menu,
     MenuError,
+    OddObjects,
     Order,
     OrderError,
     OutageError,
@@ -91,6 +92,13 @@ MOST_IN_PAGE = 100
 
 MOST_PAGES = 1000
 """An answer with more pages than this counts as endless."""
+
+MOST_RESTARTS = 2
+"""How often a list is read from its beginning again, because its cursor expired."""
+
+# unconfirmed: that an expired cursor is refused with this code; one used after 5 minutes in a
+# sandbox would show it.
+EXPIRED_CURSOR = "INVALID_CURSOR"
 
 
 class Square(Adapter[SquareSettings]):
@@ -414,14 +422,16 @@ class Square(Adapter[SquareSettings]):
         """Return the location's whole menu, read page by page."""
         location = yield from self._location()
         types = ",".join(TYPES)
+        odd = OddObjects()
+        read = odd.reading(wire.CatalogPage, wire.CATALOG_OBJECTS)
 
         def page(cursor: str | None) -> Request[wire.CatalogPage]:
             onward = f"&cursor={escaped(cursor, safe='')}" if cursor else ""
-            return _get(f"/v2/catalog/list?types={types}{onward}", wire.CatalogPage)
+            return Request("GET", f"/v2/catalog/list?types={types}{onward}", read)
 
         pages = yield from _pages(page)
         objects = [each for page_of in pages for each in page_of.objects]
-        return menu_of(objects, location, datetime.now(UTC))
+        return menu_of(objects, location, datetime.now(UTC), odd.faults)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time (with its offset)."""
@@ -556,13 +566,30 @@ def _post(
 def _pages(page: Callable[[str | None], Request[P]]) -> Exchange[list[P]]:
     """Read page after page, until one has no cursor.
 
+    A cursor expires after 5 minutes (developer documentation: Pagination). Then the list is read
+    from its beginning again.
+
     Args:
         page: Returns the request for the page at a cursor, None for the first.
     """
+    for _ in range(MOST_RESTARTS + 1):
+        pages = yield from _pages_in_time(page)
+        if pages is not None:
+            return pages
+    raise OutageError(f"the cursor of a list expired {MOST_RESTARTS + 1} times")
+
+
+def _pages_in_time(page: Callable[[str | None], Request[P]]) -> Exchange[list[P] | None]:
+    """Read all pages; return None if a cursor expired meanwhile."""
     pages: list[P] = []
     cursor: str | None = None
     while len(pages) < MOST_PAGES:
-        answer = yield from ask(page(cursor))
+        try:
+            answer = yield from ask(page(cursor))
+        except PosError as error:
+            if cursor is None or error.code != EXPIRED_CURSOR:
+                raise
+            return None
         pages.append(answer)
         cursor = answer.cursor
         if not cursor:

@@ -8,7 +8,7 @@ archived, or can't be sold, is left out of the menu.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from tillpost.adapter import (
     Menu,
     ModifierGroup,
     ModifierOption,
+    SetupFault,
     Tax,
     Variation,
 )
@@ -66,16 +67,24 @@ class _Known(NamedTuple):
     tax_ids: set[str]
 
 
-def menu_of(objects: Iterable[wire.CatalogObject], location: wire.Location, now: datetime) -> Menu:
+def menu_of(
+    objects: Iterable[wire.CatalogObject],
+    location: wire.Location,
+    now: datetime,
+    faults: Sequence[SetupFault] = (),
+) -> Menu:
     """Return the location's menu.
 
     Args:
         objects: The whole catalogue.
         location: The location.
         now: When the menu was imported. Its `version` is the latest change to the catalogue.
+        faults: Objects that couldn't be read.
     """
     site = _Site(location.id, now)
-    present = [each for each in objects if _is_present(each, site)]
+    # A page may repeat an object; what was read last is the newest.
+    unique = {each.id: each for each in objects}
+    present = [each for each in unique.values() if _is_present(each, site)]
     categories = {each.id: each.category_data.name for each in present if each.category_data}
     groups = {
         each.id: _group(each.id, each.modifier_list_data, site)
@@ -97,6 +106,7 @@ def menu_of(objects: Iterable[wire.CatalogObject], location: wire.Location, now:
         items=tuple(item for item in items if item.variations),
         groups=tuple(groups.values()),
         taxes=tuple(taxes),
+        faults=tuple(faults),
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from tillpost.adapter import Exact, Id
 
 __all__ = [
+    "CATALOG_OBJECTS",
     "Calculated",
     "CatalogObject",
     "CatalogPage",
@@ -359,6 +360,14 @@ class CatalogPage(Page):
 
     objects: OptionalList[CatalogObject] = ()
     latest_time: OptionalText = ""
+
+
+CATALOG_OBJECTS = {
+    "objects": CatalogObject,
+    "objects.item_data.variations": CatalogObject,
+    "objects.modifier_list_data.modifiers": CatalogObject,
+}
+"""The lists of a page whose objects may be left out on their own, if they can't be read."""
 
 
 # The connection

@@ -31,7 +31,7 @@ from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
 
 PLATFORMS = ("square", "kounta", "generic")
-URL = "https://pos.example"
+URL = "http://127.0.0.1"
 
 Spoil = Callable[[str, Any], Any]
 """Given the path of a read and the JSON of its answer: the JSON that arrives, or bytes."""

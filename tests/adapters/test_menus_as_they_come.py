@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, cast
 
 import pytest
 
-from adapters.menu_shops import shop_of
+from adapters.menu_shops import PLATFORMS, shop_of
 from adapters.sample_orders import plain_order
+from tillpost import OutageError, Policy
 from tillpost.models.menu import ModifierOption
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -48,3 +52,153 @@ def test_option_is_sold_out_until_its_time(minutes: int, sold_out: bool) -> None
     until = NOW + timedelta(minutes=minutes)
     option = ModifierOption(id="oat", name="Oat milk", sold_out=True, sold_out_until=until)
     assert option.is_sold_out(NOW) is sold_out
+
+
+# ---------------------------------------------------------------- odd objects
+
+
+class Odd(NamedTuple):
+    """A way in which an answer of a menu may be odd, and how the fault names the object."""
+
+    platform: str
+    path: str
+    change: Callable[[Any], object]
+    subject: str
+    lost: str = "6105"
+
+
+def variation_of(page: dict[str, Any], variation_id: str) -> dict[str, Any]:
+    """Return a variation of a page of Square's catalogue."""
+    for each in page["objects"]:
+        for variation in each.get("item_data", {}).get("variations", ()):
+            if variation["id"] == variation_id:
+                return cast("dict[str, Any]", variation)
+    raise LookupError(variation_id)
+
+
+def data_of(page: dict[str, Any], variation_id: str = "6105") -> dict[str, Any]:
+    return cast("dict[str, Any]", variation_of(page, variation_id)["item_variation_data"])
+
+
+def item_with(page: dict[str, Any], variation_id: str = "6105") -> dict[str, Any]:
+    variation = variation_of(page, variation_id)
+    (item,) = [
+        each
+        for each in page["objects"]
+        if variation in each.get("item_data", {}).get("variations", ())
+    ]
+    return cast("dict[str, Any]", item)
+
+
+def odd_override(**more: object) -> dict[str, Any]:
+    return {"location_overrides": [{"location_id": "L-CAFE", "sold_out": True, **more}]}
+
+
+def option_of(page: dict[str, Any]) -> dict[str, Any]:
+    lists = [each for each in page["objects"] if each["type"] == "MODIFIER_LIST"]
+    options = [option for each in lists for option in each["modifier_list_data"]["modifiers"]]
+    (found,) = [option for option in options if option["id"] == "229"]
+    return cast("dict[str, Any]", found)
+
+
+def product(rows: list[dict[str, Any]], product_id: int = 6105) -> dict[str, Any]:
+    """Return a product of Kounta's list; a stand-in where the page doesn't have it."""
+    return next((row for row in rows if row.get("id") == product_id), {})
+
+
+def generic_item(menu: dict[str, Any], variation_id: str = "6105") -> dict[str, Any]:
+    (found,) = [item for item in menu["items"] if item["variations"][0]["id"] == variation_id]
+    return cast("dict[str, Any]", found)
+
+
+def generic_variation(menu: dict[str, Any], **changes: object) -> None:
+    generic_item(menu)["variations"][0].update(changes)
+
+
+CATALOGUE = "/v2/catalog/list"
+PRODUCTS = "/products.json"
+TAXES = "/taxes.json"
+ODDITIES = [
+    Odd("square", CATALOGUE, lambda p: data_of(p).update(price_money={}), "muffin"),
+    Odd("square", CATALOGUE, lambda p: data_of(p).update(price_money={"amount": "5.20"}), "muffin"),
+    Odd(
+        "square",
+        CATALOGUE,
+        lambda p: data_of(p).update(odd_override(sold_out_valid_until="")),
+        "muffin",
+    ),
+    Odd("square", CATALOGUE, lambda p: variation_of(p, "6105").pop("id"), "muffin"),
+    Odd("square", CATALOGUE, lambda p: item_with(p).pop("id"), "muffin"),
+    Odd("square", CATALOGUE, lambda p: item_with(p)["item_data"].update(variations="none"), "muff"),
+    Odd("square", CATALOGUE, lambda p: p["objects"].append(None), "without a name", ""),
+    Odd("square", CATALOGUE, lambda p: p["objects"].append({"type": "TAX"}), "without a name", ""),
+    Odd(
+        "square",
+        CATALOGUE,
+        lambda p: option_of(p)["modifier_data"].update(price_money={}),
+        "Soy milk",
+        "",
+    ),
+    Odd("kounta", PRODUCTS, lambda p: product(p).update(unit_price_ex_tax="5,20"), "muffin"),
+    Odd("kounta", PRODUCTS, lambda p: product(p).update(unit_price_ex_tax=10**11), "muffin"),
+    Odd("kounta", PRODUCTS, lambda p: product(p).pop("id", 0), "muffin"),
+    Odd("kounta", PRODUCTS, lambda p: product(p).update(availability={"is_available": "?"}), "muf"),
+    Odd("kounta", PRODUCTS, lambda p: p.append(None), "without a name", ""),
+    Odd("kounta", TAXES, lambda p: p.append({"rate": 0.1}), "without a name", ""),
+    Odd("kounta", TAXES, lambda p: p.append({"id": 5, "name": "PST", "rate": "much"}), "PST", ""),
+    Odd("generic", "/menu", lambda m: generic_variation(m, price="5.20"), "muffin"),
+    Odd("generic", "/menu", lambda m: generic_variation(m, sold_out_until=""), "muffin"),
+    Odd("generic", "/menu", lambda m: generic_item(m)["variations"][0].pop("id"), "muffin"),
+    Odd("generic", "/menu", lambda m: generic_item(m).pop("id"), "muffin"),
+    Odd("generic", "/menu", lambda m: m["items"].append(None), "without a name", ""),
+    Odd("generic", "/menu", lambda m: m["taxes"].append({"name": "PST"}), "PST", ""),
+    Odd("generic", "/menu", lambda m: m["groups"][0]["options"].append({"id": "x"}), "id x", ""),
+]
+
+
+@pytest.mark.parametrize("odd", ODDITIES)
+def test_odd_object_costs_itself_and_not_the_import(odd: Odd) -> None:
+    whole = shop_of(odd.platform).menu
+    shop = shop_of(odd.platform)
+
+    def spoil(path: str, body: Any) -> Any:
+        if path.endswith(odd.path):
+            odd.change(body)
+        return body
+
+    shop.spoil = spoil
+    menu = shop.menu
+
+    left_out = {each for each in whole.by_variation if each not in menu.by_variation}
+    assert left_out == ({odd.lost} if odd.lost else set())
+    (fault,) = [each for each in menu.faults if each not in whole.faults]
+    assert odd.subject in fault.subject
+    assert "left out of the menu" in fault.text
+    shop.till.submit(plain_order())
+    assert shop.arrived() == 1
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_half_of_an_emoji_in_a_menu_costs_nothing(platform: str) -> None:
+    shop = shop_of(platform)
+    shop.spoil = lambda _, body: json.dumps(body).replace("muffin", "muffin \\ud83d").encode()
+    menu = shop.menu
+    assert menu.by_variation["6105"].item.name == "Blueberry muffin ?"
+    assert not [fault for fault in menu.faults if "left out" in fault.text]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_menu_in_another_format_is_refused(platform: str) -> None:
+    shop = shop_of(platform, policy=Policy(retries=0))
+
+    def spoil(_: str, body: Any) -> Any:
+        rows = body if isinstance(body, list) else body.get("objects") or body.get("items") or []
+        for row in rows:
+            row["id"] = {"value": row["id"]}
+            row.pop("id_str", None)
+        return body
+
+    shop.spoil = spoil
+    with pytest.raises(OutageError):
+        shop.till.import_menu()
+    assert shop.till.menu is None

@@ -54,6 +54,7 @@ from tillpost.adapter.net_order import (
     staff_notes,
     verify_total,
 )
+from tillpost.adapter.odd_objects import OddObjects
 from tillpost.adapter.odd_rows import passing_over_odd_rows
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
@@ -100,7 +101,16 @@ from tillpost.errors import (
 )
 from tillpost.models.base import FrozenModel, Id
 from tillpost.models.docket import spelled_out
-from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.models.menu import (
+    GroupUse,
+    Item,
+    Menu,
+    ModifierGroup,
+    ModifierOption,
+    SetupFault,
+    Tax,
+    Variation,
+)
 from tillpost.models.money import (
     Amount,
     Exact,
@@ -163,6 +173,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # Models of answers
     "FrozenModel",
     "Id",
+    "OddObjects",
     "OptionalList",
     "OptionalText",
     "ResponseModel",
@@ -223,6 +234,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Menu",
     "ModifierGroup",
     "ModifierOption",
+    "SetupFault",
     "Tax",
     "Variation",
     # Money

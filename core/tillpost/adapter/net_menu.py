@@ -13,6 +13,9 @@ from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple, Protocol, TypeVar
 
+from pydantic import ValidationError
+
+from tillpost.adapter.odd_objects import odd_fault
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -127,14 +130,24 @@ def menu_of_products(
     """
     by_id = {product.id: product for product in products}
     option_sets = [option_set for product in products for option_set in product.sets]
-    groups = {each.id: _group(each, by_id, currency) for each in option_sets}
     all_faults = [*faults, *_missing_options(option_sets, by_id)]
+    items: list[Item] = []
+    groups: dict[str, ModifierGroup] = {}
+    for product in products:
+        try:
+            item = _item(product, currency)
+            own_groups = [_group(each, by_id, currency) for each in product.sets]
+        except ValidationError as error:
+            all_faults.append(odd_fault(product.name, error))
+        else:
+            items.append(item)
+            groups |= {group.id: group for group in own_groups}
     taxes = {tax.id: tax for product in products for tax in product.taxes}
     return Menu(
         site=site,
         currency=currency,
         imported_at=datetime.now(UTC),
-        items=tuple(_item(product, currency) for product in products),
+        items=tuple(items),
         groups=tuple(groups.values()),
         taxes=tuple(taxes.values()),
         faults=tuple(dict.fromkeys(all_faults)),

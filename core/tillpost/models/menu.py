@@ -36,6 +36,7 @@ __all__ = [
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+Thing = TypeVar("Thing", "Item", "ModifierGroup", "Tax")
 
 Many = Annotated[tuple[T, ...], Field(fail_fast=True)]
 """Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
@@ -258,6 +259,22 @@ class Menu(FrozenModel):
     tables: Many[Text] | None = None
     faults: Many[SetupFault] = ()
 
+    def without_repetitions(self) -> Menu:
+        """Return the menu with each thing once: what comes later under an id is newer.
+
+        A list that is read page by page may repeat things, if it changes meanwhile. Returns the
+        same object when nothing is repeated.
+        """
+        kept = {
+            "items": _unique(self.items),
+            "groups": _unique(self.groups),
+            "taxes": _unique(self.taxes),
+        }
+        changed = {
+            name: things for name, things in kept.items() if things is not getattr(self, name)
+        }
+        return self.model_copy(update=changed) if changed else self
+
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:
         """Each variation with its item, by the variation's id."""
@@ -333,6 +350,11 @@ class Menu(FrozenModel):
     def options(self, item: Item) -> Mapping[str, ModifierOption]:
         """Return the options that may be chosen on the item, by id."""
         return self.choices(item).by_id
+
+
+def _unique(things: tuple[Thing, ...]) -> tuple[Thing, ...]:
+    by_id = {thing.id: thing for thing in things}
+    return things if len(by_id) == len(things) else tuple(by_id.values())
 
 
 def _plain(name: str) -> str:

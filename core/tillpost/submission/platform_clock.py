@@ -62,8 +62,13 @@ class PlatformClock:
             log.warning("clock_skew connection=%s seconds=%.0f", connection, self.skew)
 
     def time(self, now: float) -> datetime:
-        """Return the platform's time while our clock shows `now`; ours until it is known."""
-        return datetime.fromtimestamp(now - (self.skew or 0.0), UTC)
+        """Return the platform's time while our clock shows `now`.
+
+        It is our own time until the platform has shown its, and if it has shown an absurd one.
+        """
+        skew = self.skew or 0.0
+        is_absurd = abs(skew) > MOST_SKEW
+        return datetime.fromtimestamp(now if is_absurd else now - skew, UTC)
 
     def ahead(self, now: float) -> float | None:
         """Return by how many seconds a clock that shows `now` is ahead of the platform's.
