@@ -7,12 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
+import httpx
 import pytest
 
-from adapters.menu_shops import PLATFORMS, shop_of
+from adapters.menu_shops import PLATFORMS, Shop, shop_of
 from adapters.sample_orders import plain_order
-from tillpost import OutageError, Policy
+from tillpost import OutageError, Policy, PosOrder
 from tillpost.models.menu import ModifierOption
+from tillpost_simulators.square import SquareSimulator
+from tillpost_simulators.square import WorldSettings as SquareWorld
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -202,3 +205,86 @@ def test_menu_in_another_format_is_refused(platform: str) -> None:
     with pytest.raises(OutageError):
         shop.till.import_menu()
     assert shop.till.menu is None
+
+
+# ---------------------------------------------------------------- pages
+
+
+def paged_square(**settings: Any) -> Shop:
+    world = SquareWorld(page_size=4, **settings)
+    return shop_of("square", policy=Policy(retries=0), simulator=SquareSimulator(world))
+
+
+def slow(shop: Shop, page: int, seconds: float = 301) -> None:
+    """Let time pass before a page of the catalogue is asked for."""
+
+    def before(_: httpx.Request) -> None:
+        if len(shop.paths(CATALOGUE)) == page:
+            shop.wait(seconds)
+
+    shop.before = before
+
+
+def test_import_begins_again_when_its_cursor_has_expired() -> None:
+    whole = shop_of("square").menu
+    shop = paged_square()
+    slow(shop, 3)
+
+    menu = shop.menu
+
+    assert menu.items == whole.items
+    first_pages = [path for path in shop.paths(CATALOGUE) if "cursor" not in path]
+    assert len(first_pages) == 2
+
+
+def test_import_gives_up_when_cursors_expire_again_and_again() -> None:
+    shop = paged_square(cursor_seconds=10)
+
+    def before(request: httpx.Request) -> None:
+        if "cursor" in request.url.query.decode():
+            shop.wait(11)
+
+    shop.before = before
+    with pytest.raises(OutageError, match="expired 3 times"):
+        shop.till.import_menu()
+    assert len(shop.paths(CATALOGUE)) == 6
+
+
+def test_search_begins_again_when_its_cursor_has_expired() -> None:
+    world = SquareWorld(orders_page_size=2)
+    shop = shop_of("square", simulator=SquareSimulator(world))
+    for number in range(5):
+        shop.till.submit(plain_order(f"ord_{number}"))
+    searches: list[httpx.Request] = []
+
+    def before(request: httpx.Request) -> None:
+        if request.url.path == "/v2/orders/search":
+            searches.append(request)
+            if len(searches) == 2:
+                shop.wait(301)
+
+    shop.before = before
+    found = shop.connect().find(plain_order("ord_0"))
+    assert isinstance(found, PosOrder)
+    assert len(searches) == 5
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_item_that_comes_twice_is_one_item(platform: str) -> None:
+    shop = shop_of(platform)
+
+    def spoil(path: str, body: Any) -> Any:
+        rows = body if isinstance(body, list) else body.get("objects") or body.get("items")
+        if rows and path.endswith((CATALOGUE, PRODUCTS, "/menu", TAXES)):
+            rows.append(rows[0] | {"name": "As it was read last"})
+            rows += rows[1:]
+        return body
+
+    shop.spoil = spoil
+    menu = shop.menu
+
+    assert len(menu.items) == len({item.id for item in menu.items})
+    assert len(menu.groups) == len({group.id for group in menu.groups})
+    assert len(menu.taxes) == len({tax.id for tax in menu.taxes})
+    shop.till.submit(plain_order())
+    assert shop.arrived() == 1
