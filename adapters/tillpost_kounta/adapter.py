@@ -68,13 +68,14 @@ from tillpost.adapter import (
     to_exact_body,
     verify_hmac,
     verify_total,
+    with_options,
 )
 from tillpost_kounta import wire
 from tillpost_kounta.error_table import TABLE
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
-from tillpost_kounta.translation import order_body, ticket_body
+from tillpost_kounta.translation import order_body, products_of, ticket_body
 
 __all__ = ["Kounta"]
 
@@ -393,6 +394,36 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             else:
                 return self._menu(currency, products, odd)
 
+    def menu_for(self, order: Order) -> Exchange[Menu | None]:
+        """Return a menu of the products that the order is sent as, with their chosen options.
+
+        unconfirmed: that a site's list of products can be limited to some `ids`, as the company's
+        can (vendor's page). One answer would show it; without it the list is only longer.
+        """
+        odd = OddObjects()
+        ordered = {line.item_id for line in order.lines}
+        needed = products_of(order, self.config)
+        query = urlencode({"fields": _PRODUCT_FIELDS, "ids": ",".join(sorted(needed))})
+        read = odd.reading_list(wire.ListedProduct, wire.PARTS_OF_PRODUCT)
+        listed = yield from self._pages(f"{self._site}/products.json?{query}", read)
+        found = [product for product in listed if product.id in needed]
+        if not found:
+            return None
+        currency = yield from ask(self._currency())
+        taxes = yield from self._taxes(odd)
+        products: list[Product] = []
+        for product in found:
+            if product.variants:
+                continue
+            # What is only chosen as an option isn't asked for options of its own.
+            has_options = product.id in ordered
+            complete = yield from self._complete(product, taxes, odd, has_options=has_options)
+            if complete is not None:
+                products.append(complete)
+        known = {product.id for product in products}
+        chosen = [with_options(product, known) for product in products]
+        return self._menu(currency, chosen, odd)
+
     def _menu(self, currency: str, products: Sequence[Product], odd: OddObjects) -> Menu:
         return menu_of_products(
             products,
@@ -418,7 +449,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return products
 
     def _complete(
-        self, product: wire.Product, taxes: Sequence[wire.NamedThing], odd: OddObjects
+        self,
+        product: wire.Product,
+        taxes: Sequence[wire.NamedThing],
+        odd: OddObjects,
+        *,
+        has_options: bool = True,
     ) -> Exchange[Product | None]:
         """Return a product of the list with its taxes and modifiers, None if it can't be read."""
         product_taxes = wire.taxes_in_list(product, taxes)
@@ -427,8 +463,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             if whole is None:
                 return None
             product_taxes = whole.taxes or ()
-        path = f"{self._company}/products/{path_segment(product.id)}/modifiers.json"
-        modifiers = yield from self._pages(path, odd.reading_list(wire.ListedProduct))
+        modifiers: Sequence[wire.Product] = ()
+        if has_options:
+            path = f"{self._company}/products/{path_segment(product.id)}/modifiers.json"
+            modifiers = yield from self._pages(path, odd.reading_list(wire.ListedProduct))
         return wire.menu_product(
             product, product_taxes, modifiers, taxes_included=self.config.prices_include_tax
         )

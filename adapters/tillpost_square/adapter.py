@@ -433,6 +433,25 @@ class Square(Adapter[SquareSettings]):
         objects = [each for page_of in pages for each in page_of.objects]
         return menu_of(objects, location, datetime.now(UTC), odd.faults)
 
+    def menu_for(self, order: Order) -> Exchange[Menu | None]:
+        """Return a menu of the order's items, with all that belongs to them.
+
+        A variation leads to its item, and the item to its modifier lists and taxes: each answer has
+        what is one step away (spec: BatchRetrieveCatalogObjects).
+        """
+        variation_ids = list(dict.fromkeys(line.item_id for line in order.lines))
+        found = yield from ask(_retrieving(variation_ids))
+        item_ids = [each.id for each in found.related_objects if each.item_data]
+        if not item_ids:
+            return None
+        odd = OddObjects()
+        kinds = {**wire.CATALOG_OBJECTS, "related_objects": wire.CatalogObject}
+        retrieve = replace(_retrieving(item_ids), read=odd.reading(wire.CatalogBatch, kinds))
+        whole = yield from ask(retrieve)
+        location = yield from self._location()
+        objects = (*whole.objects, *whole.related_objects)
+        return menu_of(objects, location, datetime.now(UTC), odd.faults)
+
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time (with its offset)."""
         begin = begin_time.astimezone(UTC).isoformat()
@@ -561,6 +580,15 @@ def _post(
 ) -> Request[M]:
     body = to_body(idempotency_key=key, **content)
     return Request("POST", path, reading(model), body, effect, key)
+
+
+def _retrieving(object_ids: Sequence[str]) -> Request[wire.CatalogBatch]:
+    return _post(
+        "/v2/catalog/batch-retrieve",
+        wire.CatalogBatch,
+        object_ids=object_ids,
+        include_related_objects=True,
+    )
 
 
 def _pages(page: Callable[[str | None], Request[P]]) -> Exchange[list[P]]:

@@ -18,6 +18,7 @@ from tillpost.adapter import Exact, Id
 __all__ = [
     "CATALOG_OBJECTS",
     "Calculated",
+    "CatalogBatch",
     "CatalogObject",
     "CatalogPage",
     "CreatedOrder",
@@ -362,6 +363,13 @@ class CatalogPage(Page):
     latest_time: OptionalText = ""
 
 
+class CatalogBatch(Wire):
+    """The answer of BatchRetrieveCatalogObjects, with the objects that those refer to."""
+
+    objects: OptionalList[CatalogObject] = ()
+    related_objects: OptionalList[CatalogObject] = ()
+
+
 CATALOG_OBJECTS = {
     "objects": CatalogObject,
     "objects.item_data.variations": CatalogObject,
@@ -416,7 +424,7 @@ class TokenStatus(Wire):
     expires_at: datetime | None = None
 
 
-for _model in (Item, ModifierList, CatalogObject, CatalogPage):
+for _model in (Item, ModifierList, CatalogObject, CatalogPage, CatalogBatch):
     _model.model_rebuild()
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
 import httpx
 import pytest
 
-from adapters.menu_shops import PLATFORMS, Shop, shop_of
-from adapters.sample_orders import plain_order
-from tillpost import OutageError, Policy, PosOrder
+from adapters.menu_shops import PLATFORMS, URL, Shop, shop_of
+from adapters.sample_orders import an_order, plain_order
+from tillpost import Order, OutageError, Policy, PosError, PosOrder
 from tillpost.models.menu import ModifierOption
+from tillpost_kounta.adapter import Kounta
+from tillpost_kounta.settings import KountaSettings
+from tillpost_simulators.kounta import KountaSettings as KountaWorld
+from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_simulators.square import WorldSettings as SquareWorld
+from tillpost_square.catalogue import TYPES
 
+PAID = [{"method": "card", "amount": 2710}]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -153,6 +161,7 @@ ODDITIES = [
     Odd("generic", "/menu", lambda m: generic_variation(m, sold_out_until=""), "muffin"),
     Odd("generic", "/menu", lambda m: generic_item(m)["variations"][0].pop("id"), "muffin"),
     Odd("generic", "/menu", lambda m: generic_item(m).pop("id"), "muffin"),
+    Odd("generic", "/menu", lambda m: generic_item(m).update(prize=1), "muffin"),
     Odd("generic", "/menu", lambda m: m["items"].append(None), "without a name", ""),
     Odd("generic", "/menu", lambda m: m["taxes"].append({"name": "PST"}), "PST", ""),
     Odd("generic", "/menu", lambda m: m["groups"][0]["options"].append({"id": "x"}), "id x", ""),
@@ -288,3 +297,180 @@ def test_item_that_comes_twice_is_one_item(platform: str) -> None:
     assert len(menu.taxes) == len({tax.id for tax in menu.taxes})
     shop.till.submit(plain_order())
     assert shop.arrived() == 1
+
+
+def skipping(platform: str) -> tuple[Shop, str]:
+    """Return a shop whose import skips the toastie: something before it disappears meanwhile.
+
+    The toastie is the first of the second page, and becomes the last of the first one. Also
+    returned is what further pages have in their requests.
+    """
+    if platform == "square":
+        world = SquareWorld(shifting_pages=True, page_size=2)
+        shop = shop_of(platform, simulator=SquareSimulator(world))
+        catalogue = shop.simulator.world.catalogue
+        listed = [each for each in catalogue.objects.values() if each.type in TYPES]
+        place = [each.id for each in listed].index(item_of(shop, "5312"))
+        world = replace(world, page_size=place)
+        shop = shop_of(platform, simulator=SquareSimulator(world))
+    else:
+        at_site = KountaSimulator(KountaWorld()).world
+        ids = [each.id for each in at_site.products.values() if 2301 in each.sites]
+        small = KountaWorld(paging="numbered", page_size=ids.index(5312), oauth_limit=10_000)
+        shop = shop_of(platform, simulator=KountaSimulator(small))
+    return shop, "cursor" if platform == "square" else "x-page"
+
+
+def item_of(shop: Shop, variation_id: str) -> str:
+    variation = shop.simulator.world.catalogue.objects[variation_id]
+    return str(variation.item_id)
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_skipped_item_is_found_by_a_look_at_what_an_order_names(platform: str) -> None:
+    shop, mark = skipping(platform)
+    due: list[str] = ["7310"]
+
+    def before(request: httpx.Request) -> None:
+        if due and (mark in str(request.url) or mark in request.headers):
+            gone = due.pop()
+            if platform == "square":
+                shop.simulator.remove_variation(gone)
+            else:
+                shop.simulator.withdraw(int(gone))
+
+    shop.before = before
+    assert "5312" not in shop.menu.by_variation
+    assert due == []
+    reads = len(shop.paths("/products.json")) + len(shop.paths(CATALOGUE))
+
+    shop.till.submit(plain_order())
+
+    assert shop.arrived() == 1
+    again = len(shop.paths("/products.json")) + len(shop.paths(CATALOGUE))
+    assert again - reads <= 1
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_item_that_is_gone_stays_gone_after_the_second_look(platform: str) -> None:
+    shop = shop_of(platform)
+    if platform == "square":
+        shop.simulator.remove_variation("5312")
+    else:
+        shop.simulator.remove_product(5312)
+    error = shop.refused(plain_order())
+    assert (error.reason, error.lines, shop.arrived()) == ("gone", (0,), 0)
+
+
+# ---------------------------------------------------------------- prices keyed in at the register
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_first_order_of_a_variable_price_arrives_at_its_price(platform: str) -> None:
+    shop = shop_of(platform)
+    if platform == "kounta":
+        no_price = {"unit_price": None, "unit_price_ex_tax": None}
+        shop.simulator.spoil_product(5312, no_price)
+    elif platform == "square":
+        shop.simulator.world.catalogue.objects["5312"].price = None
+    else:
+        shop.simulator.change_price("5312", None)
+
+    arrived = shop.till.submit(plain_order("ord_1", 3175))
+
+    assert arrived.total == 3175
+    assert [entry.paid for entry in shop.simulator.ledger().shown] == [3175]
+
+
+# ---------------------------------------------------------------- a look at an order's own items
+
+
+def large_kounta(products: int) -> Shop:
+    """Return a shop of many products at Kounta, with its real limit of requests."""
+    simulator = KountaSimulator(KountaWorld())
+    for number in range(products):
+        simulator.add_product(20_000 + number, f"Dish {number}", Decimal(number % 40 + 1), "")
+    known = {**simulator.connection_settings(URL)}
+    adapter = Kounta(KountaSettings.model_validate(known))
+    return Shop(adapter, simulator)
+
+
+def test_first_order_waits_for_no_import_of_a_large_menu() -> None:
+    shop = large_kounta(600)
+
+    arrived = shop.till.submit(plain_order(), is_new=True)
+
+    assert arrived.total == 1450
+    assert shop.waited < 5
+    assert len(shop.requests) < 12
+
+
+def test_next_order_of_known_items_asks_for_no_menu() -> None:
+    shop = shop_of("kounta")
+    shop.till.submit(plain_order("ord_1"), is_new=True)
+    reads = len(shop.paths("/products.json"))
+    shop.till.submit(plain_order("ord_2"), is_new=True)
+    assert len(shop.paths("/products.json")) == reads
+    shop.till.submit(an_order(id="ord_3", charges=[], discounts=[], tip=0, payments=PAID))
+    assert len(shop.paths("/products.json")) == reads + 1
+    assert shop.arrived() == 3
+
+
+def test_price_that_changed_after_the_first_look_is_read_again() -> None:
+    shop = shop_of("kounta")
+    shop.till.submit(plain_order("ord_1"), is_new=True)
+    shop.simulator.change_price(5312, Decimal("14.5455"))  # 16.00 with its tax
+    shop.till.submit(plain_order("ord_2", 1600), is_new=True)
+    assert shop.arrived() == 2
+    assert shop.refused(plain_order("ord_3", 1450)).reason == "price"
+    assert shop.till.menu is None  # nobody waited for a whole import
+
+
+def line(item_id: str, price: int, *modifiers: tuple[str, int], sku: str = "") -> dict[str, Any]:
+    chosen = [{"modifier_id": each, "name": each, "unit_price": cost} for each, cost in modifiers]
+    named = {"item_id": item_id, "sku": sku, "name": f"Item {item_id}", "modifiers": chosen}
+    return {**named, "quantity": 1, "unit_price": price}
+
+
+def order_of(*lines: dict[str, Any]) -> Order:
+    total = sum(
+        each["unit_price"] + sum(chosen["unit_price"] for chosen in each["modifiers"])
+        for each in lines
+    )
+    payments = [{"method": "card", "amount": total}]
+    return plain_order("ord_1", lines=list(lines), payments=payments)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [line("8196213", 900)],  # at no site
+        [line("5312", 1450), line("6104", 1600)],  # at another site
+        [line("5312", 1400)],  # another price
+        [line("6101", 600)],  # sold out
+        [line("5320", 1900)],  # without a required choice
+        [line("5320", 1900, ("240", 0), ("241", 0))],  # too many choices
+        [line("5320", 1900, ("228", 80))],  # a choice of another item
+        [line("7302", 550, ("999", 80))],  # a modifier that isn't there
+        [line("7302", 550, ("228", 70))],  # a modifier at another price
+        [line("6108", 6950)],  # under two taxes
+        [line("5330", 2000, ("250", 0))],  # both option sets and modifiers
+        [line("0000", 1450, sku="BLT")],  # found by its SKU
+        [line("7302", 550, ("228", 80), ("-3091", 0)), line("5320", 1900, ("240", 0))],  # right
+    ],
+)
+def test_look_at_own_items_finds_what_a_whole_import_finds(lines: list[dict[str, Any]]) -> None:
+    whole = shop_of("kounta")
+    whole.till.import_menu()
+    partial = shop_of("kounta")
+
+    expected = outcome_of(whole, order_of(*lines))
+    assert outcome_of(partial, order_of(*lines)) == expected
+
+
+def outcome_of(shop: Shop, order: Order) -> object:
+    try:
+        arrived = shop.till.submit(order, is_new=True)
+    except PosError as error:
+        return type(error), error.reason, error.lines, error.subjects, error.detail
+    return arrived.total, [each.modifiers for each in shop.simulator.ledger().shown[0].lines]

@@ -41,6 +41,7 @@ from tillpost.adapter.net_menu import (
     menu_of_products,
     mixed_option_faults,
     taxes_summing_to,
+    with_options,
 )
 from tillpost.adapter.net_order import (
     BilledLine,
@@ -276,5 +277,6 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "reference_in_note",
     "staff_notes",
     "taxes_summing_to",
+    "with_options",
     "verify_total",
 ]

@@ -7,7 +7,7 @@ another. An option that isn't sold at the site is left out and reported as a set
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import combinations
@@ -35,6 +35,7 @@ __all__ = [
     "menu_of_products",
     "mixed_option_faults",
     "taxes_summing_to",
+    "with_options",
 ]
 
 _NOT_SOLD_HERE = (
@@ -152,6 +153,18 @@ def menu_of_products(
         taxes=tuple(taxes.values()),
         faults=tuple(dict.fromkeys(all_faults)),
     )
+
+
+def with_options(product: Product, known: Collection[str]) -> Product:
+    """Return a product with only those of its options that are known products.
+
+    It is for a menu of only what an order names.
+    """
+    sets = [
+        each._replace(choices=[choice for choice in each.choices if choice.product_id in known])
+        for each in product.sets
+    ]
+    return product._replace(sets=sets)
 
 
 def mixed_option_faults(products: Sequence[Product]) -> list[SetupFault]:

@@ -275,6 +275,17 @@ class Menu(FrozenModel):
         }
         return self.model_copy(update=changed) if changed else self
 
+    def completed_by(self, part: Menu) -> Menu:
+        """Return the menu with all things of a part of it, which was read later."""
+        joined = self.model_copy(
+            update={
+                "items": (*self.items, *part.items),
+                "groups": (*self.groups, *part.groups),
+                "taxes": (*self.taxes, *part.taxes),
+            }
+        )
+        return joined.without_repetitions()
+
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:
         """Each variation with its item, by the variation's id."""

@@ -78,6 +78,7 @@ def import_menu(
         return MenuImport(before, changes, held=True)
 
     cache.menu = menu
+    cache.part = None
     cache.held = None
     # The time is set last: see `Submission._bind`.
     cache.imported_at = connection.clock()
