@@ -474,3 +474,25 @@ def outcome_of(shop: Shop, order: Order) -> object:
     except PosError as error:
         return type(error), error.reason, error.lines, error.subjects, error.detail
     return arrived.total, [each.modifiers for each in shop.simulator.ledger().shown[0].lines]
+
+
+# ---------------------------------------------------------------- large menus
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_large_menu_is_imported_whole(platform: str) -> None:
+    shop = shop_of(platform)
+    before = len(shop.menu.items)
+    add = shop.simulator.add_product if platform == "kounta" else shop.simulator.add_item
+    count = 300 if platform == "generic" else 2300
+    for number in range(count):
+        item_id = 50_000 + number
+        price = Decimal(5) if platform == "kounta" else 500
+        add(item_id if platform == "kounta" else str(item_id), f"Dish {number}", price)
+    assert len(shop.menu.items) == before + count
+
+
+def test_variation_is_not_sold_where_its_item_is_absent() -> None:
+    shop = shop_of("square")
+    shop.simulator.withdraw(item_of(shop, "5312"))
+    assert "5312" not in shop.menu.by_variation
