@@ -55,17 +55,18 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
 
 
 def products_of(order: Order, settings: KountaSettings) -> set[str]:
-    """Return the ids of all products that an order may be sent as, options included."""
+    """Return the ids of all products that an order may be sent as, options included.
+
+    The products for charges, discounts and tips are always among them, so that they are known when
+    a later order of the same items has a tip.
+    """
     needed = {line.item_id for line in order.lines}
     for line in order.lines:
         # A modifier that is taken off has its product's id, with a minus.
         needed.update(modifier.modifier_id.removeprefix("-") for modifier in line.modifiers)
-    if order.charges:
-        needed.update(settings.charge_products.values())
-    if order.discounts and settings.discount_product:
-        needed.add(settings.discount_product)
-    if order.tip and settings.tip_product:
-        needed.add(settings.tip_product)
+    needed.update(settings.charge_products.values())
+    substitutes = (settings.discount_product, settings.tip_product)
+    needed.update(product_id for product_id in substitutes if product_id)
     return needed
 
 

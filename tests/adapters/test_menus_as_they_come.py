@@ -426,6 +426,22 @@ def test_price_that_changed_after_the_first_look_is_read_again() -> None:
     assert shop.till.menu is None  # nobody waited for a whole import
 
 
+def test_product_that_was_recreated_after_the_first_look_is_healed() -> None:
+    shop = shop_of("kounta")
+    shop.till.submit(order_of(line("5312", 1450, sku="BLT")), is_new=True)
+    shop.simulator.recreate_product(5312, 5399)
+    again = order_of(line("5312", 1450, sku="BLT")).model_copy(update={"id": "ord_2"})
+    assert shop.till.submit(again, is_new=True).total == 1450
+    assert shop.till.menu is not None
+
+
+def test_first_tip_after_orders_without_one_arrives() -> None:
+    shop = shop_of("kounta", tip_product=9003)
+    shop.till.submit(plain_order("ord_1"), is_new=True)
+    paid = [{"method": "card", "amount": 1550}]
+    assert shop.till.submit(plain_order("ord_2", tip=100, payments=paid)).total == 1550
+
+
 def line(item_id: str, price: int, *modifiers: tuple[str, int], sku: str = "") -> dict[str, Any]:
     chosen = [{"modifier_id": each, "name": each, "unit_price": cost} for each, cost in modifiers]
     named = {"item_id": item_id, "sku": sku, "name": f"Item {item_id}", "modifiers": chosen}

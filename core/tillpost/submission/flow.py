@@ -12,7 +12,7 @@ when the order arrives after all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tillpost.adapter.base import Attempt, Found
 from tillpost.adapter.exchange import Exchange
@@ -63,9 +63,6 @@ NOT_THERE = (404, 410)
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-_FitTaken: TypeAlias = tuple[Binding, Sequence[str], Sequence[str]]
-"""How an order fits the menu at some time: see `Submission._fit`."""
 
 
 class Submission:
@@ -226,7 +223,7 @@ class Submission:
         cached_at = self.connection.menu_cache.imported_at
         failed_with_older_menu = failure is not None and failure.menu_at < cached_at
         before = self._fit()
-        is_enough = yield from self._refresh_own_items(before)
+        is_enough = yield from self._refresh_own_items()
         if is_enough:
             imported = Imported(self.connection.clock(), self._fit() != before)
             yield self.journal.record(imported)
@@ -255,26 +252,20 @@ class Submission:
             else:
                 menu_cache.part = known.completed_by(looked_up) if known else looked_up
 
-    def _refresh_own_items(self, before: _FitTaken) -> Flow[bool]:
+    def _refresh_own_items(self) -> Flow[bool]:
         """Read what the order names once more, while nothing else of the menu is known.
 
         Returns:
-            Whether that will do: nothing of the order is missing, and either it fits differently
-            now, or it was refused by what was read, and not by the platform.
+            Whether that will do: nothing of the order is missing, so the whole menu would bind it
+            to the same items.
         """
         menu_cache = self.connection.menu_cache
-        part = menu_cache.part
-        if menu_cache.menu is not None or part is None or not self._can_look_up:
+        knows_a_part = menu_cache.menu is None and menu_cache.part is not None
+        if not (knows_a_part and self._can_look_up):
             return False
-        looked_up = yield from self._look_up_own_items()
-        if looked_up is None:
-            return False
-        menu_cache.part = part.completed_by(looked_up)
-        if self._is_missing():
-            return False
-        failure = self.history.failure
-        is_own_refusal = failure is not None and failure.error.operation == "precheck"
-        return is_own_refusal or self._fit() != before
+        # Nothing read earlier is kept: it may be gone by now.
+        menu_cache.part = yield from self._look_up_own_items()
+        return not self._is_missing()
 
     def _look_for_skipped_items(self) -> Flow[None]:
         """Look for items of the order that the new menu lacks: its pages may have skipped them."""
@@ -334,7 +325,7 @@ class Submission:
         now = self.connection.platform_clock.time(self.connection.clock())
         return check_order(binding.order, menu, self.connection.policy.prices, now)
 
-    def _fit(self) -> _FitTaken:
+    def _fit(self) -> tuple[Binding, Sequence[str], Sequence[str]]:
         """Return how the order is bound to the menu, how it doesn't fit, and what has no price.
 
         What has no price on the menu is sent with the order's.
