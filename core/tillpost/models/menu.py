@@ -38,7 +38,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 Thing = TypeVar("Thing", "Item", "ModifierGroup", "Tax")
 
-Many = Annotated[tuple[T, ...], Field(fail_fast=True)]
+FailFastTuple = Annotated[tuple[T, ...], Field(fail_fast=True)]
 """Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
 
 
@@ -82,7 +82,7 @@ class ModifierGroup(FrozenModel):
 
     id: Id
     name: Text
-    options: Many[ModifierOption] = ()
+    options: FailFastTuple[ModifierOption] = ()
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
     once: bool = False
@@ -134,10 +134,10 @@ class Item(FrozenModel):
 
     id: Id
     name: Text
-    categories: Many[Text] = ()
-    variations: Many[Variation]
-    groups: Many[GroupUse] = ()
-    tax_ids: Many[Id] = ()
+    categories: FailFastTuple[Text] = ()
+    variations: FailFastTuple[Variation]
+    groups: FailFastTuple[GroupUse] = ()
+    tax_ids: FailFastTuple[Id] = ()
     online: bool = True
 
 
@@ -194,13 +194,18 @@ class Index(Generic[T]):
         with_sku = [entry for entry in known if entry.sku]
         self._known = {entry.id: entry for entry in known}
         self.by_id: Mapping[str, T] = {entry.id: entry.thing for entry in known}
-        self._by_sku = _unambiguous((entry.sku, entry) for entry in with_sku)
-        self._by_name = _unambiguous(((entry.name, entry.price), entry) for entry in known)
+        by_sku = ((entry.sku, entry) for entry in with_sku)
+        by_name = (((entry.name, entry.price), entry) for entry in known)
+        self._by_sku = _unambiguous(by_sku)
+        self._by_name = _unambiguous(by_name)
         self._comparable: Mapping[tuple[str, int | None], T] | None = None
 
     def find(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
         """Return the thing that these identify, None when there is none."""
-        return self.by_id.get(id_) or self._search(sku, name, price)
+        found = self.by_id.get(id_)
+        if found is None:
+            found = self._search(sku, name, price)
+        return found
 
     def match(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
         """Return the thing that an order means by these, None when there is none.
@@ -213,18 +218,20 @@ class Index(Generic[T]):
         return self._search(sku, name, price)
 
     def _search(self, sku: str, name: str, price: int | None) -> T | None:
-        return (
-            self._by_sku.get(sku)
-            or self._by_name.get((name, price))
-            or self._by_comparable_name().get((comparable(name), price))
-        )
+        found = self._by_sku.get(sku)
+        if found is None:
+            found = self._by_name.get((name, price))
+        if found is None:
+            found = self._by_comparable_name().get((comparable(name), price))
+        return found
 
     def _by_comparable_name(self) -> Mapping[tuple[str, int | None], T]:
         """Return the things by comparable name and price; most orders never ask for it."""
         if self._comparable is None:
-            self._comparable = _unambiguous(
+            by_name = (
                 ((comparable(entry.name), entry.price), entry) for entry in self._known.values()
             )
+            self._comparable = _unambiguous(by_name)
         return self._comparable
 
 
@@ -253,11 +260,11 @@ class Menu(FrozenModel):
     currency: Currency
     imported_at: Aware
     version: str = ""
-    items: Many[Item] = ()
-    groups: Many[ModifierGroup] = ()
-    taxes: Many[Tax] = ()
-    tables: Many[Text] | None = None
-    faults: Many[SetupFault] = ()
+    items: FailFastTuple[Item] = ()
+    groups: FailFastTuple[ModifierGroup] = ()
+    taxes: FailFastTuple[Tax] = ()
+    tables: FailFastTuple[Text] | None = None
+    faults: FailFastTuple[SetupFault] = ()
 
     def without_repetitions(self) -> Menu:
         """Return the menu with each thing once: what comes later under an id is newer.
@@ -306,7 +313,10 @@ class Menu(FrozenModel):
 
         Case and surrounding spaces don't count. True where the platform lists no tables.
         """
-        return self.tables is None or _plain(name) in map(_plain, self.tables)
+        if self.tables is None:
+            return True
+        known = map(_plain, self.tables)
+        return _plain(name) in known
 
     @cached_property
     def sold(self) -> Index[SoldItem]:
@@ -349,7 +359,9 @@ class Menu(FrozenModel):
     def _option_entries(self, item: Item) -> Iterator[IndexEntry[ModifierOption]]:
         for use in item.groups:
             group = self.group_by_id.get(use.group_id)
-            for option in group.options if group else ():
+            if group is None:
+                continue
+            for option in group.options:
                 yield IndexEntry(option.id, option.sku, option.name, option.price, option)
 
     def taxes_on(self, item: Item) -> tuple[Tax, ...]:
@@ -385,5 +397,9 @@ def display_name(item: Item, variation: Variation) -> str:
 def limits_in_words(minimum: int, maximum: int | None) -> str:
     """Return how many options are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
     if maximum is None:
-        return f"at least {minimum}" if minimum else "any number"
-    return f"exactly {minimum}" if minimum == maximum else f"{minimum} to {maximum}"
+        if not minimum:
+            return "any number"
+        return f"at least {minimum}"
+    if minimum == maximum:
+        return f"exactly {minimum}"
+    return f"{minimum} to {maximum}"

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from tillpost.adapter.readiness import Readiness, Reason
 from tillpost.errors import ErrorRecord, Outcome, PosError
 from tillpost.errors.remedies import Actor, StepText
 from tillpost.models.base import FrozenModel
+from tillpost.models.local_time import local_time
 from tillpost.models.order import PosOrder, PosState
 from tillpost.models.outage import Outage, Whose
 from tillpost.support.runbook import (
@@ -256,7 +256,8 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     if facts.error:
         sentences.append(str(PosError.from_record(facts.error)))
     if facts.live:
-        sentences.append(f"{facts.title} reports it as: {facts.live.status or facts.live.state}")
+        status = facts.live.status or facts.live.state
+        sentences.append(f"{facts.title} reports it as: {status}")
     if facts.live_error:
         sentences.append(f"{facts.title} couldn't be queried about it: {facts.live_error.detail}")
     if facts.readiness:
@@ -265,25 +266,12 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     if facts.state == "due" and facts.workers == 0:
         sentences.append("No worker has a heartbeat")
     if facts.outage:
-        since = _local_time(facts.outage.began_at)
+        since = local_time(facts.outage.began_at, offset=True)
         sentences.append(f"The connection's orders have been failing since {since}")
     if facts.due_at is not None and not facts.paused:
-        sentences.append(f"It continues automatically at {_local_time(facts.due_at)}")
-    sentences.append(f"It was captured at {_local_time(facts.added_at)}")
+        sentences.append(f"It continues automatically at {local_time(facts.due_at, offset=True)}")
+    sentences.append(f"It was captured at {local_time(facts.added_at, offset=True)}")
     return tuple(sentences)
-
-
-def _local_time(at: float) -> str:
-    """Format epoch seconds in this machine's time zone, with its offset.
-
-    Returns "?" for what no calendar has.
-    """
-    try:
-        local = datetime.fromtimestamp(at, UTC).astimezone()
-    except (OverflowError, ValueError, OSError):
-        return "?"
-    # The reader may be in another time zone, so the offset is shown.
-    return local.isoformat(sep=" ", timespec="seconds")
 
 
 # The steps
@@ -345,12 +333,16 @@ def _correct_at_register(facts: Facts) -> Sequence[StepText]:
 
 def _after_rejection(facts: Facts) -> Sequence[StepText]:
     # The outbox can close the order only once it knows of the rejection itself.
-    return (REFUND, CLOSE_ORDER) if facts.state == "rejected" else (REFUND,)
+    if facts.state == "rejected":
+        return (REFUND, CLOSE_ORDER)
+    return (REFUND,)
 
 
 def _after_withdrawal(facts: Facts) -> Sequence[StepText]:
     known = facts.state == "cancelled"
-    return (HANDLE_WITHDRAWN, CLOSE_ORDER) if known else (HANDLE_WITHDRAWN,)
+    if known:
+        return (HANDLE_WITHDRAWN, CLOSE_ORDER)
+    return (HANDLE_WITHDRAWN,)
 
 
 def _worker_steps(_: Facts) -> Sequence[StepText]:
@@ -468,11 +460,15 @@ def _received_early(facts: Facts) -> bool:
 
 
 def _error_kind(facts: Facts) -> str:
-    return facts.error.kind if facts.error else ""
+    if not facts.error:
+        return ""
+    return facts.error.kind
 
 
 def _error_kind_or_doubt(facts: Facts) -> str:
-    return facts.error.kind if facts.error else "DoubtError"
+    if not facts.error:
+        return "DoubtError"
+    return facts.error.kind
 
 
 def _offline_or_none(facts: Facts) -> str:

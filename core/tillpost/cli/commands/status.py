@@ -14,8 +14,9 @@ import typer
 from tillpost.cli.commands.connections import health
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
-from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import print_line, show_facts, show_json, show_table
+from tillpost.models.local_time import local_time
 from tillpost.models.safe_text import shell_option, shell_word
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ def _show_stores(current: Overview) -> None:
 
 def _problems(current: Overview) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in current.problems.items())
-    return f"{counts} (tillpost orders list --problem)" if counts else ""
+    if not counts:
+        return ""
+    return f"{counts} (tillpost orders list --problem)"
 
 
 def _outages(current: Overview) -> str:

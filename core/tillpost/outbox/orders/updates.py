@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from tillpost.errors import ErrorRecord
 from tillpost.models.order import PosOrder
@@ -49,9 +49,30 @@ _NOT_KNOWN_AT_PLATFORM = (
     OrderState.MANUAL.value,
 )
 
-
 MOST_NAMESAKES = 8
 """Orders of one connection with the same id at the platform: one for each of its addresses."""
+
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_OF_CONNECTION = _ORDER.connection == bindparam("connection_name")
+_BY_POS_ID = (
+    select(t.orders)
+    .where(_OF_CONNECTION, _ORDER.pos_id == bindparam("wanted_id"))
+    .limit(MOST_NAMESAKES)
+)
+_BY_REFERENCE = select(t.orders).where(
+    _OF_CONNECTION, _ORDER.pos_id.is_(None), _ORDER.id == bindparam("wanted_id")
+)
+_LOCK_BY_POS_ID = _BY_POS_ID.with_for_update()
+_LOCK_BY_REFERENCE = _BY_REFERENCE.with_for_update()
+_ANY_CANDIDATE = (
+    select(_ORDER.id)
+    .where(
+        _OF_CONNECTION,
+        _ORDER.pos_id.is_(None),
+        _ORDER.state.in_(_NOT_KNOWN_AT_PLATFORM),
+    )
+    .limit(1)
+)
 
 
 class OrderUpdates:
@@ -62,7 +83,12 @@ class OrderUpdates:
         self._settings = settings
 
     def may_be_ours(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str = ""
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str = "",
     ) -> bool:
         """Return whether an order that the connection's platform shows now may be one of ours.
 
@@ -81,22 +107,29 @@ class OrderUpdates:
             return not _is_elsewhere(db, row, address)
         if reference:
             return False
-        candidates = select(_ORDER.id).where(
-            _ORDER.connection == connection,
-            _ORDER.pos_id.is_(None),
-            _ORDER.state.in_(_NOT_KNOWN_AT_PLATFORM),
-        )
-        return db.execute(candidates.limit(1)).first() is not None
+        return db.execute(_ANY_CANDIDATE, {"connection_name": connection}).first() is not None
 
     def find(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
     ) -> StoredOrder | None:
         """Return the order that a report is about; None if it is none of ours."""
         row = self._find(db, connection, pos_id, reference, address)
-        return None if row is None else stored_order(row)
+        if row is None:
+            return None
+        return stored_order(row)
 
     def is_elsewhere(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
     ) -> bool:
         """Return whether an order that a report names is, or may be, at another address."""
         row = self._find(db, connection, pos_id, reference, address)
@@ -207,7 +240,8 @@ class OrderUpdates:
         """
         report = parsed(Report.model_validate_json, row["reported"])
         if row["reported"] is not None:
-            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(reported=None))
+            order_row = update(t.orders).where(_ORDER.id == row["id"])
+            db.execute(order_row.values(reported=None))
         if report is None:
             return ()
         return self.record_status(
@@ -224,7 +258,11 @@ class OrderUpdates:
         return None
 
     def _read_journal(
-        self, db: Connection, row: Row, known: KnownOrder, now: float
+        self,
+        db: Connection,
+        row: Row,
+        known: KnownOrder,
+        now: float,
     ) -> Sequence[Event] | None:
         """Return an order's journal; None if it can't be read, and the order is set aside.
 
@@ -258,13 +296,10 @@ class OrderUpdates:
         # A database may refuse to even compare with what isn't printable.
         if not (pos_id.isprintable() and reference.isprintable()):
             return None
-        of_connection = select(t.orders).where(_ORDER.connection == connection)
-        if lock:
-            of_connection = of_connection.with_for_update()
-        by_pos_id = of_connection.where(_ORDER.pos_id == pos_id).limit(MOST_NAMESAKES)
-        by_reference = of_connection.where(_ORDER.pos_id.is_(None), _ORDER.id == reference)
-
-        namesakes = [Row(t.orders, found) for found in db.execute(by_pos_id).mappings()]
+        by_pos_id = _LOCK_BY_POS_ID if lock else _BY_POS_ID
+        by_reference = _LOCK_BY_REFERENCE if lock else _BY_REFERENCE
+        wanted = {"connection_name": connection, "wanted_id": pos_id}
+        namesakes = [Row(t.orders, found) for found in db.execute(by_pos_id, wanted).mappings()]
         for row in namesakes:
             if row["id"] == reference:
                 return None if _is_ticket(row, pos_id) else row
@@ -272,18 +307,25 @@ class OrderUpdates:
             if not _is_elsewhere(db, row, address):
                 is_other = _is_ticket(row, pos_id) or names_another(row["id"], reference)
                 return None if is_other else row
-        found = db.execute(by_reference).mappings().first()
+        wanted["wanted_id"] = reference
+        found = db.execute(by_reference, wanted).mappings().first()
         if found is None:
             return None
         row = Row(t.orders, found)
         return None if _is_ticket(row, pos_id) else row
 
     def _write(
-        self, db: Connection, row: Row, change: Change, now: float, source: str
+        self,
+        db: Connection,
+        row: Row,
+        change: Change,
+        now: float,
+        source: str,
     ) -> Sequence[HookCall]:
         order_id = row["id"]
         if change.values:
-            unclaimed = update(t.orders).where(_ORDER.id == order_id, _ORDER.worker.is_(None))
+            is_unclaimed = _ORDER.worker.is_(None)
+            unclaimed = update(t.orders).where(_ORDER.id == order_id, is_unclaimed)
             db.execute(unclaimed.values(**change.values))
         for event in change.events:
             _append_event(db, order_id, event)
@@ -303,15 +345,26 @@ class OrderUpdates:
 
 def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
     """Keep a report about a claimed order, and have the order polled once it is released."""
-    values = {"poll_at": now, "reported": report.model_dump_json()}
-    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
+    values = {
+        "poll_at": now,
+        "reported": report.model_dump_json(),
+    }
+    order_row = update(t.orders).where(_ORDER.id == row["id"])
+    db.execute(order_row.values(**values))
 
 
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
-    latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
+    last_number = select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id)
+    latest = db.scalar(last_number)
     number = 0 if latest is None else next_number(latest)
     kind, body = event_row(event, number)
-    db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
+    row = {
+        "order_id": order_id,
+        "number": number,
+        "kind": kind,
+        "body": body,
+    }
+    db.execute(insert(t.events).values(**row))
 
 
 def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
@@ -321,7 +374,7 @@ def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
     try:
         history = fold(read_events(db, row["id"]))
     except UnreadableEventError:
-        return False  # whoever changes the order sets it aside
+        return False  # the code that changes the order sets it aside
     return bool(history.elsewhere(address))
 
 

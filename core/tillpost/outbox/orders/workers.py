@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     case,
     delete,
@@ -42,13 +43,29 @@ _ORDER, _WORKER = t.orders.c, t.workers.c
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
 _ENLIST = insert(t.workers)
-_BEAT = update(t.workers).where(_WORKER.id == bindparam("worker_id")).values(beat=_WORKER.beat + 1)
 _PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
-_IS_ENLISTED = (
-    select(_WORKER.id)
-    .where(_WORKER.id == bindparam("worker_id"))
-    .with_for_update(read=True, key_share=True)
-)
+_IS_GIVEN_WORKER = _WORKER.id == bindparam("worker_id")
+_NEXT_BEAT = _WORKER.beat + 1
+_BEAT = update(t.workers).where(_IS_GIVEN_WORKER).values(beat=_NEXT_BEAT)
+_GIVEN_WORKER = select(_WORKER.id).where(_IS_GIVEN_WORKER)
+_IS_ENLISTED = _GIVEN_WORKER.with_for_update(read=True, key_share=True)
+_is_importer = t.connections.c.importer == bindparam("holder")
+_is_refresher = t.credentials.c.refresher == bindparam("holder")
+_RELEASE_IMPORTS = update(t.connections).where(_is_importer).values(importer=None)
+_RELEASE_REFRESHES = update(t.credentials).where(_is_refresher).values(refresher=None)
+
+_HOLDERS = (_ORDER.worker, t.connections.c.importer, t.credentials.c.refresher)
+"""The columns that name the worker by which an order, an import or a refresh is held."""
+
+
+def _vanished_workers(holder: Column[Any]) -> Select[Any]:
+    """Return the query of the workers in a column that have no row."""
+    enlisted = select(_WORKER.id)
+    is_orphan = holder.is_not(None) & holder.not_in(enlisted)
+    return select(holder).distinct().where(is_orphan)
+
+
+_VANISHED = tuple(_vanished_workers(holder) for holder in _HOLDERS)
 
 
 class Pulse(NamedTuple):
@@ -114,8 +131,13 @@ class WorkerRegistry:
     def pulses(self) -> Mapping[str, Pulse]:
         """Return the heartbeat counter and the lease of every worker."""
         with self.database.reading() as db:
-            rows = [Row(t.workers, row) for row in db.execute(_PULSES).mappings()]
-        return {row.raw("id"): Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
+            found = db.execute(_PULSES).mappings().all()
+        pulses: dict[str, Pulse] = {}
+        for values in found:
+            row = Row(t.workers, values)
+            lease = row["lease"] or DEFAULT_LEASE
+            pulses[row.raw("id")] = Pulse(row["beat"], lease)
+        return pulses
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
@@ -123,7 +145,8 @@ class WorkerRegistry:
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Return whether a worker is enlisted, and keep it so to the end of the transaction."""
-        return db.execute(_IS_ENLISTED, {"worker_id": worker}).first() is not None
+        found = db.execute(_IS_ENLISTED, {"worker_id": worker})
+        return found.first() is not None
 
     def reap(self, worker: str, beat: int, now: float) -> int:
         """Remove a dead worker and release its claims; return how many there were.
@@ -139,7 +162,8 @@ class WorkerRegistry:
         with self.database.writing() as db:
             # A worker that reaps another must not miss its own heartbeats over a lock.
             wait_briefly(db)
-            removed = db.execute(delete(t.workers).where(is_same_worker, is_silent))
+            dead_worker = delete(t.workers).where(is_same_worker, is_silent)
+            removed = db.execute(dead_worker)
             if removed.rowcount == 0:
                 return 0
             return self._release_all(db, worker, now, crashes=1)
@@ -147,7 +171,8 @@ class WorkerRegistry:
     def retire(self, worker: str, now: float) -> None:
         """Remove a worker that ends properly, and release what it still has claimed."""
         with self.database.writing() as db:
-            db.execute(delete(t.workers).where(_WORKER.id == worker))
+            own_row = delete(t.workers).where(_WORKER.id == worker)
+            db.execute(own_row)
             self._release_all(db, worker, now, crashes=0)
 
     def release_orphans(self, db: Connection, now: float) -> None:
@@ -155,21 +180,18 @@ class WorkerRegistry:
 
         That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
         """
-        released = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
-        holders: Mapping[Column[Any], Mapping[str, object]] = {
-            _ORDER.worker: released,
-            t.connections.c.importer: {"importer": None},
-            t.credentials.c.refresher: {"refresher": None},
-        }
-        for holder, values in holders.items():
-            is_orphan = holder.is_not(None) & holder.not_in(select(_WORKER.id))
-            for vanished in db.scalars(select(holder).distinct().where(is_orphan)).all():
+        for holder, query in zip(_HOLDERS, _VANISHED, strict=True):
+            for vanished in db.scalars(query).all():
+                values: dict[str, object] = {holder.name: None}
+                if holder is _ORDER.worker:
+                    values |= {"due_at": due_after_release(now), "updated_at": now}
                 orphans = update(holder.table).where(named(holder, vanished))
-                db.execute(orphans.values(**values))
+                release = orphans.values(**values)
+                db.execute(release)
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
-        self._release_imports(db, worker)
-        self._release_refreshes(db, worker)
+        db.execute(_RELEASE_IMPORTS, {"holder": worker})
+        db.execute(_RELEASE_REFRESHES, {"holder": worker})
         values = {
             "worker": None,
             "due_at": due_after_release(now),
@@ -179,11 +201,3 @@ class WorkerRegistry:
         claimed = update(t.orders).where(_ORDER.worker == worker)
         result = db.execute(claimed.values(**values))
         return result.rowcount
-
-    def _release_imports(self, db: Connection, worker: str) -> None:
-        importing = update(t.connections).where(t.connections.c.importer == worker)
-        db.execute(importing.values(importer=None))
-
-    def _release_refreshes(self, db: Connection, worker: str) -> None:
-        refreshing = update(t.credentials).where(t.credentials.c.refresher == worker)
-        db.execute(refreshing.values(refresher=None))
