@@ -237,20 +237,16 @@ class Submission:
         yield self.journal.record(imported)
 
     def _know_menu(self) -> Flow[None]:
-        """Read what the order names of the menu, or the whole menu if that isn't possible."""
+        """Read what the order names of the menu; the whole menu if that doesn't have all of it."""
         menu_cache = self.connection.menu_cache
         if menu_cache.menu is not None:
             return
-        if not self._can_look_up:
-            yield ImportMenu()
-            return
-        if menu_cache.part is None or self._is_missing():
+        if self._can_look_up and self._is_missing():
             looked_up = yield from self._look_up_own_items()
             known = menu_cache.part
-            if looked_up is None:
-                yield ImportMenu()
-            else:
-                menu_cache.part = known.completed_by(looked_up) if known else looked_up
+            menu_cache.part = known.completed_by(looked_up) if known and looked_up else looked_up
+        if self._is_missing():
+            yield ImportMenu()
 
     def _refresh_own_items(self) -> Flow[bool]:
         """Read what the order names once more, while nothing else of the menu is known.
