@@ -426,7 +426,7 @@ def test_price_that_changed_after_the_first_look_is_read_again() -> None:
     assert shop.till.menu is None  # nobody waited for a whole import
 
 
-def test_product_that_was_recreated_after_the_first_look_is_healed() -> None:
+def test_product_recreated_after_the_first_look_is_healed() -> None:
     shop = shop_of("kounta")
     shop.till.submit(order_of(line("5312", 1450, sku="BLT")), is_new=True)
     shop.simulator.recreate_product(5312, 5399)
