@@ -25,6 +25,7 @@ from tillpost.adapter import (
     Found,
     Menu,
     MenuError,
+    OddObjects,
     Order,
     OutageError,
     PosError,
@@ -51,7 +52,7 @@ from tillpost.adapter import (
 from tillpost_generic.error_table import TABLE
 from tillpost_generic.settings import GenericSettings
 from tillpost_generic.signature import signature_headers, verify_webhook
-from tillpost_generic.wire import Health, NewOrder, PosStatus, ProblemDetails
+from tillpost_generic.wire import MENU_OBJECTS, Health, NewOrder, PosStatus, ProblemDetails
 
 __all__ = ["Generic"]
 
@@ -168,7 +169,9 @@ class Generic(Adapter[GenericSettings]):
 
     def import_menu(self) -> Exchange[Menu]:
         """Return the site's whole menu, which travels as it is."""
-        return (yield from ask(Request("GET", "/menu", reading(Menu))))
+        odd = OddObjects()
+        menu = yield from ask(Request("GET", "/menu", odd.reading(Menu, MENU_OBJECTS)))
+        return menu.model_copy(update={"faults": (*menu.faults, *odd.faults)})
 
     def check(self) -> Exchange[Readiness]:
         """Check the connection, the store and its register."""

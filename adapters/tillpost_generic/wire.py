@@ -10,9 +10,28 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from tillpost.adapter import Amount, Order, PosState, Progress
+from tillpost.adapter import (
+    Amount,
+    Item,
+    ModifierGroup,
+    ModifierOption,
+    Order,
+    PosState,
+    Progress,
+    Tax,
+    Variation,
+)
 
-__all__ = ["Health", "NewOrder", "PosStatus", "ProblemDetails"]
+__all__ = ["MENU_OBJECTS", "Health", "NewOrder", "PosStatus", "ProblemDetails"]
+
+MENU_OBJECTS = {
+    "items": Item,
+    "items.variations": Variation,
+    "groups": ModifierGroup,
+    "groups.options": ModifierOption,
+    "taxes": Tax,
+}
+"""The lists of a menu whose objects may be left out on their own, if they can't be read."""
 
 
 class NewOrder(BaseModel):

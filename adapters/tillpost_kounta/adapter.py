@@ -30,6 +30,7 @@ from tillpost.adapter import (
     Finding,
     Found,
     Menu,
+    OddObjects,
     Order,
     OrderChanged,
     PageHeaders,
@@ -68,13 +69,14 @@ from tillpost.adapter import (
     to_exact_body,
     verify_hmac,
     verify_total,
+    with_options,
 )
 from tillpost_kounta import wire
 from tillpost_kounta.error_table import TABLE, speaks_of_oauth
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
-from tillpost_kounta.translation import order_body, ticket_body
+from tillpost_kounta.translation import order_body, products_of, ticket_body
 
 __all__ = ["Kounta"]
 
@@ -390,52 +392,108 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """
         restarts = 0
         while True:
-            currency = yield from ask(Request("GET", f"{self._company}.json", wire.currency_of))
-            taxes = yield from self._all(f"{self._company}/taxes.json", wire.NamedThing)
+            odd = OddObjects()
+            currency = yield from ask(self._currency())
+            taxes = yield from self._taxes(odd)
             path = f"{self._site}/products.json?fields={_PRODUCT_FIELDS}"
-            listed = yield from self._all(path, wire.Product)
+            read = odd.reading_list(wire.ListedProduct, wire.PARTS_OF_PRODUCT)
+            listed = yield from self._pages(path, read)
+            # A product that comes twice, because pages shifted, is one product.
+            unique = {product.id: product for product in listed}
             try:
-                products = yield from self._complete_products(listed, taxes)
+                products = yield from self._complete_products(tuple(unique.values()), taxes, odd)
             except PosError as error:
                 disappeared = error.status_code == 404
                 if not disappeared or restarts == _MOST_RESTARTS:
                     raise
                 restarts += 1
             else:
-                return menu_of_products(
-                    products,
-                    site=self.config.site_id,
-                    currency=currency,
-                    faults=mixed_option_faults(products),
-                )
+                return self._menu(currency, products, odd)
+
+    def menu_for(self, order: Order) -> Exchange[Menu | None]:
+        """Return a menu of the products that the order is sent as, with their chosen options.
+
+        unconfirmed: that a site's list of products can be limited to some `ids`, as the company's
+        can (vendor's page). One answer would show it; without it the list is only longer.
+        """
+        odd = OddObjects()
+        ordered = {line.item_id for line in order.lines}
+        needed = products_of(order, self.config)
+        query = urlencode({"fields": _PRODUCT_FIELDS, "ids": ",".join(sorted(needed))})
+        read = odd.reading_list(wire.ListedProduct, wire.PARTS_OF_PRODUCT)
+        listed = yield from self._pages(f"{self._site}/products.json?{query}", read)
+        found = [product for product in listed if product.id in needed]
+        if not found:
+            return None
+        currency = yield from ask(self._currency())
+        taxes = yield from self._taxes(odd)
+        products: list[Product] = []
+        for product in found:
+            if product.variants:
+                continue
+            # What is only chosen as an option isn't asked for options of its own.
+            has_options = product.id in ordered
+            complete = yield from self._complete(product, taxes, odd, has_options=has_options)
+            if complete is not None:
+                products.append(complete)
+        known = {product.id for product in products}
+        chosen = [with_options(product, known) for product in products]
+        return self._menu(currency, chosen, odd)
+
+    def _menu(self, currency: str, products: Sequence[Product], odd: OddObjects) -> Menu:
+        return menu_of_products(
+            products,
+            site=self.config.site_id,
+            currency=currency,
+            faults=[*odd.faults, *mixed_option_faults(products)],
+        )
 
     def _complete_products(
-        self, listed: Sequence[wire.Product], taxes: Sequence[wire.NamedThing]
+        self,
+        listed: Sequence[wire.Product],
+        taxes: Sequence[wire.NamedThing],
+        odd: OddObjects,
     ) -> Exchange[list[Product]]:
         products: list[Product] = []
         for product in listed:
             is_template = bool(product.variants)
             if is_template:  # it can't be ordered (vendor's page)
                 continue
-            complete = yield from self._complete(product, taxes)
-            products.append(complete)
+            complete = yield from self._complete(product, taxes, odd)
+            if complete is not None:
+                products.append(complete)
         return products
 
     def _complete(
-        self, product: wire.Product, taxes: Sequence[wire.NamedThing]
-    ) -> Exchange[Product]:
-        """Return a product of the list with its taxes and modifiers."""
+        self,
+        product: wire.Product,
+        taxes: Sequence[wire.NamedThing],
+        odd: OddObjects,
+        *,
+        has_options: bool = True,
+    ) -> Exchange[Product | None]:
+        """Return a product of the list with its taxes and modifiers, None if it can't be read."""
         product_taxes = wire.taxes_in_list(product, taxes)
         if product_taxes is None:
-            read = reading_about(wire.Product, product.id)
-            path = f"{self._site}/products/{path_segment(product.id)}.json"
-            whole = yield from ask(Request("GET", path, read))
+            whole = yield from self._product(product.id, product.name, odd)
+            if whole is None:
+                return None
             product_taxes = whole.taxes or ()
-        path = f"{self._company}/products/{path_segment(product.id)}/modifiers.json"
-        modifiers = yield from self._all(path, wire.Product)
+        modifiers: Sequence[wire.Product] = ()
+        if has_options:
+            path = f"{self._company}/products/{path_segment(product.id)}/modifiers.json"
+            modifiers = yield from self._pages(path, odd.reading_list(wire.ListedProduct))
         return wire.menu_product(
             product, product_taxes, modifiers, taxes_included=self.config.prices_include_tax
         )
+
+    def _product(
+        self, product_id: str, name: str, odd: OddObjects
+    ) -> Exchange[wire.ListedProduct | None]:
+        """Return a product with all its fields as the site has it, None if it can't be read."""
+        path = f"{self._site}/products/{path_segment(product_id)}.json"
+        read = odd.reading_one(wire.ListedProduct, product_id, name)
+        return (yield from ask(Request("GET", path, read)))
 
     def check(self) -> Exchange[Readiness]:
         """Check the site: its devices, online ordering and the printing register."""
@@ -527,12 +585,23 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         # answer would show it.
         return Request("GET", f"{self._site}/status.json", texts_in)
 
+    def _currency(self) -> Request[str]:
+        return Request("GET", f"{self._company}.json", wire.currency_of)
+
+    def _taxes(self, odd: OddObjects) -> Exchange[list[wire.ListedTax]]:
+        read = odd.reading_list(wire.ListedTax)
+        return self._pages(f"{self._company}/taxes.json", read)
+
     def _all(self, path: str, model: type[M]) -> Exchange[list[M]]:
+        """Read a list to its end."""
+        return self._pages(path, reading_list(model))
+
+    def _pages(self, path: str, read: Callable[[bytes], Sequence[M]]) -> Exchange[list[M]]:
         """Read a list to its end.
 
         Newer lists name their next page, older ones say how many there are (third parties).
         """
-        return ask_pages(Request("GET", path, reading_list(model)), _PAGES, self.config.base_url)
+        return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url)
 
 
 def _billed(lines: Sequence[wire.Line]) -> list[BilledLine]:

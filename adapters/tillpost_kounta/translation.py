@@ -16,7 +16,7 @@ from tillpost.adapter import (
 )
 from tillpost_kounta.settings import KountaSettings
 
-__all__ = ["MOST_NOTES", "order_body", "ticket_body"]
+__all__ = ["MOST_NOTES", "order_body", "products_of", "ticket_body"]
 
 Body: TypeAlias = dict[str, object]
 
@@ -52,6 +52,22 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
         "placed_at": order.placed_at.isoformat(timespec="seconds"),
         "fulfil_at": order.due_at.isoformat(timespec="seconds") if order.due_at else None,
     }
+
+
+def products_of(order: Order, settings: KountaSettings) -> set[str]:
+    """Return the ids of all products that an order may be sent as, options included.
+
+    The products for charges, discounts and tips are always among them, so that they are known when
+    a later order of the same items has a tip.
+    """
+    needed = {line.item_id for line in order.lines}
+    for line in order.lines:
+        # A modifier that is taken off has its product's id, with a minus.
+        needed.update(modifier.modifier_id.removeprefix("-") for modifier in line.modifiers)
+    needed.update(settings.charge_products.values())
+    substitutes = (settings.discount_product, settings.tip_product)
+    needed.update(product_id for product_id in substitutes if product_id)
+    return needed
 
 
 def ticket_body(order: Order, product_id: str) -> Body:

@@ -26,7 +26,10 @@ from tillpost.adapter import (
 from tillpost.adapter import Product as MenuProduct
 
 __all__ = [
+    "PARTS_OF_PRODUCT",
     "Line",
+    "ListedProduct",
+    "ListedTax",
     "NamedThing",
     "Order",
     "Product",
@@ -35,13 +38,18 @@ __all__ = [
     "taxes_in_list",
 ]
 
+GivenId = Annotated[OptionalText, Field(min_length=1, max_length=192)]
+"""An id that may be a number, and that must be there."""
+
+_IDS = AliasChoices("product_id", "id_str", "id")
+_ID = Field(validation_alias=_IDS)
 _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
 
 class NamedThing(ResponseModel):
     """Anything with an id or a name: a tax with its rate, a category, a payment's `ref`."""
 
-    id: OptionalText = Field("", validation_alias=AliasChoices("product_id", "id_str", "id"))
+    id: OptionalText = Field("", validation_alias=_IDS)
     name: OptionalText = ""
     rate: Exact = Decimal(0)
     ref: OptionalText = ""
@@ -69,6 +77,23 @@ class Product(NamedThing):
     options: OptionalList[Product] = ()
     least: int | None = Field(None, validation_alias=AliasChoices("min_selection", "min"))
     most: int | None = Field(None, validation_alias=AliasChoices("max_selection", "max"))
+
+
+class ListedTax(NamedThing):
+    """A tax, which has an id."""
+
+    id: GivenId = _ID
+
+
+class ListedProduct(Product):
+    """A product of a list, which has an id. Its price isn't known if a tax of it isn't."""
+
+    id: GivenId = _ID
+    taxes: OptionalList[ListedTax] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+PARTS_OF_PRODUCT = {"option_sets.options": Product}
+"""The lists of a product whose objects may be left out on their own, if they can't be read."""
 
 
 class Line(ResponseModel):
@@ -140,8 +165,8 @@ def menu_product(
             id=f"optionset-{each.id}",
             name=each.name,
             choices=_choices(each.options),
-            minimum=each.least or 0,
-            maximum=each.most or None,
+            minimum=max(each.least or 0, 0),
+            maximum=each.most if each.most and each.most > 0 else None,
         )
         for each in product.option_sets
     ]

@@ -32,6 +32,7 @@ from tillpost.adapter import (
     KeyRetiredError,
     Menu,
     MenuError,
+    OddObjects,
     Order,
     OrderError,
     OutageError,
@@ -89,6 +90,13 @@ P = TypeVar("P", bound=wire.Page)
 
 MOST_IN_PAGE = 100
 """Orders in a page of a search: 500, the usual number, could be too large an answer."""
+
+MOST_RESTARTS = 2
+"""How often a list is read from its beginning again, because its cursor expired."""
+
+# unconfirmed: that an expired cursor is refused with this code; one used after 5 minutes in a
+# sandbox would show it.
+EXPIRED_CURSOR = "INVALID_CURSOR"
 
 
 class Square(Adapter[SquareSettings]):
@@ -419,13 +427,34 @@ class Square(Adapter[SquareSettings]):
         """Return the location's whole menu, read page by page."""
         location = yield from self._location()
         types = ",".join(TYPES)
+        odd = OddObjects()
+        read = odd.reading(wire.CatalogPage, wire.CATALOG_OBJECTS)
 
         def page(cursor: str | None) -> Request[wire.CatalogPage]:
             onward = f"&cursor={escaped(cursor, safe='')}" if cursor else ""
-            return _get(f"/v2/catalog/list?types={types}{onward}", wire.CatalogPage)
+            return Request("GET", f"/v2/catalog/list?types={types}{onward}", read)
 
         objects = yield from _all(page, lambda answer: answer.objects)
-        return menu_of(objects, location, datetime.now(UTC))
+        return menu_of(objects, location, datetime.now(UTC), odd.faults)
+
+    def menu_for(self, order: Order) -> Exchange[Menu | None]:
+        """Return a menu of the order's items, with all that belongs to them.
+
+        A variation leads to its item, and the item to its modifier lists and taxes: each answer has
+        what is one step away (spec: BatchRetrieveCatalogObjects).
+        """
+        variation_ids = list(dict.fromkeys(line.item_id for line in order.lines))
+        found = yield from ask(_retrieving(variation_ids))
+        item_ids = [each.id for each in found.related_objects if each.item_data]
+        if not item_ids:
+            return None
+        odd = OddObjects()
+        kinds = {**wire.CATALOG_OBJECTS, "related_objects": wire.CatalogObject}
+        retrieve = replace(_retrieving(item_ids), read=odd.reading(wire.CatalogBatch, kinds))
+        whole = yield from ask(retrieve)
+        location = yield from self._location()
+        objects = (*whole.objects, *whole.related_objects)
+        return menu_of(objects, location, datetime.now(UTC), odd.faults)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time (with its offset)."""
@@ -563,10 +592,22 @@ def _post(
     return Request("POST", path, reading(model), body, effect, key)
 
 
+def _retrieving(object_ids: Sequence[str]) -> Request[wire.CatalogBatch]:
+    return _post(
+        "/v2/catalog/batch-retrieve",
+        wire.CatalogBatch,
+        object_ids=object_ids,
+        include_related_objects=True,
+    )
+
+
 def _all(
     page: Callable[[str | None], Request[P]], rows_of: Callable[[P], Iterable[M]]
 ) -> Exchange[list[M]]:
     """Read page after page, until one has no cursor.
+
+    A cursor expires after 5 minutes (developer documentation: Pagination). Then the list is read
+    from its beginning again.
 
     Args:
         page: Returns the request for the page at a cursor, None for the first.
@@ -576,4 +617,10 @@ def _all(
     def next_page(answer: P, *_: object) -> Request[P] | None:
         return page(answer.cursor) if answer.cursor else None
 
-    return ask_list(page(None), rows_of, next_page)
+    for _ in range(MOST_RESTARTS + 1):
+        try:
+            return (yield from ask_list(page(None), rows_of, next_page))
+        except PosError as error:
+            if error.code != EXPIRED_CURSOR:
+                raise
+    raise OutageError(f"the cursor of a list expired {MOST_RESTARTS + 1} times")

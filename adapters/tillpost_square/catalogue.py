@@ -8,7 +8,7 @@ archived, or can't be sold, is left out of the menu.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from tillpost.adapter import (
     Menu,
     ModifierGroup,
     ModifierOption,
+    SetupFault,
     Tax,
     Variation,
 )
@@ -66,16 +67,24 @@ class _Known(NamedTuple):
     tax_ids: set[str]
 
 
-def menu_of(objects: Iterable[wire.CatalogObject], location: wire.Location, now: datetime) -> Menu:
+def menu_of(
+    objects: Iterable[wire.CatalogObject],
+    location: wire.Location,
+    now: datetime,
+    faults: Sequence[SetupFault] = (),
+) -> Menu:
     """Return the location's menu.
 
     Args:
         objects: The whole catalogue.
         location: The location.
         now: When the menu was imported. Its `version` is the latest change to the catalogue.
+        faults: Objects that couldn't be read.
     """
     site = _Site(location.id, now)
-    present = [each for each in objects if _is_present(each, site)]
+    # A page may repeat an object; what was read last is the newest.
+    unique = {each.id: each for each in objects}
+    present = [each for each in unique.values() if _is_present(each, site)]
     categories = {each.id: each.category_data.name for each in present if each.category_data}
     groups = {
         each.id: _group(each.id, each.modifier_list_data, site)
@@ -97,6 +106,7 @@ def menu_of(objects: Iterable[wire.CatalogObject], location: wire.Location, now:
         items=tuple(item for item in items if item.variations),
         groups=tuple(groups.values()),
         taxes=tuple(taxes),
+        faults=tuple(faults),
     )
 
 
@@ -175,6 +185,7 @@ def _option(option_id: str, data: wire.Modifier, site: _Site) -> ModifierOption:
         name=data.name,
         price=price.amount if price else 0,  # without a price it is free of charge (spec)
         sold_out=_is_sold_out(override, site),
+        sold_out_until=_until(override, site),
     )
 
 
@@ -270,6 +281,7 @@ def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variatio
         name=data.name,
         price=_price(data, override),
         sold_out=_is_sold_out(override, site),
+        sold_out_until=_until(override, site),
     )
 
 
@@ -296,13 +308,17 @@ def _override(overrides: Iterable[wire.Override], site: _Site) -> wire.Override 
     return None
 
 
+def _until(override: wire.Override | None, site: _Site) -> datetime | None:
+    """Return when a sold-out mark ends, None if it has no end."""
+    until = override.sold_out_valid_until if override else None
+    if until is not None and not until.tzinfo:
+        return until.replace(tzinfo=site.now.tzinfo)
+    return until
+
+
 def _is_sold_out(override: wire.Override | None, site: _Site) -> bool:
     """Return whether it is sold out here, and not only until a time that has passed."""
     if override is None or not override.sold_out:
         return False
-    until = override.sold_out_valid_until
-    if until is None:
-        return True
-    if not until.tzinfo:
-        until = until.replace(tzinfo=site.now.tzinfo)
-    return until > site.now
+    until = _until(override, site)
+    return until is None or until > site.now

@@ -16,7 +16,9 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from tillpost.adapter import Exact, Id
 
 __all__ = [
+    "CATALOG_OBJECTS",
     "Calculated",
+    "CatalogBatch",
     "CatalogObject",
     "CatalogPage",
     "CreatedOrder",
@@ -361,6 +363,21 @@ class CatalogPage(Page):
     latest_time: OptionalText = ""
 
 
+class CatalogBatch(Wire):
+    """The answer of BatchRetrieveCatalogObjects, with the objects that those refer to."""
+
+    objects: OptionalList[CatalogObject] = ()
+    related_objects: OptionalList[CatalogObject] = ()
+
+
+CATALOG_OBJECTS = {
+    "objects": CatalogObject,
+    "objects.item_data.variations": CatalogObject,
+    "objects.modifier_list_data.modifiers": CatalogObject,
+}
+"""The lists of a page whose objects may be left out on their own, if they can't be read."""
+
+
 # The connection
 # -------------------------------------------------------------------------------------------------
 
@@ -407,7 +424,7 @@ class TokenStatus(Wire):
     expires_at: datetime | None = None
 
 
-for _model in (Item, ModifierList, CatalogObject, CatalogPage):
+for _model in (Item, ModifierList, CatalogObject, CatalogPage, CatalogBatch):
     _model.model_rebuild()
 
 

@@ -42,6 +42,7 @@ from tillpost.adapter.net_menu import (
     menu_of_products,
     mixed_option_faults,
     taxes_summing_to,
+    with_options,
 )
 from tillpost.adapter.net_order import (
     BilledLine,
@@ -55,6 +56,7 @@ from tillpost.adapter.net_order import (
     staff_notes,
     verify_total,
 )
+from tillpost.adapter.odd_objects import OddObjects
 from tillpost.adapter.odd_rows import passing_over_odd_rows
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
@@ -101,7 +103,16 @@ from tillpost.errors import (
 )
 from tillpost.models.base import FrozenModel, Id
 from tillpost.models.docket import spelled_out
-from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.models.menu import (
+    GroupUse,
+    Item,
+    Menu,
+    ModifierGroup,
+    ModifierOption,
+    SetupFault,
+    Tax,
+    Variation,
+)
 from tillpost.models.money import (
     Amount,
     Exact,
@@ -165,6 +176,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # Models of answers
     "FrozenModel",
     "Id",
+    "OddObjects",
     "OptionalList",
     "OptionalText",
     "ResponseModel",
@@ -225,6 +237,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Menu",
     "ModifierGroup",
     "ModifierOption",
+    "SetupFault",
     "Tax",
     "Variation",
     # Money
@@ -266,5 +279,6 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "reference_in_note",
     "staff_notes",
     "taxes_summing_to",
+    "with_options",
     "verify_total",
 ]

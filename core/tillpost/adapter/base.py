@@ -296,6 +296,22 @@ class Adapter(ABC, Generic[S]):
         Orders are matched against it when an item is gone, so leave no item out.
         """
 
+    def menu_for(self, order: Order) -> Exchange[Menu | None]:
+        """Return a menu of only what an order names, read now. Effect: NONE.
+
+        Write it where a whole import is slow, or where pages can skip an item. Core calls it
+        instead of the first import where `needs_menu` is set, and once more for an item that a new
+        import lacks. The order must be refused by it as it would be by the whole menu.
+
+        Args:
+            order: The order. What its items, modifiers, charges, discounts and tip need is read;
+                what isn't there is left out.
+
+        Returns:
+            The menu; None if the platform has nothing of it.
+        """
+        raise UnsupportedError(f"{self.title}'s adapter can't read a part of the menu")
+
     @abstractmethod
     def check(self) -> Exchange[Readiness]:
         """Check whether the connection, the store and its register can take orders.
@@ -439,6 +455,7 @@ _OPERATIONS = (
     "find",
     "fetch",
     "import_menu",
+    "menu_for",
     "check",
     "cancel",
     "attention",

@@ -7,12 +7,15 @@ another. An option that isn't sold at the site is left out and reported as a set
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple, Protocol, TypeVar
 
+from pydantic import ValidationError
+
+from tillpost.adapter.odd_objects import odd_fault
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -32,6 +35,7 @@ __all__ = [
     "menu_of_products",
     "mixed_option_faults",
     "taxes_summing_to",
+    "with_options",
 ]
 
 _NOT_SOLD_HERE = (
@@ -127,18 +131,40 @@ def menu_of_products(
     """
     by_id = {product.id: product for product in products}
     option_sets = [option_set for product in products for option_set in product.sets]
-    groups = {each.id: _group(each, by_id, currency) for each in option_sets}
     all_faults = [*faults, *_missing_options(option_sets, by_id)]
+    items: list[Item] = []
+    groups: dict[str, ModifierGroup] = {}
+    for product in products:
+        try:
+            item = _item(product, currency)
+            own_groups = [_group(each, by_id, currency) for each in product.sets]
+        except ValidationError as error:
+            all_faults.append(odd_fault(product.name, error))
+        else:
+            items.append(item)
+            groups |= {group.id: group for group in own_groups}
     taxes = {tax.id: tax for product in products for tax in product.taxes}
     return Menu(
         site=site,
         currency=currency,
         imported_at=datetime.now(UTC),
-        items=tuple(_item(product, currency) for product in products),
+        items=tuple(items),
         groups=tuple(groups.values()),
         taxes=tuple(taxes.values()),
         faults=tuple(dict.fromkeys(all_faults)),
     )
+
+
+def with_options(product: Product, known: Collection[str]) -> Product:
+    """Return a product with only those of its options that are known products.
+
+    It is for a menu of only what an order names.
+    """
+    sets = [
+        each._replace(choices=[choice for choice in each.choices if choice.product_id in known])
+        for each in product.sets
+    ]
+    return product._replace(sets=sets)
 
 
 def mixed_option_faults(products: Sequence[Product]) -> list[SetupFault]:

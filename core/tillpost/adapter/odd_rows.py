@@ -48,7 +48,7 @@ def passing_over_odd_rows(
     A row that can't be read and that contains the reference may be the one that is looked for. Then
     the answer can't be read, which leaves the order in doubt. Other rows are counted in the log.
 
-    Use it for searches alone: nothing may be missing from a menu.
+    Use it for searches alone: what is missing from a menu is named (`OddObjects`).
 
     Args:
         read: Reads the whole body, such as `reading_list(row)`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from tillpost.adapter.readiness import Finding
@@ -48,8 +49,9 @@ def menu_finding(menu: Menu) -> Finding:
     Items that are sold out, hidden, or under more than one tax can't be. The finding's text lists
     the faults of the setup; it never says that the store is closed.
     """
+    now = datetime.now(UTC)
     sells = any(
-        item.online and not variation.sold_out and len(menu.taxes_on(item)) < 2
+        item.online and not variation.is_sold_out(now) and len(menu.taxes_on(item)) < 2
         for item, variation in menu.by_variation.values()
     )
     text = "Nothing on the menu can be ordered"
@@ -127,7 +129,8 @@ def _group_fault(menu: Menu, use: GroupUse) -> _Fault | None:
 def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
     """Return why no choice keeps the limits, or nothing when one does."""
     options = len(group.options)
-    available = sum(not option.sold_out for option in group.options)
+    now = datetime.now(UTC)
+    available = sum(not option.is_sold_out(now) for option in group.options)
     least, most = use.minimum, use.maximum
     if most is not None and most < least:
         return f"asks for at least {least} of its options, but allows {most} at most"

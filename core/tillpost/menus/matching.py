@@ -1,4 +1,4 @@
-"""Matches an order's lines with the store's current menu, by id, SKU, or exact name and price.
+"""Matches an order's lines with the store's current menu, by id, SKU, or name and price.
 
 Ids change when a store rebuilds its menu; an order sold from the older menu then names items that
 no longer exist. `rebind`, called by the submission flow, gives its lines the new ids. It drops no
@@ -118,12 +118,24 @@ def _fit(line: Line, menu: Menu) -> Fit:
         options = tuple([option_by_id[modifier.modifier_id] for modifier in line.modifiers])
     except KeyError:
         return _search(line, menu)
+    if _skus_differ(line, sold, options):
+        return _search(line, menu)
     return Fit(line, sold, options, moved=False)
+
+
+def _skus_differ(line: Line, sold: SoldItem, options: Sequence[ModifierOption]) -> bool:
+    """Return whether an id may have come back on another product: its SKU is another."""
+    if line.sku and line.sku != sold.variation.sku:
+        return True
+    return any(
+        modifier.sku and modifier.sku != option.sku
+        for modifier, option in zip(line.modifiers, options, strict=True)
+    )
 
 
 def _search(line: Line, menu: Menu) -> Fit:
     """Match a line by whatever identifies it: id, SKU, or name and price."""
-    sold = menu.sold.find(
+    sold = menu.sold.match(
         line.item_id,
         line.sku,
         line.name,
@@ -136,7 +148,7 @@ def _search(line: Line, menu: Menu) -> Fit:
     options: list[ModifierOption | None] = []
     moved = sold.variation.id != line.item_id
     for modifier in line.modifiers:
-        option = choices.find(
+        option = choices.match(
             modifier.modifier_id,
             modifier.sku,
             modifier.name,

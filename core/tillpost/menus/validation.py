@@ -12,11 +12,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from tillpost.errors import MenuError, PosError, TaxError
 from tillpost.menus.matching import Fit, PricePolicy, fit, price_differences
-from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, limits_in_words
+from tillpost.models.menu import (
+    GroupUse,
+    Item,
+    Menu,
+    ModifierGroup,
+    display_name,
+    limits_in_words,
+)
 from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
 
@@ -43,12 +51,15 @@ class _Context(NamedTuple):
     menu: Menu
     prices: PricePolicy
     fits: Sequence[Fit]
+    now: datetime
 
 
 _Check: TypeAlias = Callable[[_Context], Iterator[_Misfit]]
 
 
-def check_order(order: Order, menu: Menu, prices: PricePolicy) -> tuple[PosError, ...]:
+def check_order(
+    order: Order, menu: Menu, prices: PricePolicy, now: datetime | None = None
+) -> tuple[PosError, ...]:
     """Return the faults of an order by this menu, one error for each kind of remedy.
 
     A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price" or "table".
@@ -57,6 +68,8 @@ def check_order(order: Order, menu: Menu, prices: PricePolicy) -> tuple[PosError
         order: The order, with the menu's ids or older ones.
         menu: The last imported menu.
         prices: With "keep_paid", prices aren't compared.
+        now: The time, with its offset: what is sold out until an earlier time is available. By
+            default it is read from this machine's clock.
 
     Returns:
         The errors, those that a menu import can mend first; empty when the order fits. Each has in
@@ -64,7 +77,7 @@ def check_order(order: Order, menu: Menu, prices: PricePolicy) -> tuple[PosError
         table.
     """
     fits = fit(order, menu)
-    context = _Context(order, menu, prices, fits)
+    context = _Context(order, menu, prices, fits, now or datetime.now(UTC))
     errors: list[PosError] = []
     for error_class, reason, check in _CHECKS:
         misfits = list(check(context))
@@ -112,11 +125,18 @@ def _gone(context: _Context) -> Iterator[_Misfit]:
     order = context.order
     for index, found in enumerate(context.fits):
         if found.sold is None:
-            yield _misfit(order, index, None, "isn't on the menu")
+            yield _misfit(order, index, None, _why_gone(context.menu, found.line.item_id))
             continue
         for modifier, option in found.chosen():
             if option is None:
                 yield _misfit(order, index, modifier, "isn't among its options")
+
+
+def _why_gone(menu: Menu, item_id: str) -> str:
+    other = menu.sold.by_id.get(item_id)
+    if other is None:
+        return "isn't on the menu"
+    return f"isn't on the menu; its id is now that of {display_name(*other)}"
 
 
 def _sold_out(context: _Context) -> Iterator[_Misfit]:
@@ -124,10 +144,10 @@ def _sold_out(context: _Context) -> Iterator[_Misfit]:
     fault = "is sold out"
     for index, found in enumerate(context.fits):
         sold = found.sold
-        if sold and sold.variation.sold_out:
+        if sold and sold.variation.is_sold_out(context.now):
             yield _misfit(order, index, None, fault)
         for modifier, option in found.chosen():
-            if option and option.sold_out:
+            if option and option.is_sold_out(context.now):
                 yield _misfit(order, index, modifier, fault)
 
 

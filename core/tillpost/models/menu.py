@@ -8,6 +8,7 @@ location has been applied.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from tillpost.models.base import Aware, FrozenModel, Id, Text
 from tillpost.models.money import Currency, Exact, SignedAmount
+from tillpost.models.names import are_alike, comparable
 
 __all__ = [
     "GroupUse",
@@ -34,6 +36,7 @@ __all__ = [
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+Thing = TypeVar("Thing", "Item", "ModifierGroup", "Tax")
 
 FailFastTuple = Annotated[tuple[T, ...], Field(fail_fast=True)]
 """Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
@@ -52,7 +55,10 @@ class Tax(FrozenModel):
 class ModifierOption(FrozenModel):
     """One option of a modifier group.
 
-    `exact_price` is the platform's own unrounded price in major units, where it has one.
+    Attributes:
+        exact_price: The platform's own unrounded price in major units, where it has one.
+        sold_out: Whether it was sold out when the menu was imported.
+        sold_out_until: When it is available again; None if the POS doesn't say.
     """
 
     id: Id
@@ -61,6 +67,11 @@ class ModifierOption(FrozenModel):
     price: SignedAmount | None = 0
     exact_price: Exact | None = None
     sold_out: bool = False
+    sold_out_until: Aware | None = None
+
+    def is_sold_out(self, now: datetime) -> bool:
+        """Return whether it is still sold out at a time after the import."""
+        return _is_still(self.sold_out, self.sold_out_until, now)
 
 
 class ModifierGroup(FrozenModel):
@@ -92,6 +103,8 @@ class Variation(FrozenModel):
     Attributes:
         price: In minor units; None when it is keyed in at the register.
         exact_price: The platform's own unrounded price in major units, where it has one.
+        sold_out: Whether it was sold out when the menu was imported.
+        sold_out_until: When it is available again; None if the POS doesn't say.
         maximum: How many of it one order may have; None is no limit.
     """
 
@@ -101,7 +114,16 @@ class Variation(FrozenModel):
     price: SignedAmount | None
     exact_price: Exact | None = None
     sold_out: bool = False
+    sold_out_until: Aware | None = None
     maximum: Annotated[int, Field(ge=1)] | None = None
+
+    def is_sold_out(self, now: datetime) -> bool:
+        """Return whether it is still sold out at a time after the import."""
+        return _is_still(self.sold_out, self.sold_out_until, now)
+
+
+def _is_still(marked: bool, until: datetime | None, now: datetime) -> bool:
+    return marked and (until is None or now < until)
 
 
 class Item(FrozenModel):
@@ -134,41 +156,83 @@ class SetupFault(FrozenModel):
 
 
 class IndexEntry(NamedTuple, Generic[T]):
-    """What identifies a thing of a menu, and the thing. `price` is in minor units."""
+    """What identifies a thing of a menu, and the thing. `price` is in minor units.
+
+    `short_name` is a name that the thing shares with others: the item's without its variation's.
+    """
 
     id: str
     sku: str
     name: str
     price: int | None
     thing: T
+    short_name: str = ""
+
+    def is_another(self, sku: str, name: str) -> bool:
+        """Return whether these describe another product: neither SKU nor name are this one's.
+
+        A SKU that is unknown on either side proves nothing.
+        """
+        if not (sku and self.sku) or sku == self.sku:
+            return False
+        own_names = (self.name, self.short_name or self.name)
+        return not any(are_alike(name, own_name) for own_name in own_names)
 
 
 class Index(Generic[T]):
-    """Things of a menu, found by id, else by SKU, else by exact name and price.
+    """Things of a menu, found by id, else by SKU, else by name and price.
 
     A SKU, or a name and price, that things with different ids share finds none of them, since
-    nobody could say which is meant. A thing is never falsy.
+    nobody could say which is meant. Names are compared as `comparable` writes them; an exact name
+    comes first. A thing is never falsy.
     """
 
-    __slots__ = ("_by_name", "_by_sku", "by_id")
+    __slots__ = ("_by_name", "_by_sku", "_comparable", "_known", "by_id")
 
     def __init__(self, entries: Iterable[IndexEntry[T]]) -> None:
         known = list(entries)
         with_sku = [entry for entry in known if entry.sku]
+        self._known = {entry.id: entry for entry in known}
         self.by_id: Mapping[str, T] = {entry.id: entry.thing for entry in known}
         by_sku = ((entry.sku, entry) for entry in with_sku)
         by_name = (((entry.name, entry.price), entry) for entry in known)
         self._by_sku = _unambiguous(by_sku)
         self._by_name = _unambiguous(by_name)
+        self._comparable: Mapping[tuple[str, int | None], T] | None = None
 
     def find(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
         """Return the thing that these identify, None when there is none."""
         found = self.by_id.get(id_)
         if found is None:
-            found = self._by_sku.get(sku)
+            found = self._search(sku, name, price)
+        return found
+
+    def match(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
+        """Return the thing that an order means by these, None when there is none.
+
+        An id that came back on another product doesn't count.
+        """
+        entry = self._known.get(id_)
+        if entry and not entry.is_another(sku, name):
+            return entry.thing
+        return self._search(sku, name, price)
+
+    def _search(self, sku: str, name: str, price: int | None) -> T | None:
+        found = self._by_sku.get(sku)
         if found is None:
             found = self._by_name.get((name, price))
+        if found is None:
+            found = self._by_comparable_name().get((comparable(name), price))
         return found
+
+    def _by_comparable_name(self) -> Mapping[tuple[str, int | None], T]:
+        """Return the things by comparable name and price; most orders never ask for it."""
+        if self._comparable is None:
+            by_name = (
+                ((comparable(entry.name), entry.price), entry) for entry in self._known.values()
+            )
+            self._comparable = _unambiguous(by_name)
+        return self._comparable
 
 
 def _unambiguous(entries: Iterable[tuple[K, IndexEntry[T]]]) -> Mapping[K, T]:
@@ -202,6 +266,33 @@ class Menu(FrozenModel):
     tables: FailFastTuple[Text] | None = None
     faults: FailFastTuple[SetupFault] = ()
 
+    def without_repetitions(self) -> Menu:
+        """Return the menu with each thing once: what comes later under an id is newer.
+
+        A list that is read page by page may repeat things, if it changes meanwhile. Returns the
+        same object when nothing is repeated.
+        """
+        kept = {
+            "items": _unique(self.items),
+            "groups": _unique(self.groups),
+            "taxes": _unique(self.taxes),
+        }
+        changed = {
+            name: things for name, things in kept.items() if things is not getattr(self, name)
+        }
+        return self.model_copy(update=changed) if changed else self
+
+    def completed_by(self, part: Menu) -> Menu:
+        """Return the menu with all things of a part of it, which was read later."""
+        joined = self.model_copy(
+            update={
+                "items": (*self.items, *part.items),
+                "groups": (*self.groups, *part.groups),
+                "taxes": (*self.taxes, *part.taxes),
+            }
+        )
+        return joined.without_repetitions()
+
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:
         """Each variation with its item, by the variation's id."""
@@ -234,7 +325,14 @@ class Menu(FrozenModel):
         for sold in self._sold_items():
             variation = sold.variation
             name = display_name(sold.item, variation)
-            entry = IndexEntry(variation.id, variation.sku, name, variation.price, sold)
+            entry = IndexEntry(
+                variation.id,
+                variation.sku,
+                name,
+                variation.price,
+                sold,
+                short_name=sold.item.name,
+            )
             entries.append(entry)
         return Index(entries)
 
@@ -275,6 +373,11 @@ class Menu(FrozenModel):
     def options(self, item: Item) -> Mapping[str, ModifierOption]:
         """Return the options that may be chosen on the item, by id."""
         return self.choices(item).by_id
+
+
+def _unique(things: tuple[Thing, ...]) -> tuple[Thing, ...]:
+    by_id = {thing.id: thing for thing in things}
+    return things if len(by_id) == len(things) else tuple(by_id.values())
 
 
 def _plain(name: str) -> str:

@@ -29,6 +29,7 @@ class MenuCache:
 
     Attributes:
         menu: The menu in force, None before the first import.
+        part: What orders have named so far, while there is no menu; see `Adapter.menu_for`.
         imported_at: When it was imported, in epoch seconds.
         held: A newer menu that is held for review, because it lacks too many items.
         failure: How the last import failed, for those who waited for it.
@@ -36,6 +37,7 @@ class MenuCache:
     """
 
     menu: Menu | None = None
+    part: Menu | None = None
     imported_at: float = 0.0
     held: Menu | None = None
     failure: ErrorRecord | None = None

@@ -26,8 +26,9 @@ from tillpost.errors import (
     PermissionsError,
     PosError,
 )
-from tillpost.menus.matching import Binding, rebind
+from tillpost.menus.matching import Binding, fit, rebind
 from tillpost.menus.validation import check_order
+from tillpost.models.menu import Menu
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.arrival import Proof, not_there, proof_of, why_unproved
 from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
@@ -75,6 +76,7 @@ class Submission:
         self._ticket = AttentionTicket(connection, order, self.journal)
         self._error: PosError | None = None
         self._menu_at = connection.menu_cache.imported_at
+        self._completed_menu: Menu | None = None
 
     @property
     def history(self) -> History:
@@ -195,16 +197,16 @@ class Submission:
 
         In doubt it isn't validated: the very same bytes must be sent again.
         """
-        adapter, menu_cache = self.connection.adapter, self.connection.menu_cache
-        if adapter.needs_menu and menu_cache.menu is None:
-            yield ImportMenu()
+        adapter = self.connection.adapter
+        if adapter.needs_menu:
+            yield from self._know_menu()
         history = self.history
         binding = self._bind()
         if not history.doubts:
             self._validate(binding)
         attempt = Attempt(
             generation=history.generation,
-            menu=menu_cache.menu,
+            menu=self._menu,
             keep_paid=binding.keep_paid,
             remarks=binding.remarks,
             since=history.since,
@@ -221,11 +223,68 @@ class Submission:
         cached_at = self.connection.menu_cache.imported_at
         failed_with_older_menu = failure is not None and failure.menu_at < cached_at
         before = self._fit()
+        is_enough = yield from self._refresh_own_items()
+        if is_enough:
+            imported = Imported(self.connection.clock(), self._fit() != before)
+            yield self.journal.record(imported)
+            return
+        self._completed_menu = None
         result: MenuImport = yield ImportMenu()
+        yield from self._look_for_skipped_items()
         changed = self._fit() != before or failed_with_older_menu
         now = self.connection.clock()
         imported = Imported(now, changed, result.held, result.fresh)
         yield self.journal.record(imported)
+
+    def _know_menu(self) -> Flow[None]:
+        """Read what the order names of the menu; the whole menu if that doesn't have all of it."""
+        menu_cache = self.connection.menu_cache
+        if menu_cache.menu is not None:
+            return
+        if self._can_look_up and self._is_missing():
+            looked_up = yield from self._look_up_own_items()
+            known = menu_cache.part
+            menu_cache.part = known.completed_by(looked_up) if known and looked_up else looked_up
+        if self._is_missing():
+            yield ImportMenu()
+
+    def _refresh_own_items(self) -> Flow[bool]:
+        """Read what the order names once more, while nothing else of the menu is known.
+
+        Returns:
+            Whether that will do: nothing of the order is missing, so the whole menu would bind it
+            to the same items.
+        """
+        menu_cache = self.connection.menu_cache
+        knows_a_part = menu_cache.menu is None and menu_cache.part is not None
+        if not (knows_a_part and self._can_look_up):
+            return False
+        # Nothing read earlier is kept: it may be gone by now.
+        menu_cache.part = yield from self._look_up_own_items()
+        return not self._is_missing()
+
+    def _look_for_skipped_items(self) -> Flow[None]:
+        """Look for items of the order that the new menu lacks: its pages may have skipped them."""
+        menu = self.connection.menu_cache.menu
+        if menu is None or not self._can_look_up or not self._is_missing():
+            return
+        looked_up = yield from self._look_up_own_items()
+        if looked_up is not None:
+            self._completed_menu = menu.completed_by(looked_up)
+
+    @property
+    def _can_look_up(self) -> bool:
+        return "menu_for" in self.connection.adapter.capabilities()
+
+    def _is_missing(self) -> bool:
+        """Return whether the known menu lacks an item or an option of the order."""
+        menu = self._menu
+        if menu is None:
+            return True
+        return any(found.sold is None or None in found.options for found in fit(self.order, menu))
+
+    def _look_up_own_items(self) -> Flow[Menu | None]:
+        return self._run("menu_for", self.connection.adapter.menu_for, self.order)
 
     def _run(
         self,
@@ -247,18 +306,37 @@ class Submission:
         menu_cache = self.connection.menu_cache
         # The time is read first: a menu that is cached in between counts as newer.
         self._menu_at = menu_cache.imported_at
-        return rebind(self.order, menu_cache.menu, self.connection.policy.prices)
+        return rebind(self.order, self._menu, self.connection.policy.prices)
+
+    @property
+    def _menu(self) -> Menu | None:
+        """The menu as far as it is known: the whole, or what orders have named."""
+        menu_cache = self.connection.menu_cache
+        return self._completed_menu or menu_cache.menu or menu_cache.part
 
     def _misfits(self, binding: Binding) -> Sequence[PosError]:
-        menu = self.connection.menu_cache.menu
+        menu = self._menu
         if menu is None:
             return ()
-        return check_order(binding.order, menu, self.connection.policy.prices)
+        now = self.connection.platform_clock.time(self.connection.clock())
+        return check_order(binding.order, menu, self.connection.policy.prices, now)
 
-    def _fit(self) -> tuple[Binding, Sequence[str]]:
-        """Return how the order is bound to the menu, and how it doesn't fit."""
+    def _fit(self) -> tuple[Binding, Sequence[str], Sequence[str]]:
+        """Return how the order is bound to the menu, how it doesn't fit, and what has no price.
+
+        What has no price on the menu is sent with the order's.
+        """
         binding = self._bind()
-        return binding, [str(misfit) for misfit in self._misfits(binding)]
+        misfits = [str(misfit) for misfit in self._misfits(binding)]
+        return binding, misfits, self._unpriced()
+
+    def _unpriced(self) -> Sequence[str]:
+        """Return the items of the order whose prices are keyed in at the register."""
+        menu = self._menu
+        if menu is None:
+            return ()
+        sold = [found.sold for found in fit(self.order, menu)]
+        return [each.variation.id for each in sold if each and each.variation.price is None]
 
     def _validate(self, binding: Binding) -> None:
         """Raise the first way in which the order doesn't fit the menu."""

@@ -67,6 +67,7 @@ def import_menu(
     menu: Menu | None = yield Reimport()
     if menu is None:
         menu = yield from _import_by_adapter(connection)
+    menu = menu.without_repetitions()
     changes = compare(before, menu)
     facts = {"menu": menu, "changes": changes}
 
@@ -77,6 +78,7 @@ def import_menu(
         return MenuImport(before, changes, held=True)
 
     cache.menu = menu
+    cache.part = None
     cache.held = None
     # The time is set last: see `Submission._bind`.
     cache.imported_at = connection.clock()

@@ -80,7 +80,8 @@ def build_test_order(menu: Menu, *, now: datetime, order_id: str) -> Order:
 
 def _build_line(menu: Menu, item: Item, variation: Variation) -> Line | None:
     """Return a line of one variation, or None when it can't be ordered."""
-    if variation.price is None or variation.price < 0 or variation.sold_out or not item.online:
+    is_sold_out = variation.is_sold_out(datetime.now(UTC))
+    if variation.price is None or variation.price < 0 or is_sold_out or not item.online:
         return None
     modifiers: list[Modifier] = []
     for use in item.groups:
@@ -112,10 +113,11 @@ def _cheapest_options(menu: Menu, use: GroupUse) -> list[ModifierOption] | None:
     """Return the cheapest options that satisfy a group, or None when none do."""
     group = menu.group_by_id.get(use.group_id)
     options = group.options if group else ()
+    now = datetime.now(UTC)
     priced = [
         (option.price, option.id, option)
         for option in options
-        if not option.sold_out and option.price is not None and option.price >= 0
+        if not option.is_sold_out(now) and option.price is not None and option.price >= 0
     ]
     if len(priced) < use.minimum:
         return None

@@ -8,6 +8,7 @@ reference. Prices are in minor units. An unknown id raises LookupError.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -78,9 +79,13 @@ class StoreActions(WorldSimulator[World]):
         self._update_variation_or_option(object_id, price=price)
 
     @action
-    def sell_out(self, object_id: str, sold_out: bool = True) -> None:
-        """Mark a variation or an option as sold out, or as available again."""
-        self._update_variation_or_option(object_id, sold_out=sold_out)
+    def sell_out(self, object_id: str, sold_out: bool = True, until: str | None = None) -> None:
+        """Mark a variation or an option as sold out, or as available again.
+
+        `until` is the RFC 3339 time when it is available again.
+        """
+        ends_at = datetime.fromisoformat(until) if until else None
+        self._update_variation_or_option(object_id, sold_out=sold_out, sold_out_until=ends_at)
 
     @action
     def set_modifier_limits(

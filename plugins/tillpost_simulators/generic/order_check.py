@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from tillpost.errors import MenuError
@@ -81,12 +82,13 @@ def _gone(menu: Menu, _: NewOrder, line: Line) -> str:
 
 
 def _sold_out(menu: Menu, _: NewOrder, line: Line) -> str:
-    if _variation_of(menu, line).sold_out:
+    now = datetime.now(UTC)
+    if _variation_of(menu, line).is_sold_out(now):
         return line.item_id
     options = _options(menu, item_of(menu, line))
     for modifier in line.modifiers:
         _use, option = options[modifier.modifier_id]
-        if option.sold_out:
+        if option.is_sold_out(now):
             return modifier.modifier_id
     return ""
 

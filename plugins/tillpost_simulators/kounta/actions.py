@@ -126,6 +126,14 @@ class CompanyActions(WorldSimulator[World]):
         self._at_site(product_id, site_id).is_available = not sold_out
 
     @action
+    def spoil_product(self, product_id: int, changes: dict[str, object]) -> None:
+        """Answer a product with other fields than it should have. No changes make it whole again.
+
+        Orders are priced as before.
+        """
+        self.world.oddities[self._product(product_id).id] = changes
+
+    @action
     def hide_online(self, product_id: int, hidden: bool = True, site_id: int | None = None) -> None:
         """Take a product off the site's online menu (`show_online`), or put it back."""
         self._at_site(product_id, site_id).show_online = not hidden

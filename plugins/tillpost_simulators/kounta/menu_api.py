@@ -245,7 +245,8 @@ def _listed(
         body["show_online"] = product.sites[site.id].show_online
     if world.settings.taxes_in_lists:
         body["taxes"] = _taxes(world, product)
-    return body | _optional_fields(world, product, site, fields)
+    body |= _optional_fields(world, product, site, fields)
+    return body | world.oddities.get(product.id, {})
 
 
 def _single(world: World, product: Product, site: Site | None) -> Json:

@@ -260,7 +260,10 @@ class Behaviour:
 
 @dataclass
 class World:
-    """The state of one company at Kounta."""
+    """The state of one company at Kounta.
+
+    `oddities` are fields with which products are answered instead of their own, by product id.
+    """
 
     settings: KountaSettings
     clock: Clock
@@ -270,6 +273,7 @@ class World:
     taxes: dict[int, Tax] = field(default_factory=dict[int, Tax])
     categories: dict[int, str] = field(default_factory=dict[int, str])
     products: dict[int, Product] = field(default_factory=dict[int, Product])
+    oddities: dict[int, dict[str, object]] = field(default_factory=dict[int, dict[str, object]])
     option_sets: dict[int, OptionSet] = field(default_factory=dict[int, OptionSet])
     price_lists: dict[int, PriceList] = field(default_factory=dict[int, PriceList])
     payment_methods: dict[int, str] = field(default_factory=dict[int, str])

@@ -214,6 +214,16 @@ class MerchantActions(WorldSimulator[World]):
         self.world.catalogue.touch(entry)
 
     @action
+    def spoil_object(self, object_id: str, changes: dict[str, object]) -> None:
+        """Answer an object of the catalogue with other fields than it should have.
+
+        `changes` are merged into its JSON, at any depth; None removes a field. Orders are priced as
+        before. No changes make it whole again.
+        """
+        self.world.catalogue.get(c.Entry, object_id)
+        self.world.catalogue.oddities[object_id] = changes
+
+    @action
     def archive_item(self, item_id: str, archived: bool = True) -> None:
         """Archive an item, or restore it."""
         item = self.world.catalogue.get(c.Item, item_id)

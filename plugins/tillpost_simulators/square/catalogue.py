@@ -176,11 +176,15 @@ E = TypeVar("E", bound=Entry)
 
 
 class Catalogue:
-    """All objects by id, also deleted ones."""
+    """All objects by id, also deleted ones.
+
+    `oddities` are changes to the JSON with which objects are answered, by their ids.
+    """
 
     def __init__(self, currency: str, clock: Clock) -> None:
         self.currency = currency
         self.objects: dict[str, Entry] = {}
+        self.oddities: dict[str, dict[str, object]] = {}
         self._clock = clock
         self.latest_time = written(clock.tick())
 

@@ -165,29 +165,43 @@ def _page(
 ) -> tuple[list[c.Entry], Json]:
     """Return the objects of one page, and the cursor of the next page, if there is one.
 
-    A cursor names the query and the last object of its page, so that changes in between neither
-    skip nor repeat others.
+    A cursor names the query, the last object of its page and its position, and the time. Unless
+    pages shift, changes in between neither skip nor repeat other objects.
     """
-    position = {object_id: place for place, object_id in enumerate(world.catalogue.objects)}
-    after = position[_read_cursor(world, cursor, query)] if cursor else -1
-    rest = [entry for entry in found if position[entry.id] > after]
-    page = rest[:size]
-    if len(rest) <= size:
+    start = _start(world, found, cursor, query) if cursor else 0
+    end = start + size
+    page = found[start:end]
+    if len(found) <= end:
         return page, {}
-    next_cursor = f"{query}\n{page[-1].id}".encode()
+    now = world.clock.now().timestamp()
+    next_cursor = f"{query}\n{page[-1].id}\n{end}\n{now}".encode()
     return page, {"cursor": base64.urlsafe_b64encode(next_cursor).decode()}
 
 
-def _read_cursor(world: World, cursor: str, query: str) -> str:
-    """Return the id in a cursor, which is valid for its own query only."""
+def _start(world: World, found: list[c.Entry], cursor: str, query: str) -> int:
+    """Return where a cursor's page begins. A cursor is valid for its own query, and not for long.
+
+    The lifetime is that of the developer documentation (Pagination).
+    """
     try:
         text = base64.urlsafe_b64decode(cursor).decode()
+        cursor_query, object_id, end, issued_at = text.split("\n")
+        age = world.clock.now().timestamp() - float(issued_at)
+        position = int(end)
     except ValueError:
-        text = ""
-    cursor_query, _, object_id = text.partition("\n")
+        raise _invalid_cursor("The cursor is not valid.") from None
     if cursor_query != query or object_id not in world.catalogue.objects:
-        raise bad_request("INVALID_CURSOR", "The cursor is not valid for this query.", "cursor")
-    return object_id
+        raise _invalid_cursor("The cursor is not valid for this query.")
+    if age > world.settings.cursor_seconds:
+        raise _invalid_cursor("The cursor has expired.")
+    if world.settings.shifting_pages:
+        return position
+    place = {object_id: number for number, object_id in enumerate(world.catalogue.objects)}
+    return sum(place[entry.id] <= place[object_id] for entry in found)
+
+
+def _invalid_cursor(detail: str) -> Refusal:
+    return bad_request("INVALID_CURSOR", detail, "cursor")
 
 
 def _body(world: World, entries: Sequence[c.Entry], *, related: bool = False) -> Json:

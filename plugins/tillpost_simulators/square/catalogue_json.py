@@ -6,7 +6,7 @@ spec: CatalogObject and the data of each type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from tillpost_simulators.square import catalogue as c
 
@@ -45,7 +45,21 @@ def written(catalogue: c.Catalogue, entry: c.Entry) -> Json:
             body["category_data"] = {"name": entry.name, "category_type": "REGULAR_CATEGORY"}
         case _:
             raise TypeError(entry)
-    return body
+    return merged(body, catalogue.oddities.get(entry.id, {}))
+
+
+def merged(body: Json, changes: Mapping[str, object]) -> Json:
+    """Return an object with changes to its fields, at any depth. None removes a field."""
+    result = dict(body)
+    for name, value in changes.items():
+        inner = result.get(name)
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(inner, dict) and isinstance(value, dict):
+            result[name] = merged(cast(Json, inner), cast(Json, value))
+        else:
+            result[name] = value
+    return result
 
 
 def _money(catalogue: c.Catalogue, amount: int) -> Json:

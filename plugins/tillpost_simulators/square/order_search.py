@@ -37,13 +37,15 @@ class Cursor:
     """The end of a page.
 
     `query` is the digest of the search. Orders after `until`, the time of the first page, are in
-    none of its pages. `key` and `number` are the sort key of the page's last order.
+    none of its pages. `key` and `number` are the sort key of the page's last order. `issued_at` is
+    in epoch seconds.
     """
 
     query: str
     until: str
     key: str
     number: int
+    issued_at: float
 
 
 _CURSOR = TypeAdapter(Cursor)
@@ -58,7 +60,7 @@ def search_orders(world: World, call: Call) -> Answer:
     time_range = _time_range(query, sort_field)
     _check_locations(world, body)
     digest = _digest(body)
-    cursor = _read_cursor(body.cursor, digest) if body.cursor else None
+    cursor = _read_cursor(world, body.cursor, digest) if body.cursor else None
     until = cursor.until if cursor else written(world.clock.now())
 
     def sort_key(stored: StoredOrder) -> tuple[str, int]:
@@ -82,7 +84,8 @@ def search_orders(world: World, call: Call) -> Answer:
     answer = _page(page, entries_only=bool(body.return_entries))
     if len(found) > size:
         key, number = sort_key(page[-1])
-        answer["cursor"] = _write_cursor(Cursor(digest, until, key, number))
+        issued_at = world.clock.now().timestamp()
+        answer["cursor"] = _write_cursor(Cursor(digest, until, key, number, issued_at))
     return Answer.of(answer)
 
 
@@ -229,12 +232,15 @@ def _write_cursor(cursor: Cursor) -> str:
     return base64.urlsafe_b64encode(_CURSOR.dump_json(cursor)).decode()
 
 
-def _read_cursor(text: str, query: str) -> Cursor:
-    """Read a cursor, which is valid for its own search only."""
+def _read_cursor(world: World, text: str, query: str) -> Cursor:
+    """Read a cursor, which is valid for its own search only, and not for long."""
     try:
         cursor = _CURSOR.validate_json(base64.urlsafe_b64decode(text))
     except (ValidationError, ValueError):
         cursor = None
     if cursor is None or cursor.query != query:
         raise bad_request("INVALID_CURSOR", "The cursor is not valid for this query.", "cursor")
+    age = world.clock.now().timestamp() - cursor.issued_at
+    if age > world.settings.cursor_seconds:
+        raise bad_request("INVALID_CURSOR", "The cursor has expired.", "cursor")
     return cursor

@@ -34,9 +34,11 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 class WorldSettings:
     """The initial state of the merchant, and how Square behaves where documents are silent.
 
-    `page_size` limits catalogue pages, `orders_page_size` those of an order search.
-    `search_lag_seconds` is how long a new order is missing from searches. `refusals_burn_keys` lets
-    a refused request use up its idempotency key; Square's documents don't say. `delivery_partner`
+    `page_size` limits catalogue pages, `orders_page_size` those of an order search. A cursor dies
+    after `cursor_seconds`. With `shifting_pages` a catalogue's cursor is a position, so that later
+    changes skip or repeat objects. `search_lag_seconds` is how long a new order is missing from
+    searches. `refusals_burn_keys` lets a refused request use up its idempotency key; Square's
+    documents don't say. `delivery_partner`
     lets the register show DELIVERY fulfilments.
     """
 
@@ -53,6 +55,8 @@ class WorldSettings:
     stocked: bool = True
     page_size: int = 100
     orders_page_size: int = 500
+    cursor_seconds: float = 300.0
+    shifting_pages: bool = False
     search_lag_seconds: float = 0.0
     refusals_burn_keys: bool = False
     delivery_partner: bool = False

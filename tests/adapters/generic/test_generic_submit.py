@@ -403,8 +403,8 @@ def test_import_returns_the_whole_menu() -> None:
 
 
 SPOILT: dict[str, Callable[[dict[str, Any]], object]] = {
-    "misspelt": lambda menu: menu["items"][0].update(prize=1),
-    "a price in words": lambda menu: menu["items"][0]["variations"][0].update(price="5.50"),
+    "misspelt": lambda menu: [item.update(prize=1) for item in menu["items"]],
+    "items without ids": lambda menu: [item.pop("id") for item in menu["items"]],
     "incomplete": lambda menu: menu.pop("currency"),
 }
 

@@ -57,7 +57,7 @@ KOUNTA = Cassettes(
     },
     api_version="v1",
     public_headers=frozenset({"location", "x-next-page", "x-pages"}),
-    public_query=frozenset({"fields", "cursor"}),
+    public_query=frozenset({"fields", "cursor", "ids"}),
     public_fields=frozenset("name online_ordering pass_thru_printing_register".split()),
 )
 DOCUMENT = "Lightspeed's API documentation of Kounta: the sample of"

@@ -219,6 +219,14 @@ def test_a_menu_is_imported_page_by_page(store: Store) -> None:
     assert prices == {"228": 80, "7302": 550, "5312": 1450}
 
 
+@plays("menu_for", from_simulator(small_shop, note=NO_SAMPLE, stocked=False))
+def test_menu_of_an_order_has_only_what_it_names(store: Store) -> None:
+    menu = store.ask("menu_for", order=LUNCH)
+
+    prices = {id_: variation.price for id_, (_, variation) in menu.by_variation.items()}
+    assert prices == {"228": 80, "7302": 550, "5312": 1450}
+
+
 def turned_down(kounta: KountaSimulator) -> None:
     """Have an order there, and let staff turn it down."""
     place(kounta)

@@ -38,10 +38,19 @@ def said(path: str, body: bytes, times: int = 1) -> Spoil:
 def test_unreadable_import_is_tried_again(path: str, body: bytes) -> None:
     bench = Bench()
     bench.answer = said(path, body)
-    assert isinstance(bench.attempt(plain_order()), PosOrder)
-    assert bench.till.menu == Bench().till.import_menu().menu.model_copy(
-        update={"imported_at": bench.till.menu.imported_at}
+    menu = bench.till.import_menu().menu
+    assert menu == Bench().till.import_menu().menu.model_copy(
+        update={"imported_at": menu.imported_at}
     )
+
+
+@pytest.mark.parametrize("body", [EMPTY, SEVENS])
+@pytest.mark.parametrize("path", [".json", "/sites/2301/products.json", "/taxes.json"])
+def test_unreadable_part_of_menu_is_read_again(path: str, body: bytes) -> None:
+    bench = Bench()
+    bench.answer = said(path, body)
+    assert isinstance(bench.attempt(plain_order()), PosOrder)
+    assert len(bench.paths("/products.json")) <= 2
 
 
 @pytest.mark.parametrize("body", [EMPTY, SEVENS])

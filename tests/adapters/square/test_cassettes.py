@@ -339,6 +339,16 @@ def test_missing_item_is_refused_with_its_line(
     assert (caught.value.outcome, caught.value.menu_imported) == (Outcome.NOT_CREATED, True)
 
 
+@plays("menu_for", from_simulator(note=NO_SAMPLE))
+def test_menu_of_an_order_has_only_its_items(store: Store) -> None:
+    menu = store.ask("menu_for", order=LUNCH)
+
+    assert {item.name for item in menu.items} == {"Flat white", "BLT toastie"}
+    assert [tax.name for tax in menu.taxes] == ["GST"]
+    white = menu.by_variation["7302"].item
+    assert "228" in menu.options(white)
+
+
 # Each kind of error
 # -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import timeit
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from cafe import BLT, COFFEE, GONE, MENU, OAT_MILK, TOASTIE, WHITE, menu_with, order_of
 from strategies import menus, orders, orders_from, renumbered
-from tillpost.menus.matching import PricePolicy, rebind
+from tillpost.menus.matching import PricePolicy, fit, rebind
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Variation
 from tillpost.models.order import Line, Modifier, Order
 
@@ -96,7 +97,9 @@ def test_line_matches_by_id_then_sku_then_name_and_price(
 @pytest.mark.parametrize(
     ("modifier", "modifier_id"),
     [
-        (Modifier(modifier_id="oat", sku="M-SOY", name="Soy milk", unit_price=80), "oat"),
+        (Modifier(modifier_id="oat", sku="M-SOY", name="Oat milk", unit_price=80), "oat"),
+        # The id came back on another option: neither SKU nor name are its own.
+        (Modifier(modifier_id="oat", sku="M-SOY", name="Soy milk", unit_price=80), "soy"),
         (Modifier(modifier_id="old", sku="M-SOY", name="Oat milk", unit_price=80), "soy"),
         (Modifier(modifier_id="old", name="Oat milk", unit_price=80), "oat"),
         (Modifier(modifier_id="old", name="Oat milk", unit_price=70), "old"),
@@ -130,6 +133,73 @@ def test_a_sku_that_two_items_share_binds_to_neither() -> None:
     )
     menu = menu_with(WHITE, twin)
     assert bound(COFFEE.model_copy(update={"item_id": "old", "name": "?"}), menu).item_id == "old"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Chef’s crème brûlée & “tea”",
+        'Chef\'s cre\u0300me bru\u0302le\u0301e & "tea"',
+        'Chef\'s crème\u00a0brûlée\u202f&  "tea"',
+        "Chef&#39;s cr&egrave;me brûlée &amp; &quot;tea&quot;",
+        "Chef`s crème brûlée & «tea»",
+    ],
+)
+@pytest.mark.parametrize("written", ['Chef\'s crème brûlée & "tea"', None])
+def test_names_match_however_they_are_written(name: str, written: str | None) -> None:
+    own = Item(id="c", name=written or name, variations=(Variation(id="cb", price=900),))
+    menu = menu_with(WHITE, own)
+    ordered = 'Chef\'s crème brûlée & "tea"' if written is None else name
+    line = Line(item_id="old", name=ordered, quantity=1, unit_price=900)
+    assert bound(line, menu).item_id == "cb"
+
+
+def test_option_matches_in_another_unicode_form() -> None:
+    option = ModifierOption(id="new", name="Crème fraîche", price=80)
+    menu = menu_with(WHITE, groups=(ModifierGroup(id="milk", name="Milk", options=(option,)),))
+    written = unicodedata.normalize("NFD", "Crème fraîche")
+    modifier = Modifier(modifier_id="old", name=written, unit_price=80)
+    line = bound(COFFEE.model_copy(update={"modifiers": (modifier,)}), menu)
+    assert line.modifiers[0].modifier_id == "new"
+
+
+def test_exact_name_comes_before_one_written_otherwise() -> None:
+    plain = Item(id="p", name="Chef's cake", variations=(Variation(id="plain", price=900),))
+    curly = Item(id="q", name="Chef’s cake", variations=(Variation(id="curly", price=900),))
+    menu = menu_with(plain, curly)
+    line = Line(item_id="old", name="Chef’s cake", quantity=1, unit_price=900)
+    assert bound(line, menu).item_id == "curly"
+    unclear = line.model_copy(update={"name": "Chef&#39;s  cake"})
+    assert bound(unclear, menu) is unclear
+
+
+@pytest.mark.parametrize(
+    ("sku", "name", "found"),
+    [
+        ("V-BURG", "Vegan burger", None),  # neither is this one's
+        ("V-BURG", "Beef burger", "x1"),
+        ("B-BURG", "Vegan burger", "x1"),
+        ("", "Vegan burger", "x1"),
+        ("V-BURG", "BURGER, Beef!", "x1"),
+        ("V-BURG", "Beef burger, large", "x1"),
+        ("FW-R", "Flat white", "fw-r"),  # the SKU leads to the right one
+    ],
+)
+def test_id_of_another_product_is_not_trusted(sku: str, name: str, found: str | None) -> None:
+    burger = Item(
+        id="x", name="Beef burger", variations=(Variation(id="x1", sku="B-BURG", price=1600),)
+    )
+    line = Line(item_id="x1", sku=sku, name=name, quantity=1, unit_price=1600)
+    (fitted,) = fit(order_of(line), menu_with(WHITE, burger))
+    assert (fitted.sold.variation.id if fitted.sold else None) == found
+
+
+def test_option_id_of_another_product_is_not_trusted() -> None:
+    nuts = ModifierOption(id="oat", sku="M-NUT", name="Hazelnut syrup", price=80)
+    menu = menu_with(WHITE, groups=(ModifierGroup(id="milk", name="Milk", options=(nuts,)),))
+    line = COFFEE.model_copy(update={"modifiers": (OAT_MILK,)})
+    (fitted,) = fit(order_of(line), menu)
+    assert fitted.options == (None,)
 
 
 def test_a_rebound_order_has_its_own_fingerprint() -> None:

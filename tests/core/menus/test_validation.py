@@ -249,3 +249,10 @@ def test_every_complaint_reads_as_a_remedy_for_the_manager() -> None:
     assert error.remedy.manager.startswith(
         "Square doesn't have Pumpkin soup (line 1) on its menu at this location."
     )
+
+
+def test_id_of_another_product_is_refused_and_named() -> None:
+    line = GONE.model_copy(update={"item_id": "fw-r", "sku": "SOUP"})
+    error = sole(line)
+    assert (error.reason, error.lines) == ("gone", (0,))
+    assert "its id is now that of Flat white, regular" in error.detail

@@ -1,0 +1,265 @@
+"""Reads a menu although some objects of it can't be read, and names those.
+
+A store's catalogue may hold what no model foresees: a price without an amount, an empty date, an
+object without an id. Such an object is left out of the menu, and reported as a fault of the setup.
+Everything else can be ordered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from types import GenericAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from tillpost.adapter.exchange import reading_about
+from tillpost.models.base import LONGEST_WORDS, explain
+from tillpost.models.menu import SetupFault
+from tillpost.models.safe_text import plain, safe_logger
+
+__all__ = ["OddObjects", "odd_fault"]
+
+log = safe_logger("tillpost")
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+MOST_ODD = 100
+"""An answer with more odd objects than this is in another format than expected."""
+
+FEW = 3
+"""So many may be odd even if they are more than half of the answer's objects."""
+
+LONGEST_INTEGER = 40
+"""Digits of an integer. Python takes long to read one of thousands."""
+
+LONGEST_NAME = 200
+"""Characters of an odd object's name that a fault has."""
+
+Kinds: TypeAlias = Mapping[str, Any]
+"""What the lists of an answer hold: the model of the objects, by the path to the list."""
+
+
+class _Place(NamedTuple):
+    """A list of an answer, where it hangs, and the names of the objects that it is within."""
+
+    parent: dict[str, object]
+    member: str
+    names: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[object]:
+        return cast("list[object]", self.parent[self.member])
+
+
+def odd_fault(name: str, error: ValidationError) -> SetupFault:
+    """Return the fault of an object that was left out of a menu."""
+    subject = plain(name, LONGEST_NAME) or "An object without a name"
+    reason = plain(explain(error), LONGEST_WORDS)
+    text = f"can't be read, so it was left out of the menu ({reason})"
+    return SetupFault(subject=subject, text=text)
+
+
+class OddObjects:
+    """The objects of one menu import that couldn't be read.
+
+    Make one for each import, read the answers with its readers, and add `faults` to the menu.
+    """
+
+    def __init__(self) -> None:
+        self._faults: dict[SetupFault, None] = {}
+
+    @property
+    def faults(self) -> tuple[SetupFault, ...]:
+        """A fault for each odd object, once."""
+        return tuple(self._faults)
+
+    def add(self, name: str, error: ValidationError) -> None:
+        """Report an object that can't be on the menu, and why."""
+        self._faults[odd_fault(name, error)] = None
+
+    def reading(self, model: type[M], kinds: Kinds) -> Callable[[bytes], M]:
+        """Return a reader for `Request.read` that leaves odd objects out.
+
+        Args:
+            model: The model of the whole answer.
+            kinds: The models of the objects that may be left out, by the path to their list, such
+                as `objects` or `objects.item_data.variations`.
+        """
+        return self._reader(TypeAdapter(model), kinds)
+
+    def reading_list(
+        self, model: type[M], kinds: Kinds | None = None
+    ) -> Callable[[bytes], Sequence[M]]:
+        """Return a reader for `Request.read` of a JSON list that leaves odd objects out.
+
+        Args:
+            model: The model of the list's objects.
+            kinds: The models of objects within them that may be left out on their own, by the path
+                to their list, which begins at the object.
+        """
+        inner = {f".{path}": kind for path, kind in (kinds or {}).items()}
+        return self._reader(_list_adapter(model), {"": model, **inner})
+
+    def reading_one(self, model: type[M], thing_id: str, name: str) -> Callable[[bytes], M | None]:
+        """Return a reader for `Request.read` of one object, which is None if it can't be read.
+
+        An answer about anything else counts as one that can't be read at all.
+
+        Args:
+            model: The model of the object, which has an `id`.
+            thing_id: The object's id.
+            name: The object's name, for the fault.
+        """
+        read_about = reading_about(model, thing_id)
+
+        def read(body: bytes) -> M | None:
+            try:
+                return read_about(body)
+            except ValidationError as error:
+                content = _parsed(body)
+                if not isinstance(content, dict):
+                    raise
+                values = cast("dict[str, object]", content).values()
+                if thing_id not in [str(value) for value in values if isinstance(value, str | int)]:
+                    raise
+                self.add(name, error)
+                return None
+
+        return read
+
+    def _reader(self, whole: TypeAdapter[T], kinds: Kinds) -> Callable[[bytes], T]:
+        def read(body: bytes) -> T:
+            try:
+                return whole.validate_json(body)
+            except ValidationError:
+                content = self._without_odd(_parsed(body), kinds)
+                return whole.validate_python(content)
+
+        return read
+
+    def _without_odd(self, content: object, kinds: Kinds) -> object:
+        """Take the odd objects out of an answer; the innermost first, since they may be all."""
+        root: dict[str, object] = {"": content}
+        odd_count = 0
+        for path in sorted(kinds, key=lambda path: -path.count(".")):
+            names = path.split(".")
+            if names[0]:
+                names = ["", *names]
+            readable = TypeAdapter[Any](kinds[path])
+            is_inner = len(names) > 2
+            for place in list(_lists_at(root, names, ())):
+                most = MOST_ODD if is_inner else max(FEW, len(place.rows) // 2)
+                odd_count += self._sift(place, readable, min(MOST_ODD - odd_count, most))
+        if odd_count:
+            log.warning("odd_menu_objects_left_out count=%d", odd_count)
+        return root[""]
+
+    def _sift(self, place: _Place, readable: TypeAdapter[Any], most: int) -> int:
+        """Take the odd objects out of one list, and return how many they were.
+
+        Raises:
+            ValueError: They are too many: the answer is in another format.
+        """
+        kept: list[object] = []
+        odd: list[tuple[str, ValidationError]] = []
+        for row in place.rows:
+            try:
+                readable.validate_python(row)
+            except ValidationError as error:
+                odd.append((_named(row, place.names), error))
+            else:
+                kept.append(row)
+            if len(odd) > most:
+                raise ValueError(f"more than {most} objects of a list can't be read")
+        for name, reason in odd:
+            self.add(name, reason)
+        place.parent[place.member] = kept
+        return len(odd)
+
+
+@cache
+def _list_adapter(model: Any) -> TypeAdapter[Any]:
+    members: Any = Annotated[GenericAlias(tuple, (model, ...)), Field(fail_fast=True)]
+    return TypeAdapter(members)
+
+
+def _parsed(body: bytes) -> object:
+    """Parse a body more tolerantly than models do: half of an emoji becomes a question mark.
+
+    Raises:
+        ValueError: It isn't JSON.
+    """
+    text = body.decode("utf-8", "replace")
+    try:
+        content: object = json.loads(
+            text, parse_int=_integer, parse_float=Decimal, parse_constant=str, strict=False
+        )
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    return _storable(content)
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else digits
+
+
+def _storable(content: object) -> object:
+    """Replace halves of surrogate pairs in all texts of a JSON value, which is changed in place."""
+    root = [content]
+    open_values: list[object] = [root]
+    while open_values:
+        value = open_values.pop()
+        if isinstance(value, list):
+            entries = cast("list[object]", value)
+            members: Iterator[tuple[Any, object]] = iter(list(enumerate(entries)))
+        else:
+            members = iter(list(cast("dict[str, object]", value).items()))
+        for key, member in members:
+            if isinstance(member, str):
+                cast(Any, value)[key] = member.encode("utf-8", "replace").decode()
+            elif isinstance(member, list | dict):
+                open_values.append(cast(object, member))
+    return root[0]
+
+
+def _lists_at(
+    parent: dict[str, object], path: Sequence[str], names: tuple[str, ...]
+) -> Iterator[_Place]:
+    """Yield the lists at a path, each with the names of the objects on the way to it."""
+    member, *rest = path
+    value = parent.get(member)
+    if not rest:
+        if isinstance(value, list):
+            yield _Place(parent, member, names)
+        return
+    rows = cast("list[object]", value) if isinstance(value, list) else [value]
+    for row in rows:
+        if isinstance(row, dict):
+            inner = cast("dict[str, object]", row)
+            name = inner.get("name")
+            known = (*names, name) if isinstance(name, str) and name else names
+            yield from _lists_at(inner, rest, known)
+
+
+def _named(row: object, names: tuple[str, ...]) -> str:
+    """Return a name for an odd object: its own and those around it, or its id."""
+    own = _own_name(row)
+    return ", ".join((*names, own) if own else names)
+
+
+def _own_name(row: object) -> str:
+    if not isinstance(row, dict):
+        return ""
+    members = cast("dict[str, object]", row)
+    inner = [cast("dict[str, object]", each) for each in members.values() if isinstance(each, dict)]
+    for known in (members, *inner):
+        name = known.get("name")
+        if isinstance(name, str) and name:
+            return name
+    thing_id = members.get("id")
+    return f"id {thing_id}" if isinstance(thing_id, str | int) else ""
