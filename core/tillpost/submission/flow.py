@@ -50,6 +50,7 @@ from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import (
     OperationContext,
     is_keyed,
+    preview,
     run_operation,
     searched_since,
 )
@@ -202,18 +203,21 @@ class Submission:
         binding = self._bind()
         if not history.doubts:
             self._validate(binding)
-        attempt = Attempt(
-            generation=history.generation,
-            menu=menu_cache.menu,
-            keep_paid=binding.keep_paid,
-            remarks=binding.remarks,
-            since=history.since,
-        )
+        attempt = self._attempt(binding)
         pos_order = yield from self._run("submit", adapter.submit, binding.order, attempt)
         yield from self._conclude_arrival(pos_order)
 
+    def _attempt(self, binding: Binding) -> Attempt:
+        return Attempt(
+            generation=self.history.generation,
+            menu=self.connection.menu_cache.menu,
+            keep_paid=binding.keep_paid,
+            remarks=binding.remarks,
+            since=self.history.since,
+        )
+
     def _import_menu(self) -> Flow[None]:
-        """Import the menu, and record whether the order is bound or fits differently now.
+        """Import the menu, and record whether the order fits, or would be sent, differently now.
 
         An order that failed with an older menu than the cached one counts as changed, too.
         """
@@ -223,9 +227,30 @@ class Submission:
         before = self._fit()
         result: MenuImport = yield ImportMenu()
         changed = self._fit() != before or failed_with_older_menu
+        if not changed:
+            changed = yield from self._would_be_sent_differently()
         now = self.connection.clock()
         imported = Imported(now, changed, result.held, result.fresh)
         yield self.journal.record(imported)
+
+    def _would_be_sent_differently(self) -> Flow[bool]:
+        """Whether the adapter would now send another order than the one that was refused.
+
+        What it sends may depend on more of the menu than ids and prices, such as how an item is
+        priced. If it refuses the order itself, for another reason than before, that counts as well.
+        """
+        failure = self.history.failure
+        if failure is None or failure.error.operation != "submit":
+            return False
+        binding = self._bind()
+        submit = self.connection.adapter.submit
+        context = self._context("submit")
+        try:
+            content = yield from preview(context, submit, binding.order, self._attempt(binding))
+        except PosError as error:
+            refused = failure.error
+            return (type(error).__name__, error.detail) != (refused.kind, refused.detail)
+        return content != self.history.refused_content
 
     def _run(
         self,

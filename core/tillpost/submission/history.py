@@ -154,6 +154,12 @@ class History(NamedTuple):
         return min((sent.since for sent in self.sent), default=None)
 
     @property
+    def refused_content(self) -> str:
+        """The content of the create sent last; empty if there was none, or it wasn't recorded."""
+        creates = [sent.intent for sent in self.sent if sent.intent.effect is Effect.CREATE]
+        return creates[-1].content if creates else ""
+
+    @property
     def is_unsettled(self) -> bool:
         """Whether nobody knows yet how the request sent last has ended."""
         return bool(self.sent) and self.sent[-1].applied is None

@@ -40,7 +40,7 @@ from tillpost.submission.history import ZONE_ERROR, History
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "is_keyed", "run_operation", "searched_since"]
+__all__ = ["OperationContext", "is_keyed", "preview", "run_operation", "searched_since"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -53,7 +53,8 @@ class OperationContext:
     """One operation in progress: on which connection, for which order, and what is known of it.
 
     An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
-    how often the last request was sent, `received` the bytes of all answers that were read.
+    how often the last request was sent, `received` the bytes of all answers that were read. One
+    that `is_preview` sends nothing that changes the order.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class OperationContext:
         self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
         self.received = 0
+        self.is_preview = False
         self._began = time.monotonic()
 
     @property
@@ -230,6 +232,38 @@ def run_operation(
             exchange.close()
 
 
+def preview(
+    context: OperationContext,
+    operation: Callable[P, Exchange[object]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Flow[str]:
+    """Return the content of the first request of an operation that would change the order.
+
+    That request isn't sent. What the operation reads before it is read.
+
+    Returns:
+        `Request.content`, empty if the operation makes no such request.
+
+    Raises:
+        PosError: The operation fails before it.
+    """
+    context.is_preview = True
+    try:
+        yield from run_operation(context, operation, *args, **kwargs)
+    except _Previewed as previewed:
+        return previewed.content
+    return ""
+
+
+class _Previewed(Exception):
+    """A preview has come to the first request that would change the order."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__(content)
+        self.content = content
+
+
 def is_keyed(connection: Connection, order: Order, history: History) -> bool:
     """Return whether a create under the order's key makes no second order at the platform.
 
@@ -292,6 +326,8 @@ def _send(
         verdict = yield from _transmit(context, request)
         return verdict.reply, verdict.error
 
+    if context.is_preview:
+        raise _Previewed(request.content)
     refusal = context.refusal(request)
     if refusal:
         return None, refusal
@@ -308,6 +344,7 @@ def _send(
         connection.address,
         connection.platform_clock.ahead(now),
         request.notices,
+        request.content,
     )
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)
