@@ -101,6 +101,7 @@ class ErrorRecord(FrozenModel):
     retry_after: float | None = None
     refreshable: bool = False
     menu_imported: bool = False
+    concerns_order: bool = True
     support_contact: str = ""
     granted_by: OutsideWords = ""
     pos_order: PosOrder | None = None
@@ -137,6 +138,7 @@ class PosError(Exception):
         refreshable: Whether a fresh access token would resolve it.
         granted_by: The person who authorised the connection, where known.
         menu_imported: Whether the menu was imported again for this order, without success.
+        concerns_order: Whether it is about an order, and not only about a connection or a menu.
         pos_order: The order at the platform, where one exists.
         exchange: A redacted copy of the exchange that failed.
         sends: How often the request was sent.
@@ -178,6 +180,7 @@ class PosError(Exception):
         self.request_id = ""
         self.outcome = Outcome.NOT_CREATED
         self.menu_imported = False
+        self.concerns_order = True
         self.support_contact = ""
         self.granted_by = ""
         self.sends = 1
@@ -197,6 +200,7 @@ class PosError(Exception):
             contact=self.support_contact,
             granted_by=plain(self.granted_by, LONGEST_CODE),
             may_exist=self.outcome is Outcome.UNKNOWN,
+            concerns_order=self.concerns_order,
         )
 
     def record(self) -> ErrorRecord:
@@ -215,6 +219,11 @@ class PosError(Exception):
             if name not in ("kind", "detail"):
                 setattr(error, name, getattr(record, name))
         return error
+
+    def as_kind(self, kind: type[PosError]) -> PosError:
+        """Return the same error as another kind, without its reason, which is of its own kind."""
+        record = self.record()
+        return PosError.from_record(record.model_copy(update={"kind": kind.__name__, "reason": ""}))
 
     def __str__(self) -> str:
         """Return one line for support staff, including the order's outcome."""

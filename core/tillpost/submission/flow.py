@@ -371,6 +371,8 @@ class Submission:
         if error.outcome is Outcome.NOT_CREATED:
             # The error may come from an import, which knows nothing of the order's doubt.
             error.outcome = self._context(error.operation).outcome
+        # An import that fails here fails an order.
+        error.concerns_order = True
         self._error = error
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu_at)

@@ -26,9 +26,13 @@ from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import (
     Applied,
     DoubtError,
+    MenuError,
+    OrderError,
     OutageError,
     Outcome,
     PosError,
+    SetupError,
+    TaxError,
     UnknownPosError,
     is_interruption,
 )
@@ -44,6 +48,13 @@ __all__ = ["OperationContext", "is_keyed", "preview", "run_operation", "searched
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+OPERATIONS_WITHOUT_ORDER = frozenset(
+    "import_menu check account refresh exchange_code revoke parse_webhook".split()
+)
+
+OF_AN_ORDER = (OrderError, MenuError, TaxError)
+"""Errors that blame an order. Where there is none, the same answer blames the connection."""
 
 MOST_RECEIVED = 128 * 1024 * 1024
 """Bytes of all answers of one operation: a list's pages have no end but this."""
@@ -108,7 +119,15 @@ class OperationContext:
         connection = self.connection
         now = connection.clock()
         connection.platform_clock.observe(answer, now, connection.name)
-        return judge(connection.adapter, request, self.about, answer, now)
+        verdict = judge(connection.adapter, request, self.about, answer, now)
+        if self.concerns_order or not isinstance(verdict.error, OF_AN_ORDER):
+            return verdict
+        return verdict._replace(error=verdict.error.as_kind(SetupError))
+
+    @property
+    def concerns_order(self) -> bool:
+        """Whether the operation is about an order, and not only about a connection or a menu."""
+        return self.about is not None or self.operation not in OPERATIONS_WITHOUT_ORDER
 
     def hide(self, error: PosError) -> PosError:
         """Mask the customer's texts in an error that may quote the platform, and return it."""
@@ -170,6 +189,7 @@ class OperationContext:
         error.support_contact = connection.support_contact
         error.granted_by = connection.granted_by
         error.sends = self.sends
+        error.concerns_order = self.concerns_order
         error.outcome = Outcome.CREATED if error.pos_order else self.outcome
         if self.order and error.lines and not error.subjects:
             error.subjects = describe_lines(self.order, error.lines)
