@@ -95,6 +95,7 @@ class ErrorRecord(FrozenModel):
     lines: tuple[int, ...] = ()
     subjects: tuple[OutsideWords, ...] = ()
     reason: OutsideWords = ""
+    order_field: OutsideWords = ""
     request_id: OutsideWords = ""
     applied: Applied = Applied.NO
     outcome: Outcome = Outcome.NOT_CREATED
@@ -131,6 +132,8 @@ class PosError(Exception):
         lines: Zero-based indices of the order lines at fault.
         subjects: The lines, items or taxes at fault as names for people, who count from 1.
         reason: Which of the remedies of its class applies, such as "sold_out"; may be empty.
+        order_field: The optional field of the order that the platform refuses, such as
+            `customer.phone`; may be empty. The order is sent once more without it.
         request_id: The platform's id of the request, for its support desk.
         applied: Whether the platform carried out the request that failed.
         outcome: Whether the order exists. Set by core.
@@ -161,6 +164,7 @@ class PosError(Exception):
         retry_after: float | None = None,
         refreshable: bool = False,
         pos_order: PosOrder | None = None,
+        order_field: str = "",
     ) -> None:
         self.detail = plain(detail, LONGEST_WORDS)
         super().__init__(self.detail)
@@ -173,6 +177,7 @@ class PosError(Exception):
         self.retry_after = retry_after
         self.refreshable = refreshable
         self.pos_order = pos_order
+        self.order_field = order_field
         # Core fills in what follows.
         self.platform = ""
         self.title = ""

@@ -335,6 +335,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} refused the order itself: {detail}. Correct it and submit it again under the "
         "same id.",
     ),
+    "order.late": RemedyText(
+        Action.FIX_ORDER,
+        Actor.STORE,
+        "The time for which the order was placed has passed before it could be sent. Agree on "
+        "another time with the customer and have the order corrected, or refund the customer.",
+        "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
+        "as soon as possible.",
+    ),
     "order.rejected": RemedyText(
         Action.REFUND,
         Actor.STORE,

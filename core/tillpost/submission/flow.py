@@ -55,6 +55,7 @@ from tillpost.submission.operation import (
     searched_since,
 )
 from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.withholding import Withheld, is_past_due, without
 
 __all__ = ["Submission"]
 
@@ -188,7 +189,8 @@ class Submission:
         assert isinstance(draft, Draft)
         finish = self.connection.adapter.finish
         order = self._bind().order
-        pos_order = yield from self._run("submit", finish, order, draft)
+        withheld = self._without(order, self._withheld_fields())
+        pos_order = yield from self._run("submit", finish, withheld.order, draft)
         yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
@@ -203,18 +205,47 @@ class Submission:
         binding = self._bind()
         if not history.doubts:
             self._validate(binding)
-        attempt = self._attempt(binding)
-        pos_order = yield from self._run("submit", adapter.submit, binding.order, attempt)
+        fields = self._withheld_fields()
+        if "due_at" in fields and not history.doubts:
+            self._refuse_past_due()
+        withheld = self._without(binding.order, fields)
+        attempt = self._attempt(binding, fields, withheld)
+        context = self._context("submit")
+        context.withheld = fields
+        context.notices = withheld.notices
+        pos_order = yield from run_operation(context, adapter.submit, withheld.order, attempt)
         yield from self._conclude_arrival(pos_order)
 
-    def _attempt(self, binding: Binding) -> Attempt:
+    def _attempt(self, binding: Binding, fields: Sequence[str], withheld: Withheld) -> Attempt:
         return Attempt(
             generation=self.history.generation,
             menu=self.connection.menu_cache.menu,
             keep_paid=binding.keep_paid,
-            remarks=binding.remarks,
+            remarks=(*withheld.remarks, *binding.remarks),
             since=self.history.since,
+            withheld=frozenset(fields),
         )
+
+    def _withheld_fields(self) -> tuple[str, ...]:
+        """Return the fields of the order that aren't sent.
+
+        In doubt they are those of the create that may have worked: its body must go out again.
+        """
+        history = self.history
+        if history.doubts:
+            return history.doubts[-1].intent.withheld
+        is_late = is_past_due(self.order, self.connection.platform_now())
+        past_due = ("due_at",) if is_late and "due_at" not in history.refused else ()
+        return (*history.refused, *past_due)
+
+    def _without(self, order: Order, fields: Sequence[str]) -> Withheld:
+        return without(order, fields, self.connection.adapter.title)
+
+    def _refuse_past_due(self) -> None:
+        """Raise `OrderError` if the policy refuses an order whose time can't be kept."""
+        if self.connection.policy.past_due == "refuse":
+            error = OrderError("the order's time has passed", reason="late")
+            raise self._context("submit").stamp(error)
 
     def _import_menu(self) -> Flow[None]:
         """Import the menu, and record whether the order fits, or would be sent, differently now.
@@ -243,10 +274,13 @@ class Submission:
         if failure is None or failure.error.operation != "submit":
             return False
         binding = self._bind()
-        submit = self.connection.adapter.submit
+        fields = self._withheld_fields()
+        withheld = self._without(binding.order, fields)
+        attempt = self._attempt(binding, fields, withheld)
         context = self._context("submit")
+        submit = self.connection.adapter.submit
         try:
-            content = yield from preview(context, submit, binding.order, self._attempt(binding))
+            content = yield from preview(context, submit, withheld.order, attempt)
         except PosError as error:
             refused = failure.error
             return (type(error).__name__, error.detail) != (refused.kind, refused.detail)

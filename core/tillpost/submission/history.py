@@ -40,6 +40,7 @@ from tillpost.submission.journal import (
     Submitted,
 )
 from tillpost.submission.policy import Policy
+from tillpost.submission.withholding import OPTIONAL_FIELDS
 
 __all__ = [
     "NO_TICKET",
@@ -98,6 +99,8 @@ class History(NamedTuple):
         stale: Whether the failure is about an order of an earlier request, which was undone. Of a
             ticket: whether it describes an earlier content of the order.
         retired_keys: How many keys were retired since the last request.
+        refused: The optional fields of the order that the platform has refused.
+        mended: Whether the failure is the refusal of such a field, which is withheld from now on.
         ticket: What is known of the order's attention ticket; its `pos_order` is the ticket at the
             platform.
     """
@@ -127,6 +130,8 @@ class History(NamedTuple):
     healed: bool = False
     stale: bool = False
     retired_keys: int = 0
+    refused: tuple[str, ...] = ()
+    mended: bool = False
     ticket: History | None = None
 
     @property
@@ -354,6 +359,7 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
     if ticket:
         content_changed = event.digest != history.digest
         ticket = ticket._replace(stale=ticket.stale or content_changed)
+    refused = history.refused if event.digest == history.digest else ()
     earlier = [sent._replace(earlier=True) for sent in history.sent]
     return history._replace(
         sent=tuple(earlier),
@@ -368,6 +374,8 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
         healed=False,
         stale=False,
         retired_keys=0,
+        refused=refused,
+        mended=False,
         must_look=bool(history.sighted),
         ticket=ticket,
     )
@@ -427,16 +435,30 @@ def _after_import(history: History, event: Imported) -> History:
 def _after_failure(history: History, event: Failed) -> History:
     if history.pos_order and not history.cancelled:
         history = _refused_after_arrival(history, event)
+    refused_field = _newly_refused(history, event)
+    refused = (*history.refused, refused_field) if refused_field else history.refused
+    in_doubt = bool(history.doubts)
+    is_doubt_error = event.error.kind == "DoubtError"
     return history._replace(
         failure=event,
         tries=history.tries + event.sends,
-        key_spoiled=history.key_spoiled or event.error.kind == "DoubtError",
+        # In doubt, the order without the field is another body, so the order is looked up first.
+        key_spoiled=history.key_spoiled or is_doubt_error or (bool(refused_field) and in_doubt),
         found=None,
         is_reported=False,
         # Only a failure directly after an undo is about what was undone.
         stale=history.stale and history.failure is None,
         healed=False,
+        refused=refused,
+        mended=bool(refused_field),
     )
+
+
+def _newly_refused(history: History, failure: Failed) -> str:
+    """Return the optional field that was refused for the first time; empty if there is none."""
+    field = failure.error.order_field
+    is_new = field in OPTIONAL_FIELDS and field not in history.refused
+    return field if is_new and failure.error.outcome is not Outcome.CREATED else ""
 
 
 def _refused_after_arrival(history: History, failure: Failed) -> History:
@@ -554,7 +576,7 @@ def next_step(
     if history.needs_first_lookup(keyed=keyed, address=address):
         return Step(Action.LOOK_UP)
 
-    if failure is None or failure.transient or history.stale:
+    if failure is None or failure.transient or history.stale or history.mended:
         return Step(Action.SUBMIT)
     if history.may_import:
         return Step(Action.IMPORT_MENU)
@@ -566,7 +588,7 @@ def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> 
     if failure.error.outcome is Outcome.CREATED:
         return True
     if not failure.transient:
-        return not (history.stale or failure.mendable)
+        return not (history.stale or history.mended or failure.mendable)
     out_of_retries = history.tries > policy.retries
     out_of_time = now >= history.asked_at + policy.retry_seconds
     retry_after = failure.error.retry_after or 0.0

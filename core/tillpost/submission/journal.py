@@ -74,6 +74,7 @@ class Intended:
             before its first answer.
         notices: What the request leaves out of the order or changes, for people.
         content: The digest of what is sent without the key; empty if it wasn't recorded.
+        withheld: The fields of the order that aren't sent; see `withholding`.
     """
 
     at: float
@@ -85,6 +86,7 @@ class Intended:
     ahead: float | None = None
     notices: tuple[str, ...] = ()
     content: str = ""
+    withheld: tuple[str, ...] = ()
 
 
 class Sent(NamedTuple):

@@ -65,7 +65,8 @@ class OperationContext:
 
     An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
     how often the last request was sent, `received` the bytes of all answers that were read. One
-    that `is_preview` sends nothing that changes the order.
+    that `is_preview` sends nothing that changes the order. `withheld` and `notices` are of the
+    order that it sends.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class OperationContext:
         self.sends = 1
         self.received = 0
         self.is_preview = False
+        self.withheld: tuple[str, ...] = ()
+        self.notices: tuple[str, ...] = ()
         self._began = time.monotonic()
 
     @property
@@ -363,8 +366,9 @@ def _send(
         request.digest,
         connection.address,
         connection.platform_clock.ahead(now),
-        request.notices,
+        (*context.notices, *request.notices),
         request.content,
+        context.withheld,
     )
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)
