@@ -57,8 +57,13 @@ def spelled_out(order: Order, *, platform: str, most: int) -> str:
         width=_ONE_LINE,
     )
     rules = ("=" * _ONE_LINE, "-" * _ONE_LINE)
-    lines = [line for line in whole.splitlines() if line not in rules]
-    text = "\n".join(" ".join(line.split()) for line in lines)
+    lines: list[str] = []
+    for line in whole.splitlines():
+        if line in rules:
+            continue
+        words = line.split()
+        lines.append(" ".join(words))
+    text = "\n".join(lines)
     if len(text) <= most:
         return text
     room = most - len(CUT)
@@ -94,11 +99,15 @@ def _lines(order: Order, platform: str, *, copy_may_appear: bool, width: int) ->
 
 
 def _fulfilment(order: Order) -> str:
-    due = f"for {order.due_at:%a %d %b %H:%M}" if order.due_at else "as soon as possible"
+    due = "as soon as possible"
+    if order.due_at:
+        due = f"for {order.due_at:%a %d %b %H:%M}"
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
-            hint = f" ({instructions})" if instructions else ""
-            return f"DELIVERY {due}: {address}{hint}"
+            text = f"DELIVERY {due}: {address}"
+            if instructions:
+                text += f" ({instructions})"
+            return text
         case DineIn(table=table):
             return f"DINE IN {due}, TABLE {table}"
         case _:
@@ -132,9 +141,11 @@ def _priced(text: str, amount: int, currency: str, width: int) -> Iterator[str]:
     """Yield a text with an amount at the right edge of its last line."""
     price = str(to_major(amount, currency))
     room = width - len(price) - 1
-    *above, last = textwrap.wrap(one_line(text), max(8, room)) or [""]
+    wrapped = textwrap.wrap(one_line(text), max(8, room))
+    *above, last = wrapped or [""]
     yield from above
-    yield f"{last:<{max(0, room)}} {price}"
+    padded = last.ljust(max(0, room))
+    yield f"{padded} {price}"
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:

@@ -105,7 +105,7 @@ def test_outage_of_an_import_tells_of_the_order_that_waits_for_it() -> None:
     assert "The order can be sent again" in error.remedy.manager
 
 
-def test_operation_out_of_time_reads_no_more_but_finishes_its_order() -> None:
+def test_operation_out_of_time_stops_reading_but_finishes_order() -> None:
     """The order that was created is paid, and isn't left half done."""
     run = Run(Platform())
     run.connection.limits = Limits(menu_import=0, operation=0)
