@@ -70,12 +70,13 @@ def assert_refused(
 ) -> None:
     """Submit the order, and see that it is refused as it should be.
 
-    A Till would import the menu after a menu error, and here the answer itself is judged: so the
-    adapter alone is asked, or the Till has a `menu` that was imported just now. An order that
+    A Till would import the menu after a menu error, and leave out a time that has passed. Here the
+    answer itself is judged: so the adapter alone is asked, or the Till has a `menu` that was
+    imported just now. An order that
     `is_new`, or that is sent with a menu, isn't looked up before."""
     if menu:
         store.till.menu = menu.model_copy(update={"imported_at": datetime.now(UTC)})
-    alone = menu is None and issubclass(refusal.error, MenuError)
+    alone = menu is None and issubclass(refusal.error, MenuError | OrderError)
     with pytest.raises(PosError) as caught:
         store.ask("submit", Attempt(), order=refusal.order) if alone else store.submit(
             refusal.order, is_new=is_new or bool(menu)

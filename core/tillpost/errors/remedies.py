@@ -127,7 +127,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.STORE,
         "{platform} doesn't accept {subjects} at this location. The menu there may lack an item "
         "or option, or its setup may not allow online orders.{imported} Correct the menu in "
-        "{platform}, then send the order again.",
+        "{platform}[, then send the order again].",
         "{platform} refused an item or option: {detail}.{imported} Importing the menu resolves "
         "drift. Anything else has to be corrected in the store's setup.",
     ),
@@ -415,7 +415,7 @@ def fill(
     connected_by = f"{granted_by}, who connected it," if granted_by else _UNKNOWN_PERSON
     values = {
         "platform": platform,
-        "subjects": _join(subjects),
+        "subjects": _join(subjects, concerns_order=concerns_order),
         "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
         "who": connected_by,
@@ -435,12 +435,13 @@ def fill(
 _ABOUT_ORDER = re.compile(r"\[([^\]]*)\]")
 _UNKNOWN_PERSON = "the person who connected it"
 _UNKNOWN_SUBJECT = "something on the order"
+_UNKNOWN_ON_MENU = "something on the menu"
 
 
-def _join(subjects: Sequence[str]) -> str:
+def _join(subjects: Sequence[str], *, concerns_order: bool) -> str:
     """Return "A", "A and B" or "A, B and C"."""
     if not subjects:
-        return _UNKNOWN_SUBJECT
+        return _UNKNOWN_SUBJECT if concerns_order else _UNKNOWN_ON_MENU
     *others, last = subjects
     if not others:
         return last

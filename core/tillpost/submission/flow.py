@@ -256,9 +256,10 @@ class Submission:
         cached_at = self.connection.menu_cache.imported_at
         failed_with_older_menu = failure is not None and failure.menu_at < cached_at
         before = self._fit()
+        menu_before = self.connection.menu_cache.menu
         result: MenuImport = yield ImportMenu()
         changed = self._fit() != before or failed_with_older_menu
-        if not changed:
+        if not changed and self.connection.menu_cache.menu is not menu_before:
             changed = yield from self._would_be_sent_differently()
         now = self.connection.clock()
         imported = Imported(now, changed, result.held, result.fresh)

@@ -588,11 +588,17 @@ def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> 
     if failure.error.outcome is Outcome.CREATED:
         return True
     if not failure.transient:
-        return not (history.stale or history.mended or failure.mendable)
+        is_mended = history.mended and not _refuses_past_due(failure, policy)
+        return not (history.stale or is_mended or failure.mendable)
     out_of_retries = history.tries > policy.retries
     out_of_time = now >= history.asked_at + policy.retry_seconds
     retry_after = failure.error.retry_after or 0.0
     return out_of_retries or out_of_time or retry_after > policy.longest_retry_after
+
+
+def _refuses_past_due(failure: Failed, policy: Policy) -> bool:
+    """Whether the order's time was refused, and the policy sends no order without it."""
+    return failure.error.order_field == "due_at" and policy.past_due == "refuse"
 
 
 def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) -> float:

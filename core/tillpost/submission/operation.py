@@ -26,7 +26,6 @@ from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import (
     Applied,
     DoubtError,
-    MenuError,
     OrderError,
     OutageError,
     Outcome,
@@ -53,7 +52,7 @@ OPERATIONS_WITHOUT_ORDER = frozenset(
     "import_menu check account refresh exchange_code revoke parse_webhook".split()
 )
 
-OF_AN_ORDER = (OrderError, MenuError, TaxError)
+OF_AN_ORDER = (OrderError, TaxError)
 """Errors that blame an order. Where there is none, the same answer blames the connection."""
 
 MOST_RECEIVED = 128 * 1024 * 1024

@@ -38,7 +38,6 @@ from tillpost import (
     Policy,
     PosError,
     PosOrder,
-    SetupError,
     TaxError,
     UnknownPosError,
 )
@@ -448,7 +447,7 @@ def test_import_refused_with_menu_error_does_not_loop() -> None:
 
     run = Run(Platform(), failing=failing)
     error = run.attempt(an_order())
-    assert isinstance(error, SetupError)
+    assert isinstance(error, MenuError)
     assert error.operation == "import_menu"
     assert len(paths(run)) == 2
 
