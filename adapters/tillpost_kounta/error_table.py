@@ -75,7 +75,7 @@ TABLE = (
     # The connection and the order
     Row(SetupError, status=_REFUSALS, text=_SETUP),
     Row(OrderError, status=_REFUSALS, text=_CUSTOMER, order_field="customer"),
-    Row(OrderError, status=_REFUSALS, text=_DUE, order_field="due_at"),
+    Row(OrderError, status=_REFUSALS, text=_DUE, reason="late", order_field="due_at"),
     Row(OrderError, status=_REFUSALS, text=_ORDER),
     Row(SetupError, status=(404, 405, 406, 415)),
 )

@@ -144,7 +144,7 @@ TABLE = (
     Row(OrderError, codes=_REFUSED, field=r"\bphone_number$", order_field="customer.phone"),
     Row(OrderError, codes=frozenset({"INVALID_EMAIL_ADDRESS"}), order_field="customer.email"),
     Row(OrderError, codes=_REFUSED, field=r"\bemail_address$", order_field="customer.email"),
-    Row(OrderError, codes=_REFUSED | _TIMES, field=_DUE, order_field="due_at"),
+    Row(OrderError, codes=_REFUSED | _TIMES, field=_DUE, reason="late", order_field="due_at"),
     Row(TaxError, field=r"\b(?:applied_)?taxes\b"),
     # Likewise an order at old prices, by the version of the catalogue.
     Row(

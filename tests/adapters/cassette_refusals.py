@@ -11,7 +11,14 @@ import pytest
 
 from adapters.cassette_orders import LUNCH, S, Simulated
 from tillpost.adapter.base import Attempt
-from tillpost.errors import KeyRetiredError, MenuError, Outcome, PosError, UnsupportedError
+from tillpost.errors import (
+    KeyRetiredError,
+    MenuError,
+    OrderError,
+    Outcome,
+    PosError,
+    UnsupportedError,
+)
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.simulator import Fault, FaultPlan, FaultRule

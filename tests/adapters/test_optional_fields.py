@@ -60,7 +60,7 @@ class Store:
             "/orders"
         )
         self.creates += is_create
-        kounta_field = {"customer": b'"customer_id":', "due_at": b'"fulfil_at":"'}
+        kounta_field = {"customer": b'"customer_id":', "due_at": b'"fulfil_at"'}
         field = kounta_field.get(self.refused, b"no such field")
         if self.platform == "kounta" and is_create and field in request.content:
             return httpx.Response(400, json={"error_description": KOUNTA_REFUSALS[self.refused]})

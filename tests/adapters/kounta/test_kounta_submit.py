@@ -73,7 +73,7 @@ def test_body_is_the_vendors_with_reference_in_three_places() -> None:
     assert body["payments"] == [{"method_id": 12, "amount": 28.81, "ref": "ord_01JD7Q3W8YB3T6"}]
     assert (body["site_id"], body["status"], body["order_type"]) == (2301, "SUBMITTED", "Delivery")
     assert body["placed_at"] == "2026-11-23T11:52:07+11:00"
-    assert body["fulfil_at"] == "2026-11-23T19:00:00+11:00"
+    assert body["fulfil_at"] == "2036-11-23T19:00:00+11:00"
     assert (body["complete_when_paid"], body["pass_thru_printing"]) == (False, False)
 
 
