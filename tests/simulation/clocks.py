@@ -34,9 +34,10 @@ class Stage:
     @classmethod
     def wall(cls) -> float:
         """Return what the running process's wall clock shows, in epoch seconds."""
-        process = cls.schedule.process
+        schedule = cls.schedule
+        process = schedule.process
         offset = process.wall_offset if process else 0.0
-        return EPOCH + cls.schedule.now + offset
+        return EPOCH + schedule.now + offset
 
     @classmethod
     def true_time(cls) -> float:

@@ -193,7 +193,9 @@ class OperationContext:
         error.sends = self.sends
         error.concerns_order = self.concerns_order
         error.outcome = Outcome.CREATED if error.pos_order else self.outcome
-        if self.order and error.lines and not error.subjects:
+        # Of a tax error the taxes are at fault, and not the dishes that they are on.
+        names_lines = not error.subjects and not isinstance(error, TaxError)
+        if self.order and error.lines and names_lines:
             error.subjects = describe_lines(self.order, error.lines)
         return error
 
