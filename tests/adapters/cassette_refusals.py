@@ -79,8 +79,8 @@ def assert_refused(
 
     A Till would import the menu after a menu error, and leave out a time that has passed. Here the
     answer itself is judged: so the adapter alone is asked, or the Till has a `menu` that was
-    imported just now. An order that
-    `is_new`, or that is sent with a menu, isn't looked up before."""
+    imported just now. An order that `is_new`, or that is sent with a menu, isn't looked up
+    before."""
     if menu:
         store.till.menu = menu.model_copy(update={"imported_at": datetime.now(UTC)})
     alone = menu is None and issubclass(refusal.error, MenuError | OrderError)
