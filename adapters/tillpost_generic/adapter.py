@@ -107,6 +107,7 @@ class Generic(Adapter[GenericSettings]):
                 lines=problem.lines,
                 reason=problem.reason or REASONS.get(problem.kind, ""),
                 retry_after=problem.retry_after,
+                order_field=problem.order_field,
             )
         ]
 

@@ -76,7 +76,7 @@ class ProblemDetails(BaseModel):
     """Why a request is refused (RFC 9457).
 
     `kind` is the name of an error class. `lines` count from 0. `item` is the id of an item or
-    option of the order.
+    option of the order. `order_field` is a field of it that it can do without.
     """
 
     kind: str
@@ -84,4 +84,5 @@ class ProblemDetails(BaseModel):
     lines: tuple[Annotated[int, Field(ge=0)], ...] = ()
     item: str = ""
     reason: Literal["", "gone", "sold_out", "price", "choices", "quantity", "table", "scopes"] = ""
+    order_field: Literal["", "customer", "customer.phone", "customer.email", "due_at"] = ""
     retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None

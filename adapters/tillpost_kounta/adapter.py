@@ -58,6 +58,7 @@ from tillpost.adapter import (
     nearest_minor,
     nothing,
     oauth,
+    order_note,
     passing_over_odd_rows,
     path_segment,
     reading,
@@ -161,6 +162,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if self.config.check_first:
             yield from self._check_site()
         customer_id, notices = yield from self._customer(order)
+        if customer_id is None and order.customer and order.customer.email:
+            # Without a customer record the order itself is the only place for the address.
+            email = f"Email: {order.customer.email}"
+            content["notes"] = order_note(order, (*attempt.remarks, email))
         created = yield from self._create(order.id, notices, **content, customer_id=customer_id)
         return (yield from self._read_back(order, created, attempt.menu, notices))
 
@@ -193,7 +198,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         customer_id = yield from find_or_make("customers", find, create)
         if customer_id.isdecimal():
             return int(customer_id), ()
-        notice = "The customer isn't linked in Kounta; name and phone are in the order's notes"
+        notice = "The customer isn't linked in Kounta; name and contacts are in the order's notes"
         return None, (notice,)
 
     def _create(

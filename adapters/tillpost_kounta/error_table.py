@@ -51,10 +51,9 @@ _ITEM_SOLD_OUT = _ITEM + r".*\b(?:sold out|out of stock)\b"
 _ITEM_GONE = _ITEM + r".*\b(?:not available|not found|not exist|invalid)\b"
 _MENU = r"\b(?:products?|modifiers?|options?|option ?sets?|price ?lists?)\b"
 _SETUP = r"\b(?:payment methods?|method_id|sites?|company|content.type|register)\b"
-_ORDER = (
-    r"\b(?:customers?|guests|payments?|amount|sale_number|quantity|notes|in the past|\w+_at"
-    r"|dates?)\b"
-)
+_CUSTOMER = r"\bcustomers?\b"
+_DUE = r"\b(?:fulfil_at|in the past)\b"
+_ORDER = r"\b(?:guests|payments?|amount|sale_number|quantity|notes|\w+_at|dates?)\b"
 
 TABLE = (
     Row(RateLimitError, status=(429,)),
@@ -84,6 +83,8 @@ TABLE = (
     Row(MenuError, status=_REFUSALS, text=_MENU),
     # The connection and the order
     Row(SetupError, status=_REFUSALS, text=_SETUP),
+    Row(OrderError, status=_REFUSALS, text=_CUSTOMER, order_field="customer"),
+    Row(OrderError, status=_REFUSALS, text=_DUE, reason="late", order_field="due_at"),
     Row(OrderError, status=_REFUSALS, text=_ORDER),
     Row(SetupError, status=(404, 405, 406, 415)),
 )

@@ -60,7 +60,7 @@ _ORDER = frozenset(
     "BAD_REQUEST NOT_FOUND GONE UNPROCESSABLE_ENTITY REQUEST_ENTITY_TOO_LARGE "
     "MISSING_REQUIRED_PARAMETER INCORRECT_TYPE INVALID_VALUE UNEXPECTED_VALUE INVALID_ENUM_VALUE "
     "INVALID_ARRAY_VALUE CONFLICTING_PARAMETERS NO_FIELDS_SET INVALID_TIME INVALID_TIME_RANGE "
-    "INVALID_DATE INVALID_EMAIL_ADDRESS INVALID_PHONE_NUMBER INVALID_POSTAL_CODE "
+    "INVALID_DATE INVALID_POSTAL_CODE "
     "VALUE_REGEX_MISMATCH VALUE_TOO_SHORT VALUE_TOO_LONG VALUE_TOO_LOW VALUE_TOO_HIGH VALUE_EMPTY "
     "ARRAY_LENGTH_TOO_LONG ARRAY_LENGTH_TOO_SHORT ARRAY_EMPTY EXPECTED_BOOLEAN EXPECTED_INTEGER "
     "EXPECTED_FLOAT EXPECTED_STRING EXPECTED_OBJECT EXPECTED_ARRAY EXPECTED_MAP "
@@ -108,6 +108,8 @@ _NAMED = (
     r"(?:item|variation|modifier|catalog)[^`'\"]{0,60}?"
     r"[`'\"]?(?P<item>[A-Z0-9#_-]{1,192})[`'\"]? (?:was )?not found"
 )
+_TIMES = frozenset({"INVALID_TIME", "INVALID_TIME_RANGE", "INVALID_DATE"})
+_DUE = r"\b(?:pickup_at|deliver_at|schedule_type)$"
 _LOCATION = r"\blocation(?:_id)?\b"
 _MISMATCH = r"total .{0,60}does(?: not|n't) match"
 
@@ -138,6 +140,12 @@ TABLE = (
         field=r"^(?:order\.)?version$",
         applied=Applied.NO,
     ),
+    # What the order can do without.
+    Row(OrderError, codes=frozenset({"INVALID_PHONE_NUMBER"}), order_field="customer.phone"),
+    Row(OrderError, codes=_REFUSED, field=r"\bphone_number$", order_field="customer.phone"),
+    Row(OrderError, codes=frozenset({"INVALID_EMAIL_ADDRESS"}), order_field="customer.email"),
+    Row(OrderError, codes=_REFUSED, field=r"\bemail_address$", order_field="customer.email"),
+    Row(OrderError, codes=_REFUSED | _TIMES, field=_DUE, reason="late", order_field="due_at"),
     Row(TaxError, field=r"\b(?:applied_)?taxes\b"),
     # Likewise an order at old prices, by the version of the catalogue.
     Row(

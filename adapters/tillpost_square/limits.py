@@ -1,8 +1,8 @@
 """The lengths that Square allows for texts, and what becomes of a longer one.
 
-The figures are the `maxLength`s of the OpenAPI document of release 2025-08-20. Notes and names for
-people are cut, with a notice. A reference that was cut would point at nothing, so a longer one is
-refused before anything is sent.
+The figures are the `maxLength`s of the OpenAPI document of release 2025-08-20. Names for people are
+cut, with a notice; notes are spread over several places (see `notes`). A reference that was cut
+would point at nothing, so a longer one is refused before anything is sent.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
@@ -26,12 +26,12 @@ from tillpost.adapter import (
     Order,
     SetupError,
     format_money,
-    one_line,
     spelled_out,
     ticket_reference,
 )
 from tillpost_square import limits
 from tillpost_square.limits import Limit, Trimming, intact
+from tillpost_square.notes import Words, divided, spread
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
@@ -62,17 +62,35 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
 
     Raises:
         SetupError: The order's tax must be added, but the settings forbid it.
+        OrderError: Square's notes have no room for all of the order's texts.
     """
     if order.tax and not settings.auto_apply_taxes:
         raise SetupError("auto_apply_taxes is off, but the order's prices exclude tax")
     trimming = Trimming()
+    is_delivery = _goes_as_delivery(order, attempt, settings)
+    recipient, unsent = _recipient(order, trimming, needs_phone=is_delivery)
+    if len(order.code) > limits.TICKET_NAME.characters:
+        unsent.append(Words("code", f"Order: {order.code}"))
+    if isinstance(order.fulfilment, Delivery) and not (is_delivery or settings.delivery_as_pickup):
+        trimming.notices.append(
+            "The delivery goes as a pickup with its address in the note, since Square doesn't take "
+            "the phone number that a delivery needs"
+        )
+    words = _words(order, attempt, unsent, is_delivery=is_delivery)
+    limit = limits.DELIVERY_NOTE if is_delivery else limits.PICKUP_NOTE
+    notes = spread(words.own, words.others, limit, [line.note for line in order.lines])
+    trimming.notices += notes.notices
+    if is_delivery and isinstance(order.fulfilment, Delivery):
+        fulfilment = _delivery(order.fulfilment, recipient, notes.note, settings)
+    else:
+        fulfilment = _pickup(order, recipient, notes.note, settings)
     body: Body = {
         "location_id": settings.location_id,
         "reference_id": order.id,
         "source": {"name": settings.source_name},
         "ticket_name": trimming.cut(limits.TICKET_NAME, _ticket_name(order)),
-        "line_items": _lines(order, attempt, trimming),
-        "fulfillments": [_fulfilment(order, attempt, settings, trimming)],
+        "line_items": _lines(order, attempt, notes.lines),
+        "fulfillments": [fulfilment],
         "pricing_options": {"auto_apply_taxes": settings.auto_apply_taxes},
     }
     discounts = _discounts(order, trimming)
@@ -200,14 +218,14 @@ def _money(amount: int, currency: str) -> Body:
     return {"amount": amount, "currency": currency}
 
 
-def _lines(order: Order, attempt: Attempt, trimming: Trimming) -> list[Body]:
+def _lines(order: Order, attempt: Attempt, notes: Sequence[str]) -> list[Body]:
     return [
-        _line(index, line, order.currency, attempt, trimming)
-        for index, line in enumerate(order.lines)
+        _line(index, line, order.currency, attempt, note)
+        for index, (line, note) in enumerate(zip(order.lines, notes, strict=True))
     ]
 
 
-def _line(index: int, line: Line, currency: str, attempt: Attempt, trimming: Trimming) -> Body:
+def _line(index: int, line: Line, currency: str, attempt: Attempt, note: str) -> Body:
     body: Body = {
         "uid": f"line-{index}",  # an answer may list the lines in another sequence
         "catalog_object_id": line.item_id,
@@ -221,8 +239,8 @@ def _line(index: int, line: Line, currency: str, attempt: Attempt, trimming: Tri
     if line.modifiers:
         keep_paid = attempt.keep_paid
         body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.modifiers]
-    if line.note:
-        body["note"] = trimming.cut(limits.LINE_NOTE, line.note, index + 1)
+    if note:
+        body["note"] = note
     return body
 
 
@@ -284,57 +302,66 @@ def _ticket_name(order: Order) -> str:
             return order.code
 
 
-def _fulfilment(
-    order: Order, attempt: Attempt, settings: SquareSettings, trimming: Trimming
-) -> Body:
-    """Return how the order gets to the customer.
+class _Words(NamedTuple):
+    """The texts of an order that have no field of their own: the customer's, and others."""
+
+    own: tuple[Words, ...]
+    others: tuple[Words, ...]
+
+
+def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) -> bool:
+    """Return whether the order goes as a real delivery.
+
+    A delivery needs a phone number. If Square refuses all that it was sent, the order goes as a
+    pickup.
+    """
+    is_delivery = isinstance(order.fulfilment, Delivery) and not settings.delivery_as_pickup
+    return is_delivery and not attempt.withheld & {"customer", "customer.phone"}
+
+
+def _words(order: Order, attempt: Attempt, unsent: Sequence[Words], *, is_delivery: bool) -> _Words:
+    """Return what goes into the notes.
 
     Square has no dine-in, and may not show deliveries (see `SquareSettings.delivery_as_pickup`), so
-    these are pickups with a note.
+    the address or the table of what goes as a pickup is among it.
     """
-    fulfilment = order.fulfilment
-    recipient, unsent = _recipient(order, trimming)
-    notes = (*unsent, *attempt.remarks, order.note)
-    match fulfilment:
-        case Delivery() if not settings.delivery_as_pickup:
-            return _delivery(fulfilment, recipient, notes, settings, trimming)
-        # The address or table comes first, so that it is never cut.
+    own = [Words("note", order.note)]
+    others: list[Words] = []
+    match order.fulfilment:
+        case Delivery(instructions=instructions) if is_delivery:
+            _, rest = divided(instructions, limits.DROPOFF_NOTE.characters)
+            own.append(Words("fulfilment.instructions", rest))
         case Delivery(address=address, instructions=instructions):
-            notes = (f"DELIVER TO: {address}", instructions, *notes)
+            own.append(Words("fulfilment.instructions", instructions))
+            others.append(Words("fulfilment.address", f"DELIVER TO: {address}"))
         case DineIn(table=table):
-            notes = (f"TABLE {table}", *notes)
+            others.append(Words("fulfilment.table", f"TABLE {table}"))
         case _:
             pass
-    schedule = _schedule(fulfilment.due_at, "pickup_at", settings.prep_minutes)
+    others += unsent
+    others += [Words("remarks", remark) for remark in attempt.remarks]
+    return _Words(tuple(own), tuple(others))
+
+
+def _pickup(order: Order, recipient: Body, note: str, settings: SquareSettings) -> Body:
+    schedule = _schedule(order.due_at, "pickup_at", settings.prep_minutes)
     details: Body = {"recipient": recipient, **schedule}
-    note = _note(notes)
     if note:
-        details["note"] = trimming.cut(limits.PICKUP_NOTE, note)
+        details["note"] = note
     return {"type": "PICKUP", "state": "PROPOSED", "pickup_details": details}
 
 
-def _delivery(
-    delivery: Delivery,
-    recipient: Body,
-    notes: Iterable[str],
-    settings: SquareSettings,
-    trimming: Trimming,
-) -> Body:
+def _delivery(delivery: Delivery, recipient: Body, note: str, settings: SquareSettings) -> Body:
     recipient = {**recipient, "address": _address(delivery.address)}
     prep_minutes = settings.prep_minutes or _DELIVERY_PREP_MINUTES
     schedule = _schedule(delivery.due_at, "deliver_at", prep_minutes)
     details: Body = {"recipient": recipient, **schedule}
-    note = _note(notes)
     if note:
-        details["note"] = trimming.cut(limits.DELIVERY_NOTE, note)
+        details["note"] = note
     if delivery.instructions:
-        details["dropoff_notes"] = trimming.cut(limits.DROPOFF_NOTE, delivery.instructions)
+        beginning, _ = divided(delivery.instructions, limits.DROPOFF_NOTE.characters)
+        details["dropoff_notes"] = beginning
     return {"type": "DELIVERY", "state": "PROPOSED", "delivery_details": details}
-
-
-def _note(parts: Iterable[str]) -> str:
-    """Return a note of one line for each part, so that no part passes for another."""
-    return "\n".join(one_line(part) for part in parts if part)
 
 
 def _schedule(due_at: datetime | None, field: str, prep_minutes: int | None) -> Body:
@@ -361,29 +388,64 @@ _PHONE = re.compile(r"\+?(?:[ ().-]*[0-9]){9,16}[ ().-]*", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
-def _recipient(order: Order, trimming: Trimming) -> tuple[Body, list[str]]:
-    """Return who gets the order, and what Square would refuse as a field and must go into the note.
+_EXTENSION = re.compile(r"[a-z#;,/].*", re.IGNORECASE | re.DOTALL)
+_TRUNK_ZERO = re.compile(r"\(0\)")
+_NO_NUMBER = "000000000"
+"""The shortest number of the form that Square takes. It stands for a number that it doesn't."""
 
-    Square requires a display name; without a customer it is the order's code. A phone number is
-    never cut.
+
+def _recipient(order: Order, trimming: Trimming, *, needs_phone: bool) -> tuple[Body, list[Words]]:
+    """Return who gets the order, and what Square doesn't take whole and must go into the note.
+
+    Square requires a display name; without a customer it is the order's code.
     """
     customer = order.customer or Customer(name=order.code)
-    recipient: Body = {"display_name": trimming.cut(limits.DISPLAY_NAME, customer.name)}
-    for_note: list[str] = []
+    name = trimming.cut(limits.DISPLAY_NAME, customer.name)
+    recipient: Body = {"display_name": name}
+    unsent: list[Words] = []
+    if name != customer.name:
+        unsent.append(Words("customer.name", f"Name: {customer.name}"))
     if _fits(customer.phone, _PHONE, limits.PHONE):
         recipient["phone_number"] = customer.phone
+    elif needs_phone:
+        recipient["phone_number"] = _number_in_form(customer.phone)
+        given = f"Phone: {customer.phone}" if customer.phone else "No phone number was given"
+        unsent.append(Words("customer.phone", given))
+        trimming.notices.append(
+            "Square needs a phone number of its own form on a delivery, so it has a substitute; "
+            "the note says what the customer gave"
+        )
     elif customer.phone:
-        for_note.append(f"Phone: {customer.phone}")
+        unsent.append(Words("customer.phone", f"Phone: {customer.phone}"))
         trimming.notices.append(
             "The customer's phone number is in the note, since Square doesn't take one of that form"
         )
     if _fits(customer.email, _EMAIL, limits.EMAIL):
         recipient["email_address"] = customer.email
     elif customer.email:
+        unsent.append(Words("customer.email", f"Email: {customer.email}"))
         trimming.notices.append(
-            "The customer's email address was left out, since Square doesn't take one of that form"
+            "The customer's email address is in the note, since Square doesn't take one of that "
+            "form"
         )
-    return recipient, for_note
+    return recipient, unsent
+
+
+def _number_in_form(phone: str) -> str:
+    """Return the number in the form that Square takes, without an extension.
+
+    One that has too few digits gets zeros before it. One that has too many isn't cut, since that
+    would be somebody else's number.
+    """
+    number = _EXTENSION.sub("", phone.strip())
+    plus = "+" if number.startswith("+") else ""
+    if plus:
+        number = _TRUNK_ZERO.sub("", number)
+    digits = re.sub("[^0-9]", "", number)
+    if len(digits) < len(_NO_NUMBER):
+        return digits.zfill(len(_NO_NUMBER))
+    substitute = plus + digits
+    return substitute if _fits(substitute, _PHONE, limits.PHONE) else _NO_NUMBER
 
 
 def _fits(text: str, form: re.Pattern[str], limit: Limit) -> bool:

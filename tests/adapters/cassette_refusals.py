@@ -11,7 +11,14 @@ import pytest
 
 from adapters.cassette_orders import LUNCH, S, Simulated
 from tillpost.adapter.base import Attempt
-from tillpost.errors import KeyRetiredError, MenuError, Outcome, PosError, UnsupportedError
+from tillpost.errors import (
+    KeyRetiredError,
+    MenuError,
+    OrderError,
+    Outcome,
+    PosError,
+    UnsupportedError,
+)
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.simulator import Fault, FaultPlan, FaultRule
@@ -70,12 +77,13 @@ def assert_refused(
 ) -> None:
     """Submit the order, and see that it is refused as it should be.
 
-    A Till would import the menu after a menu error, and here the answer itself is judged: so the
-    adapter alone is asked, or the Till has a `menu` that was imported just now. An order that
-    `is_new`, or that is sent with a menu, isn't looked up before."""
+    A Till would import the menu after a menu error, and leave out a time that has passed. Here the
+    answer itself is judged: so the adapter alone is asked, or the Till has a `menu` that was
+    imported just now. An order that `is_new`, or that is sent with a menu, isn't looked up
+    before."""
     if menu:
         store.till.menu = menu.model_copy(update={"imported_at": datetime.now(UTC)})
-    alone = menu is None and issubclass(refusal.error, MenuError)
+    alone = menu is None and issubclass(refusal.error, MenuError | OrderError)
     with pytest.raises(PosError) as caught:
         store.ask("submit", Attempt(), order=refusal.order) if alone else store.submit(
             refusal.order, is_new=is_new or bool(menu)

@@ -8,7 +8,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import (
@@ -25,7 +25,7 @@ from tillpost import (
     TaxError,
     UnknownPosError,
 )
-from tillpost.models.order import Order, Pickup, PosOrder
+from tillpost.models.order import Order, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 from tillpost.testing.world import Delivery, Trouble, World
 from tillpost_simulators.square import SquareSimulator
@@ -123,12 +123,11 @@ class SquareWorld(World[SquareSimulator]):
             RateLimitError: Trouble(lambda: always(Fault(kind=FaultKind.RATE_LIMITED))),
             PermissionsError: Trouble(lambda: simulator.revoke_token()),
             TaxError: Trouble(lambda: simulator.add_tax("Weekend surcharge", "10")),
-            OrderError: Trouble(order=self.late),
+            OrderError: Trouble(order=self.wordy),
             SetupError: Trouble(settings={"location_id": "L-NOWHERE"}),
             UnknownPosError: Trouble(refuse_in_new_words, outcome=Outcome.UNKNOWN),
         }
 
-    def late(self, order_id: str) -> Order:
-        """An order that was due in the past."""
-        placed: Any = self.order(order_id).placed_at
-        return paid(order_id, [TOASTIE], fulfilment=Pickup(due_at=placed.replace(year=2020)))
+    def wordy(self, order_id: str) -> Order:
+        """An order whose note has more words than Square has room for."""
+        return paid(order_id, [TOASTIE]).model_copy(update={"note": "no nuts " * 1000})

@@ -106,6 +106,11 @@ def order_with_long_reference() -> Order:
     return order.model_copy(update={"payments": (long_payment,)})
 
 
+def order_with_long_note() -> Order:
+    """Build an order whose note has more words than Square has room for."""
+    return paid(ORDER_ID, [TOASTIE, FLAT_WHITE]).model_copy(update={"note": "no nuts " * 1000})
+
+
 BURGER = order_of("5320", "Cheeseburger", 1900)
 
 
@@ -534,13 +539,13 @@ OTHER = (
         settings={"allow_private": False},
     ),
     Situation("unknown connection", SQUARE, CAPTURED, "SetupError", connection="cafe-99"),
-    Situation("due time in the past", SQUARE, PLATFORM, "OrderError", order=due_at(later(-2))),
+    Situation("note too long", SQUARE, PLATFORM, "OrderError", order=order_with_long_note),
     Situation(
-        "due before it was placed",
+        "order refused",
         GENERIC,
         PLATFORM,
         "OrderError",
-        order=due_at(lambda: datetime(2020, 1, 1, tzinfo=UTC)),
+        act("refuse_orders", "OrderError", "this customer gets no deliveries"),
     ),
     Situation(
         "payment reference too long",

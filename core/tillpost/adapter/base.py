@@ -84,6 +84,8 @@ class Attempt:
         remarks: Sentences to add to the order's note, for staff.
         since: The earliest time that the order can have at the platform if it was sent before, by
             the platform's clock, in epoch seconds; None if it never was.
+        withheld: The fields that were taken out of the order, since the platform refused them or
+            its time has passed: see `Row.order_field`. The remarks have what they said.
     """
 
     generation: int = 0
@@ -91,6 +93,7 @@ class Attempt:
     keep_paid: bool = False
     remarks: tuple[str, ...] = ()
     since: float | None = None
+    withheld: frozenset[str] = frozenset()
 
 
 def searched_from(order: Order, since: float | None) -> datetime:

@@ -39,6 +39,8 @@ class Problem:
             such. Otherwise a row's pattern may capture them.
         reason: The error's reason, if the platform reports it as such.
         retry_after: Seconds to wait, if the platform reports them outside the headers.
+        order_field: The optional field of the order that is refused, if the platform reports it as
+            such: see `Row.order_field`.
     """
 
     code: str = ""
@@ -47,6 +49,7 @@ class Problem:
     lines: Sequence[int] = ()
     reason: str = ""
     retry_after: float | None = None
+    order_field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,9 @@ class Row:
         bodyless: Whether an answer without a body is the platform's own too. Otherwise a 401 or 403
             in which the adapter finds no problem counts as an outage: something between us and the
             platform may have sent it. A refreshable row's token is refreshed after that, too.
+        order_field: The optional field of the order that is refused: `customer.phone`,
+            `customer.email`, `customer` for both, or `due_at`. Core sends the order once more
+            without it, with the field's text in the remarks.
     """
 
     error: type[PosError]
@@ -80,6 +86,7 @@ class Row:
     applied: Applied | None = None
     refreshable: bool = False
     bodyless: bool = False
+    order_field: str = ""
 
     def match(self, status: int, problem: Problem) -> Mapping[str, str] | None:
         """Return what the patterns captured, or None if the row doesn't match."""

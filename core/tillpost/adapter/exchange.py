@@ -127,6 +127,13 @@ class Request(Generic[M]):
         return hashlib.sha256(f"{self.method} {self.path}\n".encode() + self.body).hexdigest()
 
     @property
+    def content(self) -> str:
+        """A hash of what is sent without the key, so that two generations can be compared."""
+        key_in_json = to_json(self.key or "")[1:-1]
+        body = self.body.replace(key_in_json, b"") if key_in_json else self.body
+        return hashlib.sha256(f"{self.method} {self.path}\n".encode() + body).hexdigest()
+
+    @property
     def repeatable(self) -> bool:
         """Whether sending it twice has the same effect as sending it once."""
         return self.effect is Effect.NONE or self.key is not None

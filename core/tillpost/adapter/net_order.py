@@ -451,10 +451,13 @@ def staff_notes(order: Order) -> list[str]:
 
 
 def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
-    """Return everything that goes into an order's free text, a line each, the reference first."""
+    """Return everything that goes into an order's free text, a line each.
+
+    The reference comes first, since look-ups read it there, and what the customer wrote next.
+    """
     reference = f"{_REFERENCE_LABEL}{order.id}"
-    remarks_and_note = [one_line(text) for text in (*remarks, order.note)]
-    lines = [reference, *staff_notes(order), *remarks_and_note]
+    remark_lines = [one_line(remark) for remark in remarks]
+    lines = [reference, one_line(order.note), *staff_notes(order), *remark_lines]
     return "\n".join(line for line in lines if line)
 
 

@@ -280,6 +280,7 @@ def _table_error(
                 applied=row.applied_at(answer.status),
                 refreshable=row.refreshable,
                 retry_after=retry_after(answer, now) if wait is None else wait,
+                order_field=row.order_field or problem.order_field,
             )
     first = problems[0]
     return UnknownPosError(

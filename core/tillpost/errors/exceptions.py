@@ -96,12 +96,14 @@ class ErrorRecord(FrozenModel):
     lines: tuple[int, ...] = ()
     subjects: tuple[OutsideWords, ...] = ()
     reason: OutsideWords = ""
+    order_field: OutsideWords = ""
     request_id: OutsideWords = ""
     applied: Applied = Applied.NO
     outcome: Outcome = Outcome.NOT_CREATED
     retry_after: float | None = None
     refreshable: bool = False
     menu_imported: bool = False
+    concerns_order: bool = True
     support_contact: str = ""
     granted_by: OutsideWords = ""
     pos_order: PosOrder | None = None
@@ -136,6 +138,8 @@ class PosError(Exception):
         lines: Zero-based indices of the order lines at fault.
         subjects: The lines, items or taxes at fault as names for people, who count from 1.
         reason: Which of the remedies of its class applies, such as "sold_out"; may be empty.
+        order_field: The optional field of the order that the platform refuses, such as
+            `customer.phone`; may be empty. The order is sent once more without it.
         request_id: The platform's id of the request, for its support desk.
         applied: Whether the platform carried out the request that failed.
         outcome: Whether the order exists. Set by core.
@@ -143,6 +147,7 @@ class PosError(Exception):
         refreshable: Whether a fresh access token would resolve it.
         granted_by: The person who authorised the connection, where known.
         menu_imported: Whether the menu was imported again for this order, without success.
+        concerns_order: Whether it is about an order, and not only about a connection or a menu.
         pos_order: The order at the platform, where one exists.
         exchange: A redacted copy of the exchange that failed.
         sends: How often the request was sent.
@@ -165,6 +170,7 @@ class PosError(Exception):
         retry_after: float | None = None,
         refreshable: bool = False,
         pos_order: PosOrder | None = None,
+        order_field: str = "",
     ) -> None:
         self.detail = plain(detail, LONGEST_WORDS)
         super().__init__(self.detail)
@@ -177,6 +183,7 @@ class PosError(Exception):
         self.retry_after = _number_of_seconds(retry_after)
         self.refreshable = refreshable
         self.pos_order = pos_order
+        self.order_field = order_field
         # Core fills in what follows.
         self.platform = ""
         self.title = ""
@@ -184,6 +191,7 @@ class PosError(Exception):
         self.request_id = ""
         self.outcome = Outcome.NOT_CREATED
         self.menu_imported = False
+        self.concerns_order = True
         self.support_contact = ""
         self.granted_by = ""
         self.sends = 1
@@ -203,6 +211,7 @@ class PosError(Exception):
             contact=self.support_contact,
             granted_by=plain(self.granted_by, LONGEST_CODE),
             may_exist=self.outcome is Outcome.UNKNOWN,
+            concerns_order=self.concerns_order,
         )
 
     def record(self) -> ErrorRecord:
@@ -221,6 +230,11 @@ class PosError(Exception):
             if name not in ("kind", "detail"):
                 setattr(error, name, getattr(record, name))
         return error
+
+    def as_kind(self, kind: type[PosError]) -> PosError:
+        """Return the same error as another kind, without its reason, which is of its own kind."""
+        record = self.record()
+        return PosError.from_record(record.model_copy(update={"kind": kind.__name__, "reason": ""}))
 
     def __str__(self) -> str:
         """Return one line for support staff, including the order's outcome."""

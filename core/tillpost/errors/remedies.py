@@ -10,10 +10,14 @@ Placeholders of the texts:
     `{who}`: the person who authorised the connection.
     `{imported}`: `MENU_IMPORTED` after a menu import that didn't help, else nothing.
     `{register}`: `MAY_EXIST` if the order may be on the register, else `NOTHING_TO_DO`.
+
+What is in square brackets speaks of an order. It is left out where there is none, such as while a
+store is connected or its menu imported.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -123,7 +127,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.STORE,
         "{platform} doesn't accept {subjects} at this location. The menu there may lack an item "
         "or option, or its setup may not allow online orders.{imported} Correct the menu in "
-        "{platform}, then send the order again.",
+        "{platform}[, then send the order again].",
         "{platform} refused an item or option: {detail}.{imported} Importing the menu resolves "
         "drift. Anything else has to be corrected in the store's setup.",
     ),
@@ -194,8 +198,8 @@ REMEDIES: Mapping[str, RemedyText] = {
     "outage": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} can't be reached or isn't working at the moment. {register} The order can be "
-        "sent again as soon as {platform} is back.",
+        "{platform} can't be reached or isn't working at the moment.[ {register} The order can be "
+        "sent again as soon as {platform} is back.]",
         "{detail}. Retry unchanged. If the outage lasts, send the exchange to {platform}'s "
         "support.",
     ),
@@ -203,8 +207,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.WAIT,
         Actor.OPERATIONS,
         "Our request was refused, but not by {platform} itself: something on the way to it, such "
-        "as a firewall, answered instead. {register} The order can be sent again as soon as the "
-        "way is clear.",
+        "as a firewall, answered instead.[ {register} The order can be sent again as soon as the "
+        "way is clear.]",
         "The answer isn't in {platform}'s own format, so a proxy, a firewall or a captive portal "
         "may have sent it: {detail}. Retry unchanged; the credentials aren't to blame. If it "
         "lasts, check what is between this program and `base_url`, then send the exchange to "
@@ -213,8 +217,8 @@ REMEDIES: Mapping[str, RemedyText] = {
     "rate_limit": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} accepts no more requests for the moment. {register} The order can be sent "
-        "again shortly.",
+        "{platform} accepts no more requests for the moment.[ {register} The order can be sent "
+        "again shortly.]",
         "{platform} limits the rate of requests. Wait for `retry_after` seconds, and spread out "
         "menu imports.",
     ),
@@ -247,10 +251,14 @@ REMEDIES: Mapping[str, RemedyText] = {
     "permissions": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "{platform} rejected the ordering site's access, most often because {who} was removed or "
-        "lost admin rights. Ask another admin of the {platform} account to reconnect the store.",
-        "{platform} refused the credentials: {detail}. Reconnect with another admin's "
-        "authorisation, then submit the orders again.",
+        "{platform} rejected the ordering site's access. If the store was connected before, most "
+        "often {who} was removed or lost admin rights: ask another admin of the {platform} account "
+        "to reconnect the store. If it never was, the connection may be set up for a test account: "
+        "ask the ordering site's support.",
+        "{platform} refused the credentials: {detail}. Check that `base_url` is of the same "
+        "environment as the token: a sandbox token is refused in production, and the other way "
+        "round. Otherwise reconnect with another admin's authorisation[, then submit the orders "
+        "again].",
     ),
     "permissions.expired": RemedyText(
         Action.RECONNECT,
@@ -259,7 +267,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "that anyone was removed. Ask {who} or another admin of the {platform} account to "
         "reconnect the store.",
         "The token has expired and there is no refresh token to renew it with: {detail}. "
-        "Reconnect, then submit the orders again.",
+        "Reconnect[, then submit the orders again].",
     ),
     "permissions.withdrawn": RemedyText(
         Action.RECONNECT,
@@ -267,7 +275,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "Access to {platform} was withdrawn, most often because {who} was removed there or revoked "
         "it. Ask another admin of the {platform} account to reconnect the store.",
         "The authorisation itself was revoked, not only the token: {detail}. Reconnect with "
-        "another admin's authorisation, then submit the orders again.",
+        "another admin's authorisation[, then submit the orders again].",
     ),
     "permissions.demoted": RemedyText(
         Action.RECONNECT,
@@ -275,7 +283,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "In {platform}, {who} no longer has the rights that online orders need, most often because "
         "of lost admin rights. Ask another admin of the {platform} account to reconnect the store.",
         "The token is valid, but its user lacks the permission: {detail}. Reconnect with another "
-        "admin's authorisation, then submit the orders again.",
+        "admin's authorisation[, then submit the orders again].",
     ),
     "permissions.scopes": RemedyText(
         Action.RECONNECT,
@@ -291,7 +299,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} rejected the ordering site's access: the token or signing key has changed or "
         "was withdrawn. Give the current one from {platform} to the ordering site's support.",
         "{platform} refused the token or the signature: {detail}. Set the current token and "
-        "signing key; the orders that wait go on by themselves.",
+        "signing key[; the orders that wait go on by themselves].",
     ),
     "tax": RemedyText(
         Action.FIX_TAXES,
@@ -336,6 +344,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} refused the order itself: {detail}. Correct it and submit it again under the "
         "same id.",
     ),
+    "order.late": RemedyText(
+        Action.FIX_ORDER,
+        Actor.STORE,
+        "The time for which the order was placed has passed before it could be sent. Agree on "
+        "another time with the customer and have the order corrected, or refund the customer.",
+        "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
+        "as soon as possible.",
+    ),
     "order.rejected": RemedyText(
         Action.REFUND,
         Actor.STORE,
@@ -356,12 +372,12 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.DEVELOPER,
         "The connection to {platform} isn't set up correctly. Ask the ordering site's support to "
         "correct it.",
-        "{detail}. Correct the connection's settings, then submit the order again.",
+        "{detail}. Correct the connection's settings[, then submit the order again].",
     ),
     "unknown": RemedyText(
         Action.READ_ANSWER,
         Actor.SUPPORT,
-        "{platform} sent an unexpected answer. Handle the order by hand for now, and contact the "
+        "{platform} sent an unexpected answer.[ Handle the order by hand for now.] Contact the "
         "ordering site's support.",
         "{platform} answered: {detail}. `exchange` has the raw answer. Report it, so that a row "
         "for it can be added to the error table.",
@@ -369,7 +385,7 @@ REMEDIES: Mapping[str, RemedyText] = {
     "unsupported": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,
-        "The connection to {platform} can't do this. Do it at the register instead.",
+        "The connection to {platform} can't do this.[ Do it at the register instead.]",
         "{detail}. `tillpost adapters` lists what each adapter can do.",
     ),
 }
@@ -386,6 +402,7 @@ def fill(
     contact: str,
     granted_by: str = "",
     may_exist: bool = False,
+    concerns_order: bool = True,
 ) -> Remedy:
     """Return a row of the table with its placeholders filled in.
 
@@ -398,12 +415,17 @@ def fill(
         contact: A sentence appended to both texts, such as a support phone number.
         granted_by: The person who authorised the connection, where known.
         may_exist: Whether the order may be at the platform.
+        concerns_order: Whether there is an order that the texts may speak of.
     """
+    manager, developer = (
+        _ABOUT_ORDER.sub(r"\1" if concerns_order else "", each)
+        for each in (text.manager, text.developer)
+    )
     connected_by = f"{granted_by}, who connected it," if granted_by else _UNKNOWN_PERSON
     values = {
         "platform": platform,
-        "subjects": _join(subjects),
-        "taxes": f" ({_join(subjects)})" if subjects else "",
+        "subjects": _join(subjects, concerns_order=concerns_order),
+        "taxes": f" ({_join(subjects, concerns_order=concerns_order)})" if subjects else "",
         "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
         "who": connected_by,
@@ -411,23 +433,25 @@ def fill(
     }
     ending = f" {contact}" if contact else ""
     says_to_look = text.says_to_look or "{register}" in text.manager
-    look = f" {MAY_EXIST}" if may_exist and not says_to_look else ""
+    look = f" {MAY_EXIST}" if may_exist and concerns_order and not says_to_look else ""
     return Remedy(
         action=text.action,
         actor=text.actor,
-        manager=_capitalise(text.manager.format_map(values)) + look + ending,
-        developer=_capitalise(text.developer.format_map(values)) + ending,
+        manager=_capitalise(manager.format_map(values)) + look + ending,
+        developer=_capitalise(developer.format_map(values)) + ending,
     )
 
 
+_ABOUT_ORDER = re.compile(r"\[([^\]]*)\]")
 _UNKNOWN_PERSON = "the person who connected it"
 _UNKNOWN_SUBJECT = "something on the order"
+_UNKNOWN_ON_MENU = "something on the menu"
 
 
-def _join(subjects: Sequence[str]) -> str:
+def _join(subjects: Sequence[str], *, concerns_order: bool) -> str:
     """Return "A", "A and B" or "A, B and C"."""
     if not subjects:
-        return _UNKNOWN_SUBJECT
+        return _UNKNOWN_SUBJECT if concerns_order else _UNKNOWN_ON_MENU
     *others, last = subjects
     if not others:
         return last

@@ -87,14 +87,15 @@ def _lines(order: Order, platform: str, *, copy_may_appear: bool, width: int) ->
         contact = f"{customer.name} {customer.phone}".strip()
         yield from _wrapped(contact, width)
     yield from _wrapped(_fulfilment(order), width)
+    if order.note:
+        # Before the lines, so that no cut takes away an allergy.
+        yield "-" * width
+        yield from _wrapped(f"NOTE: {order.note}", width)
     yield "-" * width
     for line in order.lines:
         yield from _order_line(line, order.currency, width)
     yield "-" * width
     yield from _totals(order, width)
-    if order.note:
-        yield "-" * width
-        yield from _wrapped(f"NOTE: {order.note}", width)
     yield "=" * width
 
 

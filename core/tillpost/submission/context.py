@@ -77,3 +77,11 @@ class Connection:
     def __post_init__(self) -> None:
         self.name = self.name or self.adapter.platform
         self.address = address_of(self.adapter)
+
+    def platform_now(self) -> float:
+        """Return the time in epoch seconds by the platform's clock, or by ours if it isn't known.
+
+        Whether an order's time has passed is for the platform to say, and our clock may be wrong.
+        """
+        now = self.clock()
+        return now - (self.platform_clock.ahead(now) or 0.0)

@@ -26,6 +26,7 @@ from tillpost.errors import (
     PermissionsError,
     PosError,
 )
+from tillpost.menus.diff import MenuChanges
 from tillpost.menus.matching import Binding, fit, rebind
 from tillpost.menus.validation import check_order
 from tillpost.models.menu import Menu
@@ -51,10 +52,12 @@ from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import (
     OperationContext,
     is_keyed,
+    preview,
     run_operation,
     searched_since,
 )
 from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.withholding import Withheld, is_past_due, without
 
 __all__ = ["Submission"]
 
@@ -189,7 +192,8 @@ class Submission:
         assert isinstance(draft, Draft)
         finish = self.connection.adapter.finish
         order = self._bind().order
-        pos_order = yield from self._run("submit", finish, order, draft)
+        withheld = self._without(order, self._withheld_fields())
+        pos_order = yield from self._run("submit", finish, withheld.order, draft)
         yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
@@ -204,18 +208,50 @@ class Submission:
         binding = self._bind()
         if not history.doubts:
             self._validate(binding)
-        attempt = Attempt(
-            generation=history.generation,
-            menu=self._menu,
-            keep_paid=binding.keep_paid,
-            remarks=binding.remarks,
-            since=history.since,
-        )
-        pos_order = yield from self._run("submit", adapter.submit, binding.order, attempt)
+        fields = self._withheld_fields()
+        if "due_at" in fields and not history.doubts:
+            self._refuse_past_due()
+        withheld = self._without(binding.order, fields)
+        attempt = self._attempt(binding, fields, withheld)
+        context = self._context("submit")
+        context.withheld = fields
+        context.notices = withheld.notices
+        pos_order = yield from run_operation(context, adapter.submit, withheld.order, attempt)
         yield from self._conclude_arrival(pos_order)
 
+    def _attempt(self, binding: Binding, fields: Sequence[str], withheld: Withheld) -> Attempt:
+        return Attempt(
+            generation=self.history.generation,
+            menu=self._menu,
+            keep_paid=binding.keep_paid,
+            remarks=(*withheld.remarks, *binding.remarks),
+            since=self.history.since,
+            withheld=frozenset(fields),
+        )
+
+    def _withheld_fields(self) -> tuple[str, ...]:
+        """Return the fields of the order that aren't sent.
+
+        In doubt they are those of the create that may have worked: its body must go out again.
+        """
+        history = self.history
+        if history.doubts:
+            return history.doubts[-1].intent.withheld
+        is_late = is_past_due(self.order, self.connection.platform_now())
+        past_due = ("due_at",) if is_late and "due_at" not in history.refused else ()
+        return (*history.refused, *past_due)
+
+    def _without(self, order: Order, fields: Sequence[str]) -> Withheld:
+        return without(order, fields, self.connection.adapter.title)
+
+    def _refuse_past_due(self) -> None:
+        """Raise `OrderError` if the policy refuses an order whose time can't be kept."""
+        if self.connection.policy.past_due == "refuse":
+            error = OrderError("the order's time has passed", reason="late")
+            raise self._context("submit").stamp(error)
+
     def _import_menu(self) -> Flow[None]:
-        """Import the menu, and record whether the order is bound or fits differently now.
+        """Import the menu, and record whether the order fits, or would be sent, differently now.
 
         An order that failed with an older menu than the cached one counts as changed, too.
         """
@@ -223,18 +259,24 @@ class Submission:
         cached_at = self.connection.menu_cache.imported_at
         failed_with_older_menu = failure is not None and failure.menu_at < cached_at
         before = self._fit()
-        is_enough = yield from self._refresh_own_items()
-        if is_enough:
-            imported = Imported(self.connection.clock(), self._fit() != before)
-            yield self.journal.record(imported)
-            return
-        self._completed_menu = None
-        result: MenuImport = yield ImportMenu()
-        yield from self._look_for_skipped_items()
+        menu_before = self._menu
+        result = yield from self._renew_menu()
         changed = self._fit() != before or failed_with_older_menu
+        if not changed and self._menu is not menu_before:
+            changed = yield from self._would_be_sent_differently()
         now = self.connection.clock()
         imported = Imported(now, changed, result.held, result.fresh)
         yield self.journal.record(imported)
+
+    def _renew_menu(self) -> Flow[MenuImport]:
+        """Read what the order names of the menu anew, or import the whole if that isn't enough."""
+        is_enough = yield from self._refresh_own_items()
+        if is_enough:
+            return MenuImport(self._menu, MenuChanges())
+        self._completed_menu = None
+        result: MenuImport = yield ImportMenu()
+        yield from self._look_for_skipped_items()
+        return result
 
     def _know_menu(self) -> Flow[None]:
         """Read what the order names of the menu; the whole menu if that doesn't have all of it."""
@@ -286,6 +328,28 @@ class Submission:
     def _look_up_own_items(self) -> Flow[Menu | None]:
         return self._run("menu_for", self.connection.adapter.menu_for, self.order)
 
+    def _would_be_sent_differently(self) -> Flow[bool]:
+        """Whether the adapter would now send another order than the one that was refused.
+
+        What it sends may depend on more of the menu than ids and prices, such as how an item is
+        priced. If it refuses the order itself, for another reason than before, that counts as well.
+        """
+        failure = self.history.failure
+        if failure is None or failure.error.operation != "submit":
+            return False
+        binding = self._bind()
+        fields = self._withheld_fields()
+        withheld = self._without(binding.order, fields)
+        attempt = self._attempt(binding, fields, withheld)
+        context = self._context("submit")
+        submit = self.connection.adapter.submit
+        try:
+            content = yield from preview(context, submit, withheld.order, attempt)
+        except PosError as error:
+            refused = failure.error
+            return (type(error).__name__, error.detail) != (refused.kind, refused.detail)
+        return content != self.history.refused_content
+
     def _run(
         self,
         name: str,
@@ -321,22 +385,10 @@ class Submission:
         now = self.connection.platform_clock.time(self.connection.clock())
         return check_order(binding.order, menu, self.connection.policy.prices, now)
 
-    def _fit(self) -> tuple[Binding, Sequence[str], Sequence[str]]:
-        """Return how the order is bound to the menu, how it doesn't fit, and what has no price.
-
-        What has no price on the menu is sent with the order's.
-        """
+    def _fit(self) -> tuple[Binding, Sequence[str]]:
+        """Return how the order is bound to the menu, and how it doesn't fit."""
         binding = self._bind()
-        misfits = [str(misfit) for misfit in self._misfits(binding)]
-        return binding, misfits, self._unpriced()
-
-    def _unpriced(self) -> Sequence[str]:
-        """Return the items of the order whose prices are keyed in at the register."""
-        menu = self._menu
-        if menu is None:
-            return ()
-        sold = [found.sold for found in fit(self.order, menu)]
-        return [each.variation.id for each in sold if each and each.variation.price is None]
+        return binding, [str(misfit) for misfit in self._misfits(binding)]
 
     def _validate(self, binding: Binding) -> None:
         """Raise the first way in which the order doesn't fit the menu."""
@@ -424,6 +476,8 @@ class Submission:
         if error.outcome is Outcome.NOT_CREATED:
             # The error may come from an import, which knows nothing of the order's doubt.
             error.outcome = self._context(error.operation).outcome
+        # An import that fails here fails an order.
+        error.concerns_order = True
         self._error = error
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu_at)

@@ -40,6 +40,7 @@ from tillpost.submission.journal import (
     Submitted,
 )
 from tillpost.submission.policy import Policy
+from tillpost.submission.withholding import OPTIONAL_FIELDS
 
 __all__ = [
     "NO_TICKET",
@@ -98,6 +99,8 @@ class History(NamedTuple):
         stale: Whether the failure is about an order of an earlier request, which was undone. Of a
             ticket: whether it describes an earlier content of the order.
         retired_keys: How many keys were retired since the last request.
+        refused: The optional fields of the order that the platform has refused.
+        mended: Whether the failure is the refusal of such a field, which is withheld from now on.
         ticket: What is known of the order's attention ticket; its `pos_order` is the ticket at the
             platform.
     """
@@ -127,6 +130,8 @@ class History(NamedTuple):
     healed: bool = False
     stale: bool = False
     retired_keys: int = 0
+    refused: tuple[str, ...] = ()
+    mended: bool = False
     ticket: History | None = None
 
     @property
@@ -152,6 +157,12 @@ class History(NamedTuple):
         None when it was never sent.
         """
         return min((sent.since for sent in self.sent), default=None)
+
+    @property
+    def refused_content(self) -> str:
+        """The content of the create sent last; empty if there was none, or it wasn't recorded."""
+        creates = [sent.intent for sent in self.sent if sent.intent.effect is Effect.CREATE]
+        return creates[-1].content if creates else ""
 
     @property
     def is_refused_in_doubt(self) -> bool:
@@ -356,6 +367,7 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
     if ticket:
         content_changed = event.digest != history.digest
         ticket = ticket._replace(stale=ticket.stale or content_changed)
+    refused = history.refused if event.digest == history.digest else ()
     earlier = [sent._replace(earlier=True) for sent in history.sent]
     return history._replace(
         sent=tuple(earlier),
@@ -370,6 +382,8 @@ def _after_request(history: History, event: SubmissionRequested) -> History:
         healed=False,
         stale=False,
         retired_keys=0,
+        refused=refused,
+        mended=False,
         must_look=bool(history.sighted),
         ticket=ticket,
     )
@@ -438,16 +452,30 @@ def _after_import(history: History, event: Imported) -> History:
 def _after_failure(history: History, event: Failed) -> History:
     if history.pos_order and not history.cancelled:
         history = _refused_after_arrival(history, event)
+    refused_field = _newly_refused(history, event)
+    refused = (*history.refused, refused_field) if refused_field else history.refused
+    in_doubt = bool(history.doubts)
+    is_doubt_error = event.error.kind == "DoubtError"
     return history._replace(
         failure=event,
         tries=history.tries + event.sends,
-        key_spoiled=history.key_spoiled or event.error.kind == "DoubtError",
+        # In doubt, the order without the field is another body, so the order is looked up first.
+        key_spoiled=history.key_spoiled or is_doubt_error or (bool(refused_field) and in_doubt),
         found=None,
         is_reported=False,
         # Only a failure directly after an undo is about what was undone.
         stale=history.stale and history.failure is None,
         healed=False,
+        refused=refused,
+        mended=bool(refused_field),
     )
+
+
+def _newly_refused(history: History, failure: Failed) -> str:
+    """Return the optional field that was refused for the first time; empty if there is none."""
+    field = failure.error.order_field
+    is_new = field in OPTIONAL_FIELDS and field not in history.refused
+    return field if is_new and failure.error.outcome is not Outcome.CREATED else ""
 
 
 def _refused_after_arrival(history: History, failure: Failed) -> History:
@@ -566,7 +594,7 @@ def next_step(
     if history.needs_first_lookup(keyed=keyed, address=address):
         return Step(Action.LOOK_UP)
 
-    if failure is None or failure.transient or history.stale:
+    if failure is None or failure.transient or history.stale or history.mended:
         return Step(Action.SUBMIT)
     if history.may_import:
         return Step(Action.IMPORT_MENU)
@@ -596,11 +624,17 @@ def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> 
     if failure.error.outcome is Outcome.CREATED:
         return True
     if not failure.transient:
-        return not (history.stale or failure.mendable)
+        is_mended = history.mended and not _refuses_past_due(failure, policy)
+        return not (history.stale or is_mended or failure.mendable)
     out_of_retries = history.tries > policy.retries
     out_of_time = now >= history.asked_at + policy.retry_seconds
     retry_after = failure.error.retry_after or 0.0
     return out_of_retries or out_of_time or retry_after > policy.longest_retry_after
+
+
+def _refuses_past_due(failure: Failed, policy: Policy) -> bool:
+    """Whether the order's time was refused, and the policy sends no order without it."""
+    return failure.error.order_field == "due_at" and policy.past_due == "refuse"
 
 
 def _retry_at(history: History, failure: Failed, order_id: str, policy: Policy) -> float:

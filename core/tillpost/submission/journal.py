@@ -73,6 +73,8 @@ class Intended:
         ahead: By how many seconds our clock was ahead of the platform's, as far as known; None
             before its first answer.
         notices: What the request leaves out of the order or changes, for people.
+        content: The digest of what is sent without the key; empty if it wasn't recorded.
+        withheld: The fields of the order that aren't sent; see `withholding`.
     """
 
     at: float
@@ -83,6 +85,8 @@ class Intended:
     address: str = ""
     ahead: float | None = None
     notices: tuple[str, ...] = ()
+    content: str = ""
+    withheld: tuple[str, ...] = ()
 
 
 class Sent(NamedTuple):
@@ -155,7 +159,8 @@ class Imported:
 
     Attributes:
         at: When.
-        changed: Whether the order is bound to the menu, or fits it, differently than before.
+        changed: Whether the order fits the menu differently than before, or would be sent
+            differently.
         held: Whether the new menu is held for review.
         fresh: Whether it was really imported; otherwise an earlier import was young enough.
     """

@@ -27,9 +27,11 @@ from tillpost.adapter.verdicts import Verdict, import_pause, judge
 from tillpost.errors import (
     Applied,
     DoubtError,
+    OrderError,
     OutageError,
     Outcome,
     PosError,
+    SetupError,
     TaxError,
     UnknownPosError,
     is_interruption,
@@ -42,10 +44,17 @@ from tillpost.submission.history import ZONE_ERROR, History
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "is_keyed", "run_operation", "searched_since"]
+__all__ = ["OperationContext", "is_keyed", "preview", "run_operation", "searched_since"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+OPERATIONS_WITHOUT_ORDER = frozenset(
+    "import_menu check account refresh exchange_code revoke parse_webhook".split()
+)
+
+OF_AN_ORDER = (OrderError, TaxError)
+"""Errors that blame an order. Where there is none, the same answer blames the connection."""
 
 MOST_RECEIVED = 128 * 1024 * 1024
 """Bytes of all answers of one operation: a list's pages have no end but this."""
@@ -60,7 +69,8 @@ class OperationContext:
 
     An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
     how often the last request was sent, `received` the bytes of all answers that were read, and
-    `objects` the JSON objects in them.
+    `objects` the JSON objects in them. One that `is_preview` sends nothing that changes the order.
+    `withheld` and `notices` are of the order that it sends.
     """
 
     def __init__(
@@ -83,6 +93,9 @@ class OperationContext:
         self.sends = 1
         self.received = 0
         self.objects = 0
+        self.is_preview = False
+        self.withheld: tuple[str, ...] = ()
+        self.notices: tuple[str, ...] = ()
         self._began = time.monotonic()
 
     @property
@@ -114,7 +127,15 @@ class OperationContext:
         connection = self.connection
         now = connection.clock()
         connection.platform_clock.observe(answer, now, connection.name)
-        return judge(connection.adapter, request, self.about, answer, now)
+        verdict = judge(connection.adapter, request, self.about, answer, now)
+        if self.concerns_order or not isinstance(verdict.error, OF_AN_ORDER):
+            return verdict
+        return verdict._replace(error=verdict.error.as_kind(SetupError))
+
+    @property
+    def concerns_order(self) -> bool:
+        """Whether the operation is about an order, and not only about a connection or a menu."""
+        return self.about is not None or self.operation not in OPERATIONS_WITHOUT_ORDER
 
     def hide(self, error: PosError) -> PosError:
         """Mask the customer's texts in an error that may quote the platform, and return it."""
@@ -186,6 +207,7 @@ class OperationContext:
         error.support_contact = connection.support_contact
         error.granted_by = connection.granted_by
         error.sends = self.sends
+        error.concerns_order = self.concerns_order
         error.outcome = Outcome.CREATED if error.pos_order else self.outcome
         # Of a tax error the taxes are at fault, and not the dishes that they are on.
         names_lines = not error.subjects and not isinstance(error, TaxError)
@@ -249,6 +271,38 @@ def run_operation(
             exchange.close()
 
 
+def preview(
+    context: OperationContext,
+    operation: Callable[P, Exchange[object]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Flow[str]:
+    """Return the content of the first request of an operation that would change the order.
+
+    That request isn't sent. What the operation reads before it is read.
+
+    Returns:
+        `Request.content`, empty if the operation makes no such request.
+
+    Raises:
+        PosError: The operation fails before it.
+    """
+    context.is_preview = True
+    try:
+        yield from run_operation(context, operation, *args, **kwargs)
+    except _Previewed as previewed:
+        return previewed.content
+    return ""
+
+
+class _Previewed(Exception):
+    """A preview has come to the first request that would change the order."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__(content)
+        self.content = content
+
+
 def is_keyed(connection: Connection, order: Order, history: History) -> bool:
     """Return whether a create under the order's key makes no second order at the platform.
 
@@ -307,6 +361,8 @@ def _send(
         verdict = yield from _transmit(context, request)
         return verdict.reply, verdict.error
 
+    if context.is_preview:
+        raise _Previewed(request.content)
     refusal = context.refusal(request)
     if refusal:
         return None, refusal
@@ -322,7 +378,9 @@ def _send(
         request.digest,
         connection.address,
         connection.platform_clock.ahead(now),
-        request.notices,
+        (*context.notices, *request.notices),
+        request.content,
+        context.withheld,
     )
     yield journal.record(intent)
     verdict = yield from _transmit(context, request)

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from tillpost.menus.matching import PricePolicy
+from tillpost.submission.withholding import PastDuePolicy
 
 __all__ = ["Policy"]
 
@@ -32,6 +33,9 @@ class Policy(BaseModel):
         prices: What to do with a price that differs from the menu's: `refuse` raises a
             `MenuError`; `keep_paid` sends the price that the customer paid and says so in the
             order's note.
+        past_due: What to do with an order whose time has passed, or is now, before it could be
+            sent: `as_soon_as_possible` sends it as one that is due as soon as possible, and says
+            so in the order's note and notices; `refuse` raises an `OrderError`.
         import_cooldown: An import younger than this is used instead of importing again.
         import_brake: An import that would remove more than this share of the menu is held for
             review.
@@ -48,6 +52,7 @@ class Policy(BaseModel):
     longest_wait: Seconds = 8.0
     longest_retry_after: Seconds = 20.0
     prices: PricePolicy = "refuse"
+    past_due: PastDuePolicy = "as_soon_as_possible"
     import_cooldown: Seconds = 60.0
     import_brake: Share = 0.3
     attention_ticket: bool = False

@@ -23,6 +23,7 @@ from tillpost.submission.journal import Cancelled
 from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.platform_clock import TOLERATED_SKEW
+from tillpost.submission.withholding import is_past_due, without
 
 __all__ = ["StoreFlows"]
 
@@ -111,12 +112,16 @@ class StoreFlows:
         """Ask for the total of an order, in minor units."""
         context = self._context("quote", about=order)
         binding = self._bind(order)
+        is_late = is_past_due(order, self._connection.platform_now())
+        fields = frozenset({"due_at"}) if is_late else frozenset[str]()
+        withheld = without(binding.order, fields, self._adapter.title)
         attempt = Attempt(
             menu=self._connection.menu_cache.menu,
             keep_paid=binding.keep_paid,
-            remarks=binding.remarks,
+            remarks=(*withheld.remarks, *binding.remarks),
+            withheld=fields,
         )
-        return run_operation(context, self._adapter.quote, binding.order, attempt)
+        return run_operation(context, self._adapter.quote, withheld.order, attempt)
 
     def cancel(self, pos_order: PosOrder, history: History) -> Flow[PosOrder]:
         """Cancel an order at the platform, and record that; `history` is what its journal says."""

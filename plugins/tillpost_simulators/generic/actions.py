@@ -189,9 +189,13 @@ class StoreActions(WorldSimulator[World]):
         lines: tuple[int, ...] = (),
         item: str = "",
         reason: str = "",
+        order_field: str = "",
         retry_after: float | None = None,
     ) -> None:
-        """Refuse every new order with a problem of this kind; an empty kind ends that."""
+        """Refuse every new order with a problem of this kind; an empty kind ends that.
+
+        With an `order_field`, orders without that field are taken.
+        """
         if not kind:
             self.world.refusal = None
             return
@@ -202,6 +206,7 @@ class StoreActions(WorldSimulator[World]):
             lines=lines,
             item=item,
             reason=reason,
+            order_field=order_field,
             retry_after=retry_after,
         )
 

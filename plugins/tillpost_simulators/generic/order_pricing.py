@@ -44,7 +44,7 @@ def price(menu: Menu, new: NewOrder) -> Bill:
     if order.currency != menu.currency:
         raise Refusal(SetupError, f"this store takes {menu.currency}, not {order.currency}")
     if order.due_at and order.due_at < order.placed_at:
-        raise Refusal(OrderError, "it is due before it was placed")
+        raise Refusal(OrderError, "it is due before it was placed", order_field="due_at")
     check_menu(menu, new)
     tax = _tax(menu, order)
     _check_paid_tax(order, tax.added)

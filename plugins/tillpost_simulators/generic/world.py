@@ -123,6 +123,7 @@ class Refusal(Exception):
         lines: The numbers of the lines at fault, from 0.
         item: The id at fault.
         reason: A code such as `sold_out`.
+        order_field: The optional field of the order at fault, such as `customer.phone`.
         retry_after: Seconds until a retry may succeed.
     """
 
@@ -135,17 +136,20 @@ class Refusal(Exception):
         lines: Sequence[int] = (),
         item: str = "",
         reason: str = "",
+        order_field: str = "",
         retry_after: float | None = None,
     ) -> None:
         super().__init__(detail)
         name = kind if isinstance(kind, str) else kind.__name__
         self.status = status or _STATUS_BY_KIND.get(name, 422)
+        self.order_field = order_field
         self.problem: dict[str, object] = {
             "kind": name,
             "detail": detail,
             "lines": list(lines),
             "item": item,
             "reason": reason,
+            "order_field": order_field,
         }
         if retry_after is not None:
             self.problem["retry_after"] = retry_after

@@ -349,6 +349,14 @@ class MerchantActions(WorldSimulator[World]):
         for stored in self.world.orders.values():
             stored.created -= age
 
+    @action
+    def refuse_contact(self, text: str, refused: bool = True) -> None:
+        """Refuse a phone number or e-mail address, however well formed, or take it again."""
+        if refused:
+            self.world.refused_contacts.add(text)
+        else:
+            self.world.refused_contacts.discard(text)
+
     # --- staff ---
 
     @action

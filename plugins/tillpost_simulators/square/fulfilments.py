@@ -24,7 +24,7 @@ TERMINAL = frozenset({"COMPLETED", "CANCELED", "FAILED"})
 """The states that a fulfilment can't leave."""
 
 _MAX_EXPIRY = timedelta(days=7)
-_PHONE = re.compile(r"^\+?[\d ().-]+$")
+_PHONE = re.compile(r"^\+?[ ().-]*([0-9][ ().-]*){9,16}$", re.ASCII)
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 _PROGRESS: tuple[FulfilmentState, ...] = ("PROPOSED", "RESERVED", "PREPARED", "COMPLETED")
 
@@ -125,7 +125,7 @@ def check_fulfilment(world: World, fulfilment: Fulfilment, path: str) -> None:
 
 
 def _check_pickup(world: World, details: PickupDetails, path: str) -> None:
-    _check_recipient(details.recipient, f"{path}.recipient", is_delivery=False)
+    _check_recipient(world, details.recipient, f"{path}.recipient", is_delivery=False)
     if details.schedule_type != "ASAP":
         if details.pickup_at is None:
             raise missing(f"{path}.pickup_at")
@@ -142,7 +142,7 @@ def _check_pickup(world: World, details: PickupDetails, path: str) -> None:
 
 
 def _check_delivery(world: World, details: DeliveryDetails, path: str) -> None:
-    _check_recipient(details.recipient, f"{path}.recipient", is_delivery=True)
+    _check_recipient(world, details.recipient, f"{path}.recipient", is_delivery=True)
     if details.schedule_type == "ASAP":
         if details.prep_time_duration is None:
             raise missing(f"{path}.prep_time_duration")
@@ -169,10 +169,14 @@ def _check_is_future(world: World, text: str, field: str) -> None:
         raise bad_request("INVALID_TIME", f"`{text}` is in the past.", field)
 
 
-def _check_recipient(recipient: Recipient | None, path: str, *, is_delivery: bool) -> None:
+def _check_recipient(
+    world: World, recipient: Recipient | None, path: str, *, is_delivery: bool
+) -> None:
     """Check a recipient (spec: FulfillmentRecipient).
 
-    A name is needed; a delivery also needs a phone number and an address.
+    A name is needed; a delivery also needs a phone number and an address. A phone number has the
+    form of a payment's `buyer_phone_number`: 9 to 16 digits. Well-formed ones have been refused as
+    well (developer forum, thread 20906): see `refuse_contact`.
 
     unconfirmed: how closely phone numbers and addresses of e-mail are checked; sandbox orders would
     show it.
@@ -187,11 +191,11 @@ def _check_recipient(recipient: Recipient | None, path: str, *, is_delivery: boo
         if is_delivery and recipient.address is None:
             raise missing(f"{path}.address")
     phone = recipient.phone_number
-    if phone and not _PHONE.match(phone):
+    if phone and (not _PHONE.match(phone) or phone in world.refused_contacts):
         detail = f"`{phone}` is not a valid phone number."
         raise bad_request("INVALID_PHONE_NUMBER", detail, f"{path}.phone_number")
     email = recipient.email_address
-    if email and not _EMAIL.match(email):
+    if email and (not _EMAIL.match(email) or email in world.refused_contacts):
         detail = f"`{email}` is not a valid e-mail address."
         raise bad_request("INVALID_EMAIL_ADDRESS", detail, f"{path}.email_address")
 

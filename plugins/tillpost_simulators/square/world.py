@@ -128,6 +128,7 @@ class World:
     payments: dict[str, Payment] = field(default_factory=dict[str, Payment])
     payment_keys: dict[str, str] = field(default_factory=dict[str, str])
     replays: dict[tuple[str, str], Replay] = field(default_factory=dict[tuple[str, str], Replay])
+    refused_contacts: set[str] = field(default_factory=set[str])
     outage: bool = False
     made: int = 0
 

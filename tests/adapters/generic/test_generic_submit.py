@@ -257,11 +257,14 @@ def test_store_that_takes_no_orders_reports_why(happens: Change, kind: type[PosE
     assert (type(error), error.outcome) == (kind, Outcome.NOT_CREATED)
 
 
-def test_an_order_that_is_due_before_it_was_placed_is_refused() -> None:
+def test_order_due_before_it_was_placed_is_refused_by_policy() -> None:
     past = paid(
         "ord_1", [TOASTIE], fulfilment=Pickup.model_validate({"due_at": "2020-01-01T12:00:00Z"})
     )
-    assert isinstance(Store().refused(past), OrderError)
+    refusing = Policy(past_due="refuse")
+    assert isinstance(Store(policy=refusing).refused(past), OrderError)
+    made = Store().submit(past)
+    assert any("as soon as possible" in notice for notice in made.notices)
 
 
 def test_other_currency_is_a_setup_error() -> None:

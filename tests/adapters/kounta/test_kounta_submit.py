@@ -54,7 +54,7 @@ def test_body_is_the_vendors_with_reference_in_three_places() -> None:
     bench = Bench()
     due = {
         "type": "delivery",
-        "due_at": "2026-11-23T19:00:00+11:00",
+        "due_at": "2036-11-23T19:00:00+11:00",
         "instructions": "Ring twice",
         "address": {"line1": "12/8 Wattle St", "city": "Ultimo"},
     }
@@ -63,17 +63,17 @@ def test_body_is_the_vendors_with_reference_in_three_places() -> None:
     notes = body["notes"].split("\n")
     assert notes[0] == "Ref: ord_01JD7Q3W8YB3T6"
     assert notes[1:] == [
+        "Please add cutlery",
         "B42 Mia Chen +61400111222",
         "DELIVER TO: 12/8 Wattle St, Ultimo",
         "Ring twice",
         "PAID: card 28.81 AUD pi_3PabcDEF",
-        "Please add cutlery",
     ]
     assert body["sale_number"] == "ord_01JD7Q3W8YB3T6"
     assert body["payments"] == [{"method_id": 12, "amount": 28.81, "ref": "ord_01JD7Q3W8YB3T6"}]
     assert (body["site_id"], body["status"], body["order_type"]) == (2301, "SUBMITTED", "Delivery")
     assert body["placed_at"] == "2026-11-23T11:52:07+11:00"
-    assert body["fulfil_at"] == "2026-11-23T19:00:00+11:00"
+    assert body["fulfil_at"] == "2036-11-23T19:00:00+11:00"
     assert (body["complete_when_paid"], body["pass_thru_printing"]) == (False, False)
 
 
@@ -454,8 +454,11 @@ def test_no_order_fails_for_its_customer() -> None:
     bench.answer = answer
     there = bench.till.submit(plain_order(), is_new=True)
     assert there.notices == (
-        "The customer isn't linked in Kounta; name and phone are in the order's notes",
+        "The customer isn't linked in Kounta; name and contacts are in the order's notes",
     )
+    (create,) = bench.creates()
+    assert "Mia Chen +61400111222" in create["notes"]
+    assert "Email: mia@example.com" in create["notes"]
 
 
 def test_look_up_keeps_the_notices_of_the_lost_answer() -> None:
@@ -473,7 +476,7 @@ def test_look_up_keeps_the_notices_of_the_lost_answer() -> None:
     there = bench.till.submit(plain_order(), is_new=True)
     assert len(bench.creates()) == 1
     assert there.notices == (
-        "The customer isn't linked in Kounta; name and phone are in the order's notes",
+        "The customer isn't linked in Kounta; name and contacts are in the order's notes",
     )
 
 

@@ -152,7 +152,7 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
         reason="scopes",
         prepare=lambda square: square.drop_scope("ORDERS_WRITE"),
     ),
-    Refusal("error-order", OrderError, "INVALID_TIME", order=TOO_EARLY),
+    Refusal("error-order", OrderError, "INVALID_TIME", reason="late", order=TOO_EARLY),
     Refusal("error-setup", SetupError, "NOT_FOUND", 404, settings={"location_id": "L-NOWHERE"}),
     Refusal(
         "error-unknown",

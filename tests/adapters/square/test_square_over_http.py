@@ -108,3 +108,14 @@ def test_every_operation_of_the_till_works_on_the_simulator(
         square.simulator.staff_accept(made.id)
         assert connected.fetch(made).state == "accepted"
         assert connected.cancel(made).state == "cancelled"
+
+
+def test_first_order_of_a_variable_price_heals_at_once(square: Running[SquareSimulator]) -> None:
+    square.simulator.add_item("9001", "Catch of the day", None)
+    line = {"item_id": "9001", "name": "Catch of the day", "quantity": 1, "unit_price": 1234}
+
+    with till(square) as connected:
+        connected.submit(plain_order(unit_price=1234, lines=[line]))
+
+    (entry,) = square.simulator.ledger().shown
+    assert (entry.paid, entry.lines[0].unit_price) == (1234, 1234)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adapters.square.bench import Bench, an_order, checked_bench, plain_order
 from tillpost.adapter.base import Attempt
+from tillpost.errors import OrderError
 from tillpost.models.order import Order
 from tillpost_square.settings import PRODUCTION, SquareSettings
 from tillpost_square.translation import payment, translate
@@ -71,24 +74,24 @@ def test_due_time_is_sent_in_utc_whatever_its_offset() -> None:
     assert (details["schedule_type"], details["pickup_at"]) == ("SCHEDULED", "2036-11-23T08:30:00Z")
 
 
-def test_delivery_is_a_pickup_with_address_first_in_its_note() -> None:
+def test_delivery_is_a_pickup_with_address_in_its_note() -> None:
     order = an_order(fulfilment=DELIVERY)
 
     details = pickup_of(order, remarks=("Paid price kept",))
 
     assert details["note"].splitlines() == [
-        "DELIVER TO: 12/8 Wattle St, Ultimo NSW 2007, AU",
-        "Leave at reception",
-        "Paid price kept",
         "Please add cutlery",
+        "Leave at reception",
+        "DELIVER TO: 12/8 Wattle St, Ultimo NSW 2007, AU",
+        "Paid price kept",
     ]
     assert body_of(order)["ticket_name"] == "B42 delivery"
 
 
-def test_a_table_comes_first_in_the_note_and_in_the_ticket_name() -> None:
+def test_table_is_in_the_note_and_in_the_ticket_name() -> None:
     order = an_order(fulfilment={"type": "dine_in", "table": "12"})
 
-    assert pickup_of(order)["note"].startswith("TABLE 12\n")
+    assert pickup_of(order)["note"] == "Please add cutlery\nTABLE 12"
     assert body_of(order)["ticket_name"] == "B42 table 12"
 
 
@@ -135,21 +138,144 @@ def test_refused_phone_number_moves_to_the_note_uncut(
     assert any("phone number" in notice for notice in notices(order))
 
 
-def test_refused_email_address_is_left_out_with_a_notice() -> None:
+def test_refused_email_address_moves_to_the_note() -> None:
     order = an_order(customer={"name": "Mia", "email": "none"})
 
-    assert "email_address" not in pickup_of(order)["recipient"]
+    details = pickup_of(order)
+
+    assert "email_address" not in details["recipient"]
+    assert "Email: none" in details["note"]
     assert any("email" in notice for notice in notices(order))
 
 
-def test_long_texts_are_cut_to_limits_with_notices() -> None:
-    sold = [
-        {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450, "note": "n" * 2001}
-    ]
+def real_delivery(phone: str, **attempt: Any) -> dict[str, Any]:
+    """Return the fulfilment of a real delivery whose customer has this phone number."""
+    settings = SETTINGS.model_copy(update={"delivery_as_pickup": False})
+    customer = {"name": "Mia", "phone": phone}
+    order = an_order(fulfilment=DELIVERY, customer=customer)
+    fulfilment: dict[str, Any] = body_of(order, settings, **attempt)["fulfillments"][0]
+    return fulfilment
+
+
+@pytest.mark.parametrize(
+    ("phone", "sent"),
+    [
+        ("+61 400 111 222", "+61 400 111 222"),
+        ("0400 111 222 ext. 5", "0400111222"),
+        ("+61 (0)400 111 222", "+61400111222"),
+        ("98765432", "098765432"),
+        ("+45 1234 5678 #9", "+4512345678"),
+        ("call me", "000000000"),
+        ("", "000000000"),
+        ("1" * 17, "000000000"),
+    ],
+)
+def test_real_delivery_gets_a_phone_number_that_square_takes(phone: str, sent: str) -> None:
+    details = real_delivery(phone)["delivery_details"]
+
+    assert details["recipient"]["phone_number"] == sent
+    if sent != phone:
+        given = f"Phone: {phone}" if phone else "No phone number was given"
+        assert given in details["note"]
+
+
+def test_delivery_whose_phone_number_stays_refused_is_a_pickup() -> None:
+    fulfilment = real_delivery("", withheld=frozenset({"customer.phone"}))
+
+    assert "DELIVER TO: 12/8 Wattle St" in fulfilment["pickup_details"]["note"]
+
+
+ALLERGY = "SEVERE PEANUT ALLERGY"
+
+
+def test_allergy_at_the_end_of_a_long_note_arrives_whole() -> None:
+    bench = checked_bench()
+    long_note = f"{'Ring twice. ' * 60}{ALLERGY}"
+    order = an_order(fulfilment=DELIVERY | {"instructions": long_note}, note=long_note)
+
+    made = bench.run(bench.adapter.submit(order, Attempt()), order)
+
+    (entry,) = bench.simulator.ledger().shown
+    shown = " ".join([entry.note, *(line.note for line in entry.lines)])
+    assert shown.count(ALLERGY) == 2
+    assert shown.count("Ring twice.") == 120
+    assert "DELIVER TO: 12/8 Wattle St, Ultimo NSW 2007, AU" in shown
+    assert "extra hot" in shown
+    assert any("continues in the note of line 1" in notice for notice in made.notices)
+
+
+def test_rest_of_a_long_line_note_is_in_the_orders_note() -> None:
+    order = an_order()
+    first = order.lines[0].model_copy(update={"note": f"{'x' * 1975} {ALLERGY} please"})
+
+    body = body_of(order.model_copy(update={"lines": (first, order.lines[1])}))
+
+    note = body["fulfillments"][0]["pickup_details"]["note"]
+    assert f"LINE 1, continued: {ALLERGY} please" in note
+    assert note.startswith("Please add cutlery")
+
+
+def test_real_deliverys_long_instructions_go_on_in_its_note() -> None:
+    settings = SETTINGS.model_copy(update={"delivery_as_pickup": False})
+    order = an_order(fulfilment=DELIVERY | {"instructions": f"{'Left. ' * 100}{ALLERGY}"})
+
+    details = body_of(order, settings)["fulfillments"][0]["delivery_details"]
+
+    assert len(details["dropoff_notes"]) <= 550
+    assert ALLERGY in details["note"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"note": "n" * 5000}, "note"),
+        ({"fulfilment": DELIVERY | {"instructions": "n" * 5000}}, "fulfilment.instructions"),
+    ],
+)
+def test_text_that_fits_nowhere_is_refused_before_sending(
+    change: dict[str, Any], field: str
+) -> None:
+    bench = checked_bench()
+    order = an_order(**change)
+
+    with pytest.raises(OrderError, match=f"^{field} is too long"):
+        bench.run(bench.adapter.submit(order, Attempt()), order)
+
+    assert bench.sent == []
+
+
+@given(
+    note=st.text("αβ \n", max_size=3000),
+    instructions=st.text("γδ ", max_size=3000),
+    line_notes=st.lists(st.text("ζη \n", max_size=3000), min_size=1, max_size=4),
+)
+def test_every_word_of_any_note_arrives(
+    note: str, instructions: str, line_notes: list[str]
+) -> None:
+    line = {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450}
+    order = plain_order(
+        lines=[line | {"note": text} for text in line_notes],
+        note=note,
+        fulfilment=DELIVERY | {"instructions": instructions},
+        payments=[{"method": "card", "amount": 1450 * len(line_notes)}],
+    )
+    try:
+        body = body_of(order)
+    except OrderError:
+        return
+    notes = [body["fulfillments"][0]["pickup_details"]["note"]]
+    notes += [each.get("note", "") for each in body["line_items"]]
+    assert len(notes[0]) <= 500
+    assert all(len(text) <= 2000 for text in notes)
+    shown = "".join(notes)
+    ordered = "".join([order.note, instructions, *(each.note for each in order.lines)])
+    for letter in "αβγδζη":
+        assert shown.count(letter) == ordered.count(letter)
+
+
+def test_long_names_are_cut_to_limits_with_notices() -> None:
     order = plain_order(
         code="C" * 31,
-        lines=sold,
-        note="o" * 600,
         customer={"name": "m" * 256},
         charges=[{"kind": "service", "name": "c" * 513, "amount": 100}],
         discounts=[{"name": "d" * 256, "amount": 100}],
@@ -159,13 +285,13 @@ def test_long_texts_are_cut_to_limits_with_notices() -> None:
     details = body["fulfillments"][0]["pickup_details"]
 
     assert len(body["ticket_name"]) == 30
-    assert len(details["note"]) == 500
     assert len(details["recipient"]["display_name"]) == 255
-    assert len(body["line_items"][0]["note"]) == 2000
+    assert f"Name: {'m' * 256}" in details["note"]
+    assert f"Order: {'C' * 31}" in details["note"]
     assert len(body["service_charges"][0]["name"]) == 512
     assert len(body["discounts"][0]["name"]) == 255
-    assert "The note of line 1 was cut to 2000 characters" in notices(order)
-    assert len(notices(order)) == 6
+    assert "The ticket name was cut to 30 characters" in notices(order)
+    assert len(notices(order)) == 4
 
 
 def test_the_notices_come_back_with_the_order() -> None:

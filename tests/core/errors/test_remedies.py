@@ -43,6 +43,9 @@ ERROR_CLASSES: tuple[type[PosError], ...] = (
     UnsupportedError,
 )
 
+ONLY_OF_ORDERS = ("tax", "order", "doubt", "store_closed", "register_offline")
+"""Without an order there are no such errors, or they are about the register."""
+
 SUBJECTS = ((), ("Tea (line 1)",), ("Tea (line 1)", "Chai (line 2)", "Mate (line 3)"))
 DETAILS = ("", "it failed", "It failed.", "{braces} and %s")
 CONTACTS = ("", "Call us on 1300 000 000.")
@@ -123,6 +126,36 @@ def test_order_in_doubt_is_looked_for_before_it_is_keyed_in(error_class: type[Po
     assert NOTHING_TO_DO not in manager
     error.outcome = Outcome.NOT_CREATED
     assert MAY_EXIST not in error.remedy.manager
+
+
+@pytest.mark.parametrize("row", REMEDIES)
+def test_remedy_without_an_order_does_not_speak_of_one(row: str) -> None:
+    if row.partition(".")[0] in ONLY_OF_ORDERS or row.startswith("menu."):
+        return
+    remedy = fill(
+        REMEDIES[row],
+        platform="Square",
+        subjects=(),
+        detail="it failed",
+        imported="",
+        contact="",
+        concerns_order=False,
+    )
+    for text in (remedy.manager, remedy.developer):
+        assert not re.search(r"\bthe orders?\b|\bthis order\b|register", text), text
+        assert text.endswith(".")
+        assert "[" not in text
+        assert "  " not in text
+
+
+def test_brackets_of_a_platforms_text_are_kept() -> None:
+    assert "[x]" in OrderError("field [x]").remedy.developer
+
+
+def test_refused_token_names_the_address_as_a_cause() -> None:
+    remedy = PermissionsError("This request could not be authorized.").remedy
+    assert "base_url" in remedy.developer
+    assert "test account" in remedy.manager
 
 
 def test_unnamed_platform_is_called_the_pos() -> None:

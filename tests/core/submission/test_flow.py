@@ -19,6 +19,7 @@ from core.stand_in import (
     Failing,
     Keyed,
     Keyless,
+    Made,
     Platform,
     Run,
     StandInSettings,
@@ -58,6 +59,7 @@ from tillpost.submission.address import address_of
 from tillpost.submission.flow import Submission
 from tillpost.submission.journal import (
     Cancelled,
+    DoubtResolved,
     Failed,
     Intended,
     LookedUp,
@@ -145,6 +147,43 @@ def test_stale_menu_is_imported_and_the_order_retried() -> None:
     assert isinstance(run.attempt(an_order()), PosOrder)
     assert paths(run) == ["POST /orders", "GET /menu", "POST /orders", "POST /pay/o1"]
     assert run.announced == ["menu_error", "menu_imported", "order_submitted"]
+
+
+class SendsSkus(Keyed):
+    """Sends the menu's SKU with each line, where it knows the menu."""
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        sold = attempt.menu.by_variation if attempt.menu else {}
+        skus = [sold[line.item_id][1].sku for line in order.lines if line.item_id in sold]
+        key = f"{order.id}-{attempt.generation}"
+        items = [line.item_id for line in order.lines]
+        body = to_body(key=key, ref=order.id, items=items, skus=skus, counts=[1] * len(items))
+        made = yield from ask(Request("POST", "/orders", reading(Made), body, Effect.CREATE, key))
+        return (yield from self.finish(order, Draft(id=made.id, total=made.total)))
+
+
+def without_sku(request: Request[Any], _: int) -> tuple[str, Response] | None:
+    lacks_sku = request.path == "/orders" and b'"skus":[]' in request.body
+    return ("before", refusal(400, "GONE", "line 0")) if lacks_sku else None
+
+
+def test_order_that_the_import_translates_otherwise_is_resent() -> None:
+    run = Run(Platform(), adapter=SendsSkus(StandInSettings()), failing=without_sku)
+    assert isinstance(run.attempt(an_order()), PosOrder)
+    assert paths(run) == ["POST /orders", "GET /menu", "POST /orders", "POST /pay/o1"]
+
+
+@pytest.mark.parametrize("generation", [0, 1])
+def test_order_that_would_be_sent_unchanged_is_not_resent(generation: int) -> None:
+    def gone(request: Request[Any], _: int) -> tuple[str, Response] | None:
+        is_create = request.path == "/orders"
+        return ("before", refusal(400, "GONE", "line 0")) if is_create else None
+
+    run = Run(Platform(), failing=gone)
+    for _ in range(generation):
+        run.journal.append("ord_1", DoubtResolved(run.now))
+    assert isinstance(run.attempt(an_order()), MenuError)
+    assert paths(run) == ["POST /orders", "GET /menu"]
 
 
 def test_missing_item_stops_after_one_import_and_names_its_line() -> None:

@@ -7,9 +7,20 @@ from email.utils import format_datetime
 
 import pytest
 
-from core.stand_in import LOST, Keyed, Keyless, Platform, Run, StandInSettings, an_order, fail_on
+from core.stand_in import (
+    BROKEN,
+    LOST,
+    Keyed,
+    Keyless,
+    Platform,
+    Run,
+    StandInSettings,
+    an_order,
+    fail_on,
+    refusal,
+)
 from tillpost.adapter.exchange import Effect, Response
-from tillpost.errors import Applied, OutageError, Outcome
+from tillpost.errors import Applied, OutageError, Outcome, SetupError
 from tillpost.submission.context import Connection
 from tillpost.submission.history import ZONE_ERROR, History, fold
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
@@ -72,6 +83,26 @@ def test_failed_look_up_of_an_order_that_arrived_says_so() -> None:
     with pytest.raises(OutageError) as caught:
         run.drive(StoreFlows(run.connection).find(an_order(), history))
     assert caught.value.outcome is Outcome.CREATED
+
+
+def test_refused_import_blames_the_connection_and_no_order() -> None:
+    """A 404 counts as an `OrderError` by the table, and here there is no order."""
+    run = Run(Platform(), failing=fail_on("/menu", ("before", refusal(404, "NOT_FOUND"))))
+    with pytest.raises(SetupError) as caught:
+        run.drive(import_menu(run.connection))
+    assert (caught.value.status_code, caught.value.operation) == (404, "import_menu")
+    assert "order" not in f"{caught.value.remedy}".replace("ordering site", "")
+
+
+def test_outage_of_an_import_tells_of_the_order_that_waits_for_it() -> None:
+    failing = fail_on("/menu", *[("before", BROKEN)] * 9)
+    run = Run(Platform(items={"i9": ("S1", 1000)}), failing=failing)
+    with pytest.raises(OutageError) as alone:
+        run.drive(import_menu(run.connection))
+    error = run.attempt(an_order())
+    assert isinstance(error, OutageError)
+    assert "order" not in alone.value.remedy.manager
+    assert "The order can be sent again" in error.remedy.manager
 
 
 def test_operation_out_of_time_stops_reading_but_finishes_order() -> None:

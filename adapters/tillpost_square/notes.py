@@ -1,0 +1,106 @@
+"""Where the texts of an order go, so that each arrives whole. Pure functions.
+
+A note may say "severe peanut allergy" in its last words, so none is cut. What the customer wrote
+comes first. What doesn't fit the order's note goes on in the notes of its lines, and the rest of a
+line's note in the order's. A text that fits nowhere is refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tillpost.adapter import OrderError, one_line
+from tillpost_square.limits import LINE_NOTE, Limit
+
+__all__ = ["Notes", "Words", "divided", "spread"]
+
+_MORE = " (continued elsewhere)"
+_REST_OF_NOTE = "ORDER NOTE, continued: "
+_LEAST_ROOM = 40
+"""A place with less room than this, in characters, isn't used: a word or two there help nobody."""
+
+
+class Words(NamedTuple):
+    """A text of the order, and the field that it comes from."""
+
+    field: str
+    text: str
+
+
+class Notes(NamedTuple):
+    """The notes of an order and of each of its lines, and what people should know of them."""
+
+    note: str
+    lines: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def spread(
+    own: Iterable[Words], others: Iterable[Words], limit: Limit, line_notes: Sequence[str]
+) -> Notes:
+    """Return the notes that hold all texts of an order.
+
+    Args:
+        own: What the customer wrote of the whole order.
+        others: What else staff need.
+        limit: The limit of the order's note.
+        line_notes: What the customer wrote of each line.
+
+    Raises:
+        OrderError: There isn't room for all of it. The error names the field.
+    """
+    notices: list[str] = []
+    lines: list[str] = []
+    rests: list[Words] = []
+    for index, line_note in enumerate(line_notes):
+        kept, rest = divided(line_note, LINE_NOTE.characters)
+        lines.append(kept)
+        if rest:
+            number = index + 1
+            rests.append(Words(f"lines[{index}].note", f"LINE {number}, continued: {rest}"))
+            notices.append(f"The note of line {number} continues in the order's note")
+    words = [
+        Words(field, one_line(text)) for field, text in (*own, *rests, *others) if text.strip()
+    ]
+    # One line for each text, so that no text passes for another.
+    note, rest = divided("\n".join(text for _, text in words), limit.characters)
+    for index, line_note in enumerate(lines):
+        beginning = f"{line_note}\n{_REST_OF_NOTE}" if line_note else _REST_OF_NOTE
+        room = LINE_NOTE.characters - len(beginning)
+        if not rest or room < _LEAST_ROOM:
+            continue
+        part, rest = divided(rest, room)
+        lines[index] = beginning + part
+        notices.append(f"The order's note continues in the note of line {index + 1}")
+    if rest:
+        field = _field_of_rest(words, len(rest))
+        raise OrderError(f"{field} is too long: Square's notes have no room for all of it")
+    return Notes(note, tuple(lines), tuple(notices))
+
+
+def divided(text: str, most: int) -> tuple[str, str]:
+    """Return the beginning of a text, of at most `most` characters, and the rest.
+
+    It is divided between two texts, sentences or words, in this sequence, where there are any near
+    the end. The beginning of a divided text says so.
+    """
+    if len(text) <= most:
+        return text, ""
+    room = most - len(_MORE)
+    end = room
+    for separator in ("\n", ". ", " "):
+        found = text.rfind(separator, room * 2 // 3, room)
+        if found >= 0:
+            end = found + len(separator)
+            break
+    return text[:end].rstrip() + _MORE, text[end:].lstrip()
+
+
+def _field_of_rest(words: Sequence[Words], length: int) -> str:
+    """Return the field of the text in which the last `length` characters of all begin."""
+    for field, text in reversed(words):
+        length -= len(text) + 1
+        if length <= 0:
+            return field
+    return words[0].field

@@ -1,0 +1,152 @@
+"""On every platform: an optional field that is refused doesn't fail a paid order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.in_process import InProcess
+from adapters.sample_orders import plain_order
+from tillpost import OrderError, Policy, Till
+from tillpost.models.order import Order
+from tillpost.simulator import LedgerEntry, Simulator
+from tillpost_simulators.generic import GenericSimulator
+from tillpost_simulators.kounta import KountaSimulator
+from tillpost_simulators.square import SquareSimulator
+
+PHONE = "+61400111222"
+EMAIL = "mia@example.com"
+NO_WAIT = Policy(first_wait=0, longest_wait=0)
+ADDRESSES = {
+    "generic": "https://pos.example",
+    "kounta": "http://127.0.0.1",
+    "square": "https://square.example",
+}
+SIMULATORS: Mapping[str, Callable[[], Simulator]] = {
+    "generic": GenericSimulator,
+    "kounta": KountaSimulator,
+    "square": SquareSimulator,
+}
+
+KOUNTA_REFUSALS = {"customer": "Customer was not found.", "due_at": "fulfil_at is in the past."}
+
+
+class Store:
+    """A simulated store of a platform, which refuses one field of every order that has it."""
+
+    def __init__(self, platform: str, refused: str = "", policy: Policy = NO_WAIT) -> None:
+        self.platform = platform
+        self.simulator = SIMULATORS[platform]()
+        self.refused = refused
+        self.creates = 0
+        if isinstance(self.simulator, GenericSimulator) and refused:
+            self.simulator.refuse_orders("OrderError", order_field=refused)
+        if isinstance(self.simulator, SquareSimulator):
+            contacts = {"customer.phone": PHONE, "customer.email": EMAIL}
+            self.simulator.refuse_contact(contacts.get(refused, ""))
+        settings: dict[str, Any] = {**self.simulator.connection_settings(ADDRESSES[platform])}
+        client = httpx.Client(transport=InProcess(self.simulator, self._answer))
+        self.till = Till.connect(platform, policy=policy, http_client=client, **settings)
+
+    def _answer(
+        self, request: httpx.Request, _: int, carry_out: Callable[[], httpx.Response]
+    ) -> httpx.Response:
+        is_create = request.method == "POST" and request.url.path.partition(".")[0].endswith(
+            "/orders"
+        )
+        self.creates += is_create
+        kounta_field = {"customer": b'"customer_id":', "due_at": b'"fulfil_at"'}
+        field = kounta_field.get(self.refused, b"no such field")
+        if self.platform == "kounta" and is_create and field in request.content:
+            return httpx.Response(400, json={"error_description": KOUNTA_REFUSALS[self.refused]})
+        square_time = self.platform == "square" and self.refused == "due_at"
+        if square_time and is_create and b'"pickup_at"' in request.content:
+            field_name = "order.fulfillments[0].pickup_details.pickup_at"
+            error = {"category": "INVALID_REQUEST_ERROR", "code": "INVALID_TIME"}
+            return httpx.Response(400, json={"errors": [error | {"field": field_name}]})
+        return carry_out()
+
+    @property
+    def entry(self) -> LedgerEntry:
+        """The one order on the register."""
+        (entry,) = self.simulator.ledger().shown
+        return entry
+
+
+@contextmanager
+def store(platform: str, refused: str = "", **options: Any) -> Iterator[Store]:
+    opened = Store(platform, refused, **options)
+    with opened.till:
+        yield opened
+
+
+def shown(entry: LedgerEntry) -> str:
+    return "\n".join([entry.note, *(line.note for line in entry.lines)])
+
+
+def due(minutes: float) -> Order:
+    at = datetime.now(UTC) + timedelta(minutes=minutes)
+    return plain_order(fulfilment={"type": "pickup", "due_at": at.isoformat()})
+
+
+@pytest.mark.parametrize(
+    ("platform", "field", "text"),
+    [
+        ("square", "customer.phone", PHONE),
+        ("square", "customer.email", EMAIL),
+        ("kounta", "customer", EMAIL),
+        ("generic", "customer", EMAIL),
+        ("generic", "customer.phone", PHONE),
+        ("generic", "customer.email", EMAIL),
+    ],
+)
+def test_refused_contact_is_in_the_note_of_an_order_that_arrives(
+    platform: str, field: str, text: str
+) -> None:
+    with store(platform, field) as opened:
+        made = opened.till.submit(plain_order())
+        assert opened.creates == 2
+        assert text in shown(opened.entry)
+        assert any("in the note" in notice for notice in made.notices)
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+@pytest.mark.parametrize("minutes", [-120, 0])
+def test_past_time_arrives_as_soon_as_possible(platform: str, minutes: float) -> None:
+    with store(platform) as opened:
+        made = opened.till.submit(due(minutes))
+        assert opened.creates == 1
+        assert "now as soon as possible" in shown(opened.entry)
+        assert any("as soon as possible" in notice for notice in made.notices)
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+def test_refused_time_arrives_as_soon_as_possible(platform: str) -> None:
+    """The platform's clock is ahead, or the store needs more time than there is."""
+    with store(platform, "due_at") as opened:
+        made = opened.till.submit(due(30))
+        assert opened.creates == 2
+        assert "now as soon as possible" in shown(opened.entry)
+        assert any("as soon as possible" in notice for notice in made.notices)
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+def test_policy_refuses_a_past_time_before_sending(platform: str) -> None:
+    with store(platform, policy=Policy(past_due="refuse")) as opened:
+        with pytest.raises(OrderError, match="has passed") as caught:
+            opened.till.submit(due(-1))
+        assert opened.creates == 0
+        assert caught.value.reason == "late"
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
+def test_allergy_at_the_end_of_a_long_note_is_on_the_register(platform: str) -> None:
+    note = f"{'Please ring the bell twice. ' * 60}SEVERE PEANUT ALLERGY"
+    with store(platform) as opened:
+        opened.till.submit(plain_order(note=note))
+        assert "SEVERE PEANUT ALLERGY" in shown(opened.entry)

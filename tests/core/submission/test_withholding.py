@@ -1,0 +1,254 @@
+"""What a platform refuses of an order that can do without it, and a time that has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, ClassVar
+
+import pytest
+
+from core import stand_in
+from core.stand_in import (
+    LOST,
+    Keyed,
+    Keyless,
+    Made,
+    Platform,
+    Run,
+    StandInSettings,
+    fail_on,
+    refusal,
+)
+from tillpost import OrderError, OutageError, Outcome, Policy, PosOrder
+from tillpost.adapter.base import Attempt, Row
+from tillpost.adapter.exchange import (
+    Effect,
+    Exchange,
+    Fault,
+    Request,
+    Response,
+    ask,
+    reading,
+    to_body,
+)
+from tillpost.models.order import Customer, Draft, Order, Pickup
+from tillpost.submission.journal import Intended
+from tillpost.submission.withholding import without
+
+PHONE_ROW = Row(OrderError, codes=frozenset({"PHONE"}), order_field="customer.phone")
+TIME_ROW = Row(OrderError, codes=frozenset({"TIME"}), order_field="due_at")
+
+
+class Contacts(Keyed):
+    """Sends the customer's phone number and when the order is due, with the remarks."""
+
+    errors: ClassVar[tuple[Row, ...]] = (PHONE_ROW, TIME_ROW, *Keyed.errors)
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        key = f"{order.id}-{attempt.generation}" if self.keyed else None
+        body = to_body(
+            key=key,
+            ref=order.id,
+            items=[line.item_id for line in order.lines],
+            counts=[line.quantity for line in order.lines],
+            phone=order.customer.phone if order.customer else "",
+            due=order.due_at.isoformat() if order.due_at else "",
+            remarks=attempt.remarks,
+        )
+        made = yield from ask(Request("POST", "/orders", reading(Made), body, Effect.CREATE, key))
+        return (yield from self.finish(order, Draft(id=made.id, total=made.total)))
+
+
+class KeylessContacts(Contacts, Keyless):
+    """The same without keys, in one call."""
+
+    platform = "keyless"
+    title = "Keyless"
+    keyed = False
+
+
+@pytest.fixture(params=[Contacts, KeylessContacts])
+def run(request: pytest.FixtureRequest) -> Run:
+    adapter: Keyed = request.param(StandInSettings())
+    return Run(Platform(needs_payment=adapter.keyed), adapter=adapter)
+
+
+def order_due(run: Run, seconds: float | None) -> Order:
+    """Return an order with a phone number, due some seconds after the run's clock."""
+    due_at = None
+    if seconds is not None:
+        due_at = datetime.fromtimestamp(run.now, UTC) + timedelta(seconds=seconds)
+    customer = Customer(name="Mia", phone="+61400111222", email="mia@example.com")
+    update = {"customer": customer, "fulfilment": Pickup(due_at=due_at)}
+    return stand_in.an_order().model_copy(update=update)
+
+
+def bodies(run: Run) -> Sequence[str]:
+    return [request.body.decode() for request in run.requests if request.path == "/orders"]
+
+
+def refuses(part: bytes, code: str) -> stand_in.Failing:
+    """Refuse each create that has this in its body."""
+
+    def failing(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
+        is_refused = request.path == "/orders" and part in request.body
+        return ("before", refusal(400, code)) if is_refused else None
+
+    return failing
+
+
+def test_refused_phone_number_goes_into_the_note(run: Run) -> None:
+    run.failing = refuses(b'"phone":"+61', "PHONE")
+    there = run.submit(order_due(run, None))
+    refused, sent = bodies(run)
+    assert '"phone":""' in sent
+    assert "Phone: +61400111222" in sent
+    assert "Phone: " not in refused
+    assert any("phone number is in the note" in notice for notice in there.notices)
+    assert len(run.platform.shown("ord_1")) == 1
+
+
+def test_refused_field_that_stays_refused_stops(run: Run) -> None:
+    run.failing = refuses(b"", "PHONE")
+    error = run.attempt(order_due(run, None))
+    assert isinstance(error, OrderError)
+    assert (error.outcome, len(bodies(run))) == (Outcome.NOT_CREATED, 2)
+
+
+def test_phone_number_is_not_sent_again_in_the_next_request(run: Run) -> None:
+    run.failing = refuses(b"", "PHONE")
+    order = order_due(run, None)
+    run.attempt(order)
+    run.failing = lambda _request, _number: None
+    assert isinstance(run.attempt(order), PosOrder)
+    assert '"phone":""' in bodies(run)[-1]
+
+
+def test_other_content_may_have_a_phone_number_again(run: Run) -> None:
+    run.failing = refuses(b"", "PHONE")
+    order = order_due(run, None)
+    run.attempt(order)
+    run.failing = lambda _request, _number: None
+    customer = Customer(name="Mia", phone="0412345678")
+    assert isinstance(run.attempt(order.model_copy(update={"customer": customer})), PosOrder)
+    assert '"phone":"0412345678"' in bodies(run)[-1]
+
+
+def test_field_refused_after_a_lost_answer_is_looked_up_first(run: Run) -> None:
+    """The first send may have worked: nothing else is sent before that is known."""
+    planned: list[tuple[str, Response | Fault]]
+    planned = [("after", LOST), ("before", refusal(400, "PHONE"))]
+    answers = iter(planned)
+
+    def failing(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
+        return next(answers, None) if request.path == "/orders" else None
+
+    run.failing = failing
+    there = run.submit(order_due(run, None), is_new=True)
+    assert there.id == "o1"
+    assert len(run.platform.shown("ord_1")) == 1
+
+
+@pytest.mark.parametrize("seconds", [-3600, 0, 30])
+def test_time_that_has_passed_becomes_as_soon_as_possible(run: Run, seconds: float) -> None:
+    order = order_due(run, seconds)
+    there = run.submit(order)
+    (sent,) = bodies(run)
+    assert '"due":""' in sent
+    assert "as soon as possible" in sent
+    assert any("as soon as possible" in notice for notice in there.notices)
+
+
+def test_time_is_judged_by_the_platforms_clock(run: Run) -> None:
+    """Our clock is an hour ahead."""
+    an_hour_ago = datetime.fromtimestamp(run.now - 3600, UTC)
+    answer = Response(200, {"date": format_datetime(an_hour_ago)}, b"")
+    run.connection.platform_clock.observe(answer, run.now, "cafe")
+    run.submit(order_due(run, -1800))
+    assert '"due":"1969' in bodies(run)[0]
+
+
+def test_time_to_come_is_sent(run: Run) -> None:
+    there = run.submit(order_due(run, 3600))
+    assert '"due":"1970' in bodies(run)[0]
+    assert there.notices == ()
+
+
+def test_time_that_the_platform_refuses_becomes_as_soon_as_possible(run: Run) -> None:
+    run.failing = refuses(b'"due":"1970', "TIME")
+    there = run.submit(order_due(run, 3600))
+    assert '"due":""' in bodies(run)[-1]
+    assert any("as soon as possible" in notice for notice in there.notices)
+
+
+def test_policy_may_refuse_a_time_that_has_passed(run: Run) -> None:
+    run.connection.policy = Policy(past_due="refuse")
+    error = run.attempt(order_due(run, -60))
+    assert isinstance(error, OrderError)
+    assert error.reason == "late"
+    assert "another time" in error.remedy.manager
+    assert bodies(run) == []
+
+
+def test_policy_may_refuse_a_time_that_the_platform_refuses(run: Run) -> None:
+    run.connection.policy = Policy(past_due="refuse")
+    run.failing = refuses(b"", "TIME")
+    error = run.attempt(order_due(run, 3600))
+    assert isinstance(error, OrderError)
+    assert (error.code, len(bodies(run))) == ("TIME", 1)
+
+
+@pytest.mark.parametrize("adapter", [Contacts, KeylessContacts])
+def test_time_that_passes_while_in_doubt_changes_no_body(adapter: type[Keyed]) -> None:
+    policy = Policy(retries=3, retry_seconds=9000, first_wait=60, longest_wait=60)
+    run = Run(Platform(needs_payment=adapter.keyed), adapter(StandInSettings()), policy)
+    run.failing = fail_on("/orders", ("before", LOST), ("before", LOST))
+    order = order_due(run, 90)
+    there = run.submit(order, is_new=True)
+    assert there.id == "o1"
+    sent = bodies(run)
+    if adapter.keyed:
+        assert len(set(sent)) == 1
+    else:
+        # Each was proved absent before the next, so the last may be for as soon as possible.
+        assert '"due":"1970' in sent[0]
+
+
+def test_time_that_passes_before_anything_was_sent_is_judged_anew(run: Run) -> None:
+    refused = Fault(stand_in.REFUSED.applied, "no connection")
+    run.connection.policy = Policy(retries=5, first_wait=120, longest_wait=120, retry_seconds=9000)
+    run.failing = fail_on("/orders", ("before", refused), ("before", refused))
+    run.submit(order_due(run, 90), is_new=True)
+    assert '"due":"1970' in bodies(run)[0]
+    assert '"due":""' in bodies(run)[-1]
+
+
+def test_what_was_withheld_is_recorded_with_the_intent(run: Run) -> None:
+    outage = fail_on("/", *[("before", LOST)] * 9)
+    run.failing = outage
+    assert isinstance(run.attempt(order_due(run, -60), is_new=True), OutageError)
+    (intent,) = [e for e in run.journal.read("ord_1") if isinstance(e, Intended)][:1]
+    assert intent.withheld == ("due_at",)
+    assert "as soon as possible" in intent.notices[0]
+
+
+def test_finished_draft_keeps_the_notices_of_its_create() -> None:
+    run = Run(Platform(), Contacts(StandInSettings()))
+    run.failing = fail_on("/pay", ("before", stand_in.BROKEN))
+    there = run.submit(order_due(run, -60))
+    assert any("as soon as possible" in notice for notice in there.notices)
+
+
+def test_withheld_customer_keeps_the_name() -> None:
+    run = Run(Platform())
+    withheld = without(order_due(run, None), {"customer"}, "Kounta")
+    assert withheld.order.customer == Customer(name="Mia")
+    assert withheld.remarks == ("Phone: +61400111222", "Email: mia@example.com")
+
+
+def test_nothing_is_withheld_of_an_order_without_it() -> None:
+    order = stand_in.an_order()
+    withheld = without(order, {"customer.phone", "due_at"}, "Square")
+    assert withheld == (order, (), ())
