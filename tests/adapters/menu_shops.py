@@ -45,6 +45,7 @@ class Shop:
         self.adapter = adapter
         self.requests: list[httpx.Request] = []
         self.spoil: Spoil = lambda _, body: body
+        self.refuse: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
         self.before: Callable[[httpx.Request], None] = lambda _: None
         self.waited = 0.0
         self.policy = policy or Policy(first_wait=0, longest_wait=0)
@@ -98,6 +99,9 @@ class Shop:
     ) -> httpx.Response:
         self.requests.append(request)
         self.before(request)
+        refusal = self.refuse(request)
+        if refusal is not None:
+            return refusal
         answer = carry_out()
         path = request.url.path
         is_read = request.method == "GET" or "catalog" in path

@@ -255,9 +255,9 @@ class Submission:
 
         An order that failed with an older menu than the cached one counts as changed, too.
         """
-        failure = self.history.failure
+        refused = self.history.menu_error
         cached_at = self.connection.menu_cache.imported_at
-        failed_with_older_menu = failure is not None and failure.menu_at < cached_at
+        failed_with_older_menu = refused is not None and refused.menu_at < cached_at
         before = self._fit()
         menu_before = self._menu
         result = yield from self._renew_menu()
@@ -334,9 +334,10 @@ class Submission:
         What it sends may depend on more of the menu than ids and prices, such as how an item is
         priced. If it refuses the order itself, for another reason than before, that counts as well.
         """
-        failure = self.history.failure
-        if failure is None or failure.error.operation != "submit":
+        history = self.history
+        if history.menu_error is None or history.menu_error.error.operation != "submit":
             return False
+        refused = history.menu_error.error
         binding = self._bind()
         fields = self._withheld_fields()
         withheld = self._without(binding.order, fields)
@@ -346,9 +347,8 @@ class Submission:
         try:
             content = yield from preview(context, submit, withheld.order, attempt)
         except PosError as error:
-            refused = failure.error
             return (type(error).__name__, error.detail) != (refused.kind, refused.detail)
-        return content != self.history.refused_content
+        return content != history.refused_content
 
     def _run(
         self,
@@ -507,7 +507,7 @@ class Submission:
                 detail = f"the platform reported its order {reported}, and doesn't show it"
             error = self._context("submit").stamp(DoubtError(detail))
         else:
-            error = self._error or PosError.from_record(failure.error)
+            error = self._error_of(failure)
             # Look-ups since that failure may have settled it.
             error.outcome = failure.error.outcome
             if error.outcome is Outcome.NOT_CREATED:
@@ -518,3 +518,10 @@ class Submission:
             if imported.held and isinstance(error, MenuError):
                 error.reason = "held"
         return error
+
+    def _error_of(self, failure: Failed) -> PosError:
+        """Return the error as it was raised here; as the journal has it if another came since."""
+        raised = self._error
+        if raised is None or raised.operation != failure.error.operation:
+            return PosError.from_record(failure.error)
+        return raised

@@ -91,6 +91,7 @@ class History(NamedTuple):
         generation: Counts the orders that were proved dead; part of the idempotency key.
         key_spoiled: Whether another body was sent under this generation's key.
         failure: The last failure since the last request, unless it was resolved.
+        unmended: The menu error before, while the last failure is only of the import for it.
         tries: How often a failed request was sent, since the last request.
         imported: The last menu import, since the last request; fresh if any of them was.
         imported_for: The lines whose refusals called for an import, since the last request.
@@ -123,6 +124,7 @@ class History(NamedTuple):
     generation: int = 0
     key_spoiled: bool = False
     failure: Failed | None = None
+    unmended: Failed | None = None
     tries: int = 0
     imported: Imported | None = None
     imported_for: tuple[int, ...] = ()
@@ -178,16 +180,29 @@ class History(NamedTuple):
         return bool(self.sent) and self.sent[-1].applied is None
 
     @property
+    def menu_error(self) -> Failed | None:
+        """The failure that calls for a menu import, None if there is none.
+
+        It stands while imports fail: the platform would refuse the same order again.
+        """
+        failure = self.failure
+        if failure is None or failure.mendable:
+            return failure
+        return self.unmended if failure.is_of_import else None
+
+    @property
     def may_import(self) -> bool:
-        """Whether a menu import may still mend the failure.
+        """Whether a menu import may mend the failure, and may still be made.
 
         One import is made for a refusal. If the platform then refuses other lines, the menu has
         changed once more, and another is made. What our own check refuses, it has judged by the
         new menu.
         """
-        if self.failure is None or self.imported is None:
-            return self.imported is None
-        error = self.failure.error
+        if self.menu_error is None:
+            return False
+        if self.imported is None:
+            return True
+        error = self.menu_error.error
         other_lines = set(error.lines) - set(self.imported_for)
         return bool(other_lines) and error.operation != "precheck" and self.imports < MAX_IMPORTS
 
@@ -439,13 +454,16 @@ def _after_sighting(history: History, event: Sighted) -> History:
 
 
 def _after_import(history: History, event: Imported) -> History:
-    lines = history.failure.error.lines if history.failure else ()
+    menu_error = history.menu_error
+    lines = menu_error.error.lines if menu_error else ()
     was_fresh = history.imported is not None and history.imported.fresh
     return history._replace(
         imported=replace(event, fresh=event.fresh or was_fresh),
         imported_for=(*history.imported_for, *lines),
         imports=history.imports + 1,
         healed=event.changed,
+        # What became of earlier imports doesn't matter any more.
+        failure=menu_error or history.failure,
     )
 
 
@@ -458,6 +476,7 @@ def _after_failure(history: History, event: Failed) -> History:
     is_doubt_error = event.error.kind == "DoubtError"
     return history._replace(
         failure=event,
+        unmended=history.menu_error if event.is_of_import else None,
         tries=history.tries + event.sends,
         # In doubt, the order without the field is another body, so the order is looked up first.
         key_spoiled=history.key_spoiled or is_doubt_error or (bool(refused_field) and in_doubt),
@@ -594,11 +613,11 @@ def next_step(
     if history.needs_first_lookup(keyed=keyed, address=address):
         return Step(Action.LOOK_UP)
 
-    if failure is None or failure.transient or history.stale or history.mended:
+    if failure is None or history.stale or history.mended:
         return Step(Action.SUBMIT)
     if history.may_import:
         return Step(Action.IMPORT_MENU)
-    if history.healed:
+    if failure.transient or history.healed:
         return Step(Action.SUBMIT)
     return _last_step(history, failure, now, look_after)
 

@@ -40,7 +40,10 @@ __all__ = [
 ]
 
 
-_READS = ("find", "import_menu")
+_IMPORTS = ("import_menu", "menu_for")
+"""Operations that read the menu, or what an order names of it."""
+
+_READS = ("find", *_IMPORTS)
 """Operations whose errors no menu import can solve."""
 
 UNKNOWN_LEAD = 86_400.0
@@ -202,6 +205,11 @@ class Failed:
         operation = self.error.operation
         is_menu_error = issubclass(error_named(self.error.kind), MenuError)
         return operation == "precheck" or (is_menu_error and operation not in _READS)
+
+    @property
+    def is_of_import(self) -> bool:
+        """Whether the menu couldn't be read, which says nothing of the order."""
+        return self.error.operation in _IMPORTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,59 @@ def test_order_that_would_be_sent_unchanged_is_not_resent(generation: int) -> No
     assert paths(run) == ["POST /orders", "GET /menu"]
 
 
+def test_import_that_fails_for_now_is_retried_without_a_resubmit() -> None:
+    """The platform would refuse the same order again."""
+    run = Run(Platform(items={"i9": ("S1", 1000)}), failing=fail_on("/menu", ("before", BROKEN)))
+    assert isinstance(run.attempt(an_order()), PosOrder)
+    sent = ["POST /orders", "GET /menu", "GET /menu", "POST /orders", "POST /pay/o1"]
+    assert paths(run) == sent
+    assert run.announced == ["menu_error", "menu_imported", "order_submitted"]
+
+
+def test_retried_import_that_changes_nothing_raises_the_refusal() -> None:
+    gone = refusal(400, "GONE", "line 0")
+    answers = {"/orders": [gone], "/menu": [BROKEN]}
+
+    def failing(request: Request[Any], _: int) -> tuple[str, Response] | None:
+        left = answers[request.path]
+        return ("before", left.pop()) if left else None
+
+    run = Run(Platform(), failing=failing)
+    error = run.attempt(an_order())
+    assert isinstance(error, MenuError)
+    assert (error.operation, error.lines, error.menu_imported) == ("submit", (0,), True)
+    assert paths(run) == ["POST /orders", "GET /menu", "GET /menu"]
+
+
+def test_import_that_stays_down_ends_as_an_outage() -> None:
+    failing = fail_on("/menu", *[("before", BROKEN)] * 99)
+    run = Run(Platform(items={"i9": ("S1", 1000)}), failing=failing)
+    assert isinstance(run.attempt(an_order()), OutageError)
+    assert paths(run).count("POST /orders") == 1
+
+
+def test_refused_import_ends_the_submission() -> None:
+    failing = fail_on("/menu", ("before", refusal(403, "REVOKED")))
+    run = Run(Platform(items={"i9": ("S1", 1000)}), failing=failing)
+    assert isinstance(run.attempt(an_order()), PermissionsError)
+    assert paths(run) == ["POST /orders", "GET /menu"]
+
+
+def test_second_import_that_fails_for_now_is_retried() -> None:
+    run = Run(Platform(items={"i1": ("S1", 1000), "i9": ("S2", 500)}))
+    run.connection.policy = Policy(import_cooldown=0)
+
+    def failing(request: Request[Any], number: int) -> tuple[str, Response] | None:
+        if number == 2:  # after the import, another item gets another id
+            run.platform.items = {"i7": ("S1", 1000), "i9": ("S2", 500)}
+        return ("before", BROKEN) if number == 3 else None
+
+    run.failing = failing
+    assert isinstance(run.attempt(order_of_two_lines()), PosOrder)
+    sent = ["POST /orders", "GET /menu", "POST /orders", "GET /menu", "GET /menu", "POST /orders"]
+    assert paths(run) == [*sent, "POST /pay/o1"]
+
+
 def test_missing_item_stops_after_one_import_and_names_its_line() -> None:
     run = Run(Platform(items={"i9": ("S9", 900)}))
     error = run.attempt(an_order())
