@@ -28,6 +28,10 @@ PAID = [{"method": "card", "amount": 2710}]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
+REFUSED_IDS = httpx.Response(400, json={"error_description": "ids isn't a parameter."})
+NO_PRODUCTS = httpx.Response(404, json={"error_description": "Product 5312 was not found."})
+
+
 # ---------------------------------------------------------------- sold out until
 
 
@@ -432,6 +436,14 @@ def test_product_recreated_after_the_first_look_is_healed() -> None:
     shop.simulator.recreate_product(5312, 5399)
     again = order_of(line("5312", 1450, sku="BLT")).model_copy(update={"id": "ord_2"})
     assert shop.till.submit(again, is_new=True).total == 1450
+    assert shop.till.menu is not None
+
+
+@pytest.mark.parametrize("refusal", [REFUSED_IDS, NO_PRODUCTS])
+def test_refused_look_at_own_items_imports_the_whole_menu(refusal: httpx.Response) -> None:
+    shop = shop_of("kounta")
+    shop.refuse = lambda request: refusal if "ids=" in str(request.url) else None
+    assert shop.till.submit(plain_order(), is_new=True).total == 1450
     assert shop.till.menu is not None
 
 

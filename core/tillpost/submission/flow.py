@@ -326,7 +326,13 @@ class Submission:
         return any(found.sold is None or None in found.options for found in fit(self.order, menu))
 
     def _look_up_own_items(self) -> Flow[Menu | None]:
-        return self._run("menu_for", self.connection.adapter.menu_for, self.order)
+        """Read what the order names of the menu; a platform that refuses this knows none of it."""
+        try:
+            return (yield from self._run("menu_for", self.connection.adapter.menu_for, self.order))
+        except PosError as error:
+            if error.transient or isinstance(error, PermissionsError):
+                raise
+            return None
 
     def _would_be_sent_differently(self) -> Flow[bool]:
         """Whether the adapter would now send another order than the one that was refused.
