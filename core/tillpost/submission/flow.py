@@ -12,7 +12,7 @@ when the order arrives after all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from tillpost.adapter.base import Attempt, Found
 from tillpost.adapter.exchange import Exchange
@@ -26,14 +26,11 @@ from tillpost.errors import (
     PermissionsError,
     PosError,
 )
-from tillpost.menus.diff import MenuChanges
-from tillpost.menus.matching import Binding, fit, rebind
-from tillpost.menus.validation import check_order
-from tillpost.models.menu import Menu
+from tillpost.menus.matching import Binding
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.arrival import Proof, not_there, proof_of, why_unproved
 from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
-from tillpost.submission.commands import Announce, Flow, ImportMenu, Suspend
+from tillpost.submission.commands import Announce, Flow, Suspend
 from tillpost.submission.context import Connection
 from tillpost.submission.history import Action, History, Step, next_step
 from tillpost.submission.journal import (
@@ -48,7 +45,6 @@ from tillpost.submission.journal import (
     SubmissionRequested,
     Submitted,
 )
-from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import (
     OperationContext,
     is_keyed,
@@ -57,6 +53,7 @@ from tillpost.submission.operation import (
     searched_since,
 )
 from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.order_menu import OrderMenu
 from tillpost.submission.withholding import Withheld, is_past_due, without
 
 __all__ = ["Submission"]
@@ -66,6 +63,15 @@ NOT_THERE = (404, 410)
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+class _Outgoing(NamedTuple):
+    """An order as it is to be sent: bound to the menu, and without what is withheld of it."""
+
+    order: Order
+    attempt: Attempt
+    withheld: tuple[str, ...]
+    notices: tuple[str, ...]
 
 
 class Submission:
@@ -78,8 +84,7 @@ class Submission:
         self.journal = OrderJournal.of(events)
         self._ticket = AttentionTicket(connection, order, self.journal)
         self._error: PosError | None = None
-        self._menu_at = connection.menu_cache.imported_at
-        self._completed_menu: Menu | None = None
+        self._menu = OrderMenu(connection, order, self.journal)
 
     @property
     def history(self) -> History:
@@ -159,7 +164,7 @@ class Submission:
     def _look_up(self) -> Flow[None]:
         """Look the order up by the platform's id, if it was sighted, or else by our reference."""
         connection = self.connection
-        order = self._bind().order
+        order = self._menu.bind().order
         found: Found = None
         if self.history.sighted:
             found = yield from self._look_at_sighted(order)
@@ -191,43 +196,45 @@ class Submission:
         draft = self.history.found
         assert isinstance(draft, Draft)
         finish = self.connection.adapter.finish
-        order = self._bind().order
+        order = self._menu.bind().order
         withheld = self._without(order, self._withheld_fields())
         pos_order = yield from self._run("submit", finish, withheld.order, draft)
         yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
-        """Send the order, if it fits the menu.
+        """Send the order, if it fits the menu and the policy takes its time.
 
-        In doubt it isn't validated: the very same bytes must be sent again.
+        In doubt neither is judged: the very same bytes must be sent again.
         """
         adapter = self.connection.adapter
         if adapter.needs_menu:
-            yield from self._know_menu()
-        history = self.history
-        binding = self._bind()
-        if not history.doubts:
-            self._validate(binding)
-        fields = self._withheld_fields()
-        if "due_at" in fields and not history.doubts:
-            self._refuse_past_due()
-        withheld = self._without(binding.order, fields)
-        attempt = self._attempt(binding, fields, withheld)
+            yield from self._menu.know()
+        binding = self._menu.bind()
+        outgoing = self._outgoing(binding)
+        if not self.history.doubts:
+            self._refuse_misfits(binding)
+            self._refuse_past_due(outgoing)
         context = self._context("submit")
-        context.withheld = fields
-        context.notices = withheld.notices
-        pos_order = yield from run_operation(context, adapter.submit, withheld.order, attempt)
+        context.withheld = outgoing.withheld
+        context.notices = outgoing.notices
+        pos_order = yield from run_operation(
+            context, adapter.submit, outgoing.order, outgoing.attempt
+        )
         yield from self._conclude_arrival(pos_order)
 
-    def _attempt(self, binding: Binding, fields: Sequence[str], withheld: Withheld) -> Attempt:
-        return Attempt(
+    def _outgoing(self, binding: Binding) -> _Outgoing:
+        """Return the order as it is to be sent now."""
+        fields = self._withheld_fields()
+        withheld = self._without(binding.order, fields)
+        attempt = Attempt(
             generation=self.history.generation,
-            menu=self._menu,
+            menu=self._menu.known,
             keep_paid=binding.keep_paid,
             remarks=(*withheld.remarks, *binding.remarks),
             since=self.history.since,
             withheld=frozenset(fields),
         )
+        return _Outgoing(withheld.order, attempt, fields, withheld.notices)
 
     def _withheld_fields(self) -> tuple[str, ...]:
         """Return the fields of the order that aren't sent.
@@ -244,12 +251,6 @@ class Submission:
     def _without(self, order: Order, fields: Sequence[str]) -> Withheld:
         return without(order, fields, self.connection.adapter.title)
 
-    def _refuse_past_due(self) -> None:
-        """Raise `OrderError` if the policy refuses an order whose time can't be kept."""
-        if self.connection.policy.past_due == "refuse":
-            error = OrderError("the order's time has passed", reason="late")
-            raise self._context("submit").stamp(error)
-
     def _import_menu(self) -> Flow[None]:
         """Import the menu, and record whether the order fits, or would be sent, differently now.
 
@@ -258,84 +259,18 @@ class Submission:
         refused = self.history.menu_error
         cached_at = self.connection.menu_cache.imported_at
         failed_with_older_menu = refused is not None and refused.menu_at < cached_at
-        before = self._fit()
-        menu_before = self._menu
-        result = yield from self._renew_menu()
-        changed = self._fit() != before or failed_with_older_menu
-        if not changed and self._menu is not menu_before:
+        before = self._menu.fit()
+        menu_before = self._menu.known
+        result = yield from self._menu.renew()
+        changed = self._menu.fit() != before or failed_with_older_menu
+        if not changed and self._menu.known is not menu_before:
             changed = yield from self._would_be_sent_differently()
         now = self.connection.clock()
         imported = Imported(now, changed, result.held, result.fresh)
         yield self.journal.record(imported)
 
-    def _renew_menu(self) -> Flow[MenuImport]:
-        """Read what the order names of the menu anew, or import the whole if that isn't enough."""
-        is_enough = yield from self._refresh_own_items()
-        if is_enough:
-            return MenuImport(self._menu, MenuChanges())
-        self._completed_menu = None
-        result: MenuImport = yield ImportMenu()
-        yield from self._look_for_skipped_items()
-        return result
-
-    def _know_menu(self) -> Flow[None]:
-        """Read what the order names of the menu; the whole menu if that doesn't have all of it."""
-        menu_cache = self.connection.menu_cache
-        if menu_cache.menu is not None:
-            return
-        if self._can_look_up and self._is_missing():
-            looked_up = yield from self._look_up_own_items()
-            known = menu_cache.part
-            menu_cache.part = known.completed_by(looked_up) if known and looked_up else looked_up
-        if self._is_missing():
-            yield ImportMenu()
-
-    def _refresh_own_items(self) -> Flow[bool]:
-        """Read what the order names once more, while nothing else of the menu is known.
-
-        Returns:
-            Whether that will do: nothing of the order is missing, so the whole menu would bind it
-            to the same items.
-        """
-        menu_cache = self.connection.menu_cache
-        knows_a_part = menu_cache.menu is None and menu_cache.part is not None
-        if not (knows_a_part and self._can_look_up):
-            return False
-        # Nothing read earlier is kept: it may be gone by now.
-        menu_cache.part = yield from self._look_up_own_items()
-        return not self._is_missing()
-
-    def _look_for_skipped_items(self) -> Flow[None]:
-        """Look for items of the order that the new menu lacks: its pages may have skipped them."""
-        menu = self.connection.menu_cache.menu
-        if menu is None or not self._can_look_up or not self._is_missing():
-            return
-        looked_up = yield from self._look_up_own_items()
-        if looked_up is not None:
-            self._completed_menu = menu.completed_by(looked_up)
-
-    @property
-    def _can_look_up(self) -> bool:
-        return "menu_for" in self.connection.adapter.capabilities()
-
-    def _is_missing(self) -> bool:
-        """Return whether the known menu lacks an item or an option of the order."""
-        menu = self._menu
-        if menu is None:
-            return True
-        return any(found.sold is None or None in found.options for found in fit(self.order, menu))
-
-    def _look_up_own_items(self) -> Flow[Menu | None]:
-        """Read what the order names of the menu; a platform that refuses this knows none of it."""
-        try:
-            return (yield from self._run("menu_for", self.connection.adapter.menu_for, self.order))
-        except PosError as error:
-            if error.transient or isinstance(error, PermissionsError):
-                raise
-            return None
-
     def _would_be_sent_differently(self) -> Flow[bool]:
-        """Whether the adapter would now send another order than the one that was refused.
+        """Return whether the adapter would now send another order than the one that was refused.
 
         What it sends may depend on more of the menu than ids and prices, such as how an item is
         priced. If it refuses the order itself, for another reason than before, that counts as well.
@@ -344,14 +279,11 @@ class Submission:
         if history.menu_error is None or history.menu_error.error.operation != "submit":
             return False
         refused = history.menu_error.error
-        binding = self._bind()
-        fields = self._withheld_fields()
-        withheld = self._without(binding.order, fields)
-        attempt = self._attempt(binding, fields, withheld)
+        outgoing = self._outgoing(self._menu.bind())
         context = self._context("submit")
         submit = self.connection.adapter.submit
         try:
-            content = yield from preview(context, submit, withheld.order, attempt)
+            content = yield from preview(context, submit, outgoing.order, outgoing.attempt)
         except PosError as error:
             return (type(error).__name__, error.detail) != (refused.kind, refused.detail)
         return content != history.refused_content
@@ -369,39 +301,6 @@ class Submission:
     def _context(self, operation: str) -> OperationContext:
         return OperationContext(self.connection, operation, self.order, self.journal)
 
-    # ------------------------------------------------------------------ the order and the menu
-
-    def _bind(self) -> Binding:
-        """Bind the order to the cached menu."""
-        menu_cache = self.connection.menu_cache
-        # The time is read first: a menu that is cached in between counts as newer.
-        self._menu_at = menu_cache.imported_at
-        return rebind(self.order, self._menu, self.connection.policy.prices)
-
-    @property
-    def _menu(self) -> Menu | None:
-        """The menu as far as it is known: the whole, or what orders have named."""
-        menu_cache = self.connection.menu_cache
-        return self._completed_menu or menu_cache.menu or menu_cache.part
-
-    def _misfits(self, binding: Binding) -> Sequence[PosError]:
-        menu = self._menu
-        if menu is None:
-            return ()
-        now = self.connection.platform_clock.time(self.connection.clock())
-        return check_order(binding.order, menu, self.connection.policy.prices, now)
-
-    def _fit(self) -> tuple[Binding, Sequence[str]]:
-        """Return how the order is bound to the menu, and how it doesn't fit."""
-        binding = self._bind()
-        return binding, [str(misfit) for misfit in self._misfits(binding)]
-
-    def _validate(self, binding: Binding) -> None:
-        """Raise the first way in which the order doesn't fit the menu."""
-        misfits = self._misfits(binding)
-        if misfits:
-            raise self._context("precheck").stamp(misfits[0])
-
     # ------------------------------------------------------------------ what must not be sent
 
     def _refuse_other_content(self) -> None:
@@ -418,6 +317,18 @@ class Submission:
             return
         error = OrderError(detail, pos_order=history.pos_order)
         raise self._context("submit").stamp(error)
+
+    def _refuse_misfits(self, binding: Binding) -> None:
+        """Raise the first way in which the order doesn't fit the menu."""
+        misfits = self._menu.misfits(binding)
+        if misfits:
+            raise self._context("precheck").stamp(misfits[0])
+
+    def _refuse_past_due(self, outgoing: _Outgoing) -> None:
+        """Raise `OrderError` if the policy refuses an order whose time can't be kept."""
+        if "due_at" in outgoing.withheld and self.connection.policy.past_due == "refuse":
+            error = OrderError("the order's time has passed", reason="late")
+            raise self._context("submit").stamp(error)
 
     # ------------------------------------------------------------------ the proof
 
@@ -486,7 +397,7 @@ class Submission:
         error.concerns_order = True
         self._error = error
         now = self.connection.clock()
-        failure = Failed(now, error.record(), error.sends, self._menu_at)
+        failure = Failed(now, error.record(), error.sends, self._menu.bound_at)
         yield self.journal.record(failure)
         if isinstance(error, MenuError) and self.history.may_import:
             yield Announce("menu_error", {"order": self.order, "error": error})

@@ -80,7 +80,7 @@ def import_menu(
     cache.menu = menu
     cache.part = None
     cache.held = None
-    # The time is set last: see `Submission._bind`.
+    # The time is set last: see `OrderMenu.bind`.
     cache.imported_at = connection.clock()
     yield Announce("menu_imported", facts)
     return MenuImport(menu, changes)

@@ -9,7 +9,6 @@ is logged and not believed: some proxies have no clock, and send a date of 1970.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tillpost.adapter.exchange import Fault, Response
@@ -62,15 +61,6 @@ class PlatformClock:
         elif abs(self.skew - self._reported_skew) > TOLERATED_SKEW:
             self._reported_skew = self.skew
             log.warning("clock_skew connection=%s seconds=%.0f", connection, self.skew)
-
-    def time(self, now: float) -> datetime:
-        """Return the platform's time while our clock shows `now`.
-
-        It is our own time until the platform has shown its, and if it has shown an absurd one.
-        """
-        skew = self.skew or 0.0
-        is_absurd = abs(skew) > MOST_SKEW
-        return datetime.fromtimestamp(now if is_absurd else now - skew, UTC)
 
     def ahead(self, now: float) -> float | None:
         """Return by how many seconds a clock that shows `now` is ahead of the platform's.
