@@ -30,7 +30,6 @@ from tillpost.transport.network import (
     AsyncNetworkTransport,
     Exchange,
     NetworkTransport,
-    new_async_client,
     new_client,
 )
 from waiting import AGES
@@ -184,7 +183,10 @@ def test_failed_headers_over_a_foreign_transport(failure: Exception, is_unsent: 
 
 @BOTH
 def test_name_without_an_address_sends_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    def find_none(*_: object, **__: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_none)
     failure, exchange = post(kind, f"http://no-address-{kind}.example/")
     assert isinstance(failure, httpx.ConnectError)
     assert exchange.surely_unsent
@@ -330,29 +332,6 @@ def test_connection_given_back_while_the_pool_closes_is_closed(
         monkeypatch.setattr(httpcore.HTTPConnection, "has_expired", close_meanwhile)
         assert client.get(server.url).content == b"ok"
         assert ended.wait(AGES)
-
-
-# ---------------------------------------------------------------------- SOCKS
-
-
-@BOTH
-def test_socks_proxy_gets_httpx_own_transport(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without kept connections, since that transport doesn't notice what came on an idle one."""
-    made: list[dict[str, Any]] = []
-
-    class Recording(httpx.BaseTransport, httpx.AsyncBaseTransport):
-        def __init__(self, **settings: Any) -> None:
-            made.append(settings)
-
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
-    monkeypatch.setattr(httpx, "HTTPTransport", Recording)
-    monkeypatch.setattr(httpx, "AsyncHTTPTransport", Recording)
-    (new_client if kind == "sync" else new_async_client)("https://pos.example")
-    (settings,) = made
-    assert settings["proxy"].url.scheme == "socks5"
-    assert settings["limits"].max_keepalive_connections == 0
 
 
 def test_step_without_a_timeout_has_until_the_deadline() -> None:
