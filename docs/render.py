@@ -4,7 +4,7 @@
 `--api` fails if the public API differs from its last record in a name that CHANGELOG.md doesn't
 name under Unreleased. `--record` writes that record; do it at a release.
 
-A generated part stands between two comments in a page; what is around it is written by hand:
+A generated part is between two comments in a page; what is around it is written by hand:
 
     <!-- generated: settings tillpost_square.settings:SquareSettings -->
     ...

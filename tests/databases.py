@@ -168,7 +168,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 
 @contextmanager
 def database_on(server: PostgresServer, template: str = "template1") -> Generator[str]:
-    """Make a database for a test, and drop it afterwards, whoever is still connected to it."""
+    """Make a database for a test, and drop it afterwards, even with open connections."""
     if not server.running:
         server.start()
     name = server.create_database(template)

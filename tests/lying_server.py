@@ -129,7 +129,7 @@ def whole(status: int, body: bytes) -> Lie:
 
 
 def names_another(reference: str, other: str = "other-9") -> Lie:
-    """Name another reference wherever ours stands as a whole."""
+    """Name another reference wherever ours is as a whole."""
     return _in_texts(lambda text: text.replace(reference, other))
 
 

@@ -146,7 +146,9 @@ class Generic(Adapter[GenericSettings]):
     def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
         """Return the order with this id, if it is ours. Raises as `find` does."""
         seen = yield from ask(_fetching(pos_id))
-        return _verified(seen, order) if seen.reference == order.id else None
+        if seen.reference != order.id:
+            return None
+        return _verified(seen, order)
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
         """Return the order's current state at the POS."""
@@ -175,7 +177,9 @@ class Generic(Adapter[GenericSettings]):
         except PosError as error:
             return Readiness(findings=(Finding.unseen("connection", error),))
         connection = Finding(
-            what="connection", ok=True, text="the POS answers and accepts the signature"
+            what="connection",
+            ok=True,
+            text="the POS answers and accepts the signature",
         )
         message = health.message
         store = _finding("store open", health.store_open, message, Reason.CLOSED)

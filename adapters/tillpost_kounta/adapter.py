@@ -207,7 +207,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return wire.Order(id=pos_id, sale_number=reference, status=self.config.status)
 
     def _read_back(
-        self, order: Order, created: wire.Order, menu: Menu, notices: Sequence[str]
+        self,
+        order: Order,
+        created: wire.Order,
+        menu: Menu,
+        notices: Sequence[str],
     ) -> Exchange[PosOrder]:
         """Read an order back that was just created, and raise what is wrong with it.
 
@@ -240,7 +244,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         Args:
             order: The order.
             seen: The order as Kounta has it.
-            listed_total: Its total in a list, where the order itself tells none.
+            listed_total: Its total in a list, where the order itself has none.
             menu: The menu, if it is known.
             found: The order to return.
         """
@@ -257,7 +261,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return match(order, seen, self.config.payment_method_id)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of the product that stands for it, unless it exists: Kounta has no keys.
+        """Create a ticket of the product that represents it, unless it exists: Kounta has no keys.
 
         unconfirmed: that an order of 0 needs no payment, how long its notes may be, and that they
         are printed. One such order would show it.
@@ -338,7 +342,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return None
 
     def _may_equal(self, order: Order, seen: wire.Order, listed_total: Decimal | None) -> bool:
-        """Return whether an order has our total and our number of lines, as far as it tells."""
+        """Return whether an order has our total and our number of lines, as far as it has them."""
         try:
             priced = self._priced(order, seen, listed_total, None, pos_order(seen, order.id))
         except PosError:
@@ -466,7 +470,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         what has changed. No time is signed, so core looks orders up.
 
         unconfirmed: the key of the signature; that the body is the bare order or site, and names no
-        topic; that no topic tells of the menu. One delivery of each topic would show it.
+        topic; that no topic reports menu changes. One delivery of each topic would show it.
         """
         signature = webhook.headers.get("x-kounta-signature")
         verify_hmac(self.config.webhook_secret, signature, webhook.body, "hex")

@@ -13,7 +13,7 @@ staff may edit. Only where our reference consists of digits, another order's ref
 outweighs the number and the time.
 
 A sale with our number and with none of these is another order if the number consists of digits and
-the total or the lines differ. All else that has our whole reference can't be told: it is neither
+the total or the lines differ. All else that has our whole reference proves nothing: it is neither
 taken for the order nor for a proof that the order isn't there, so the doubt stays until a person
 has looked.
 
@@ -71,7 +71,7 @@ def match(order: Order, seen: wire.Order, payment_method_id: str) -> Match:
 
 
 def _paid_online(seen: wire.Order, reference: str, payment_method_id: str) -> bool:
-    """Return whether the payment method that stands for "paid online" names the reference."""
+    """Return whether the payment method for "paid online" names the reference."""
     return any(
         payment.method == payment_method_id and payment.ref == reference != ""
         for payment in seen.payments

@@ -41,7 +41,7 @@ class KountaSettings(SubstituteProducts, AdapterSettings):
     """The id of the site that gets the orders. One connection is one site."""
 
     payment_method_id: KountaId
-    """The id of the company's payment method that stands for "paid online"."""
+    """The id of the company's payment method for "paid online"."""
 
     attention_product: KountaId | None = None
     """The id of a product without a price, for the ticket that spells out an order which Kounta

@@ -61,5 +61,9 @@ def site_findings(status: Mapping[str, str], *, prints: bool) -> tuple[Finding, 
 
 def _finding(what: str, state: str, reason: Reason) -> Finding:
     """Return a finding. A state that Kounta doesn't report keeps no order from being taken."""
-    text = f"The site's {what}: {state or 'not reported'}"
-    return Finding.of(what, state == "online", text, Actor.STORE, reason if state else Reason.OPEN)
+    is_online = state == "online"
+    if not state:
+        state = "not reported"
+        reason = Reason.OPEN
+    text = f"The site's {what}: {state}"
+    return Finding.of(what, is_online, text, Actor.STORE, reason)

@@ -154,7 +154,7 @@ class Square(Adapter[SquareSettings]):
         created, answer = yield from ask_with_answer(create)
         names_none = not created.order.reference_id
         if names_none or is_replayed(created.order, answer):
-            # The answer doesn't tell whose order it is, or it is old: only the order itself shows
+            # The answer doesn't say whose order it is, or it is old: only the order itself shows
             # that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
@@ -207,11 +207,15 @@ class Square(Adapter[SquareSettings]):
         if not paid.payment.order_id:
             current = yield from self._fetch(draft.id)
             if not is_paid(current):
-                text = "Square doesn't tell which order was paid"
+                text = "Square doesn't report which order was paid"
                 raise OutageError(text, applied=Applied.MAYBE)
 
     def _settle(
-        self, order: Order, square_id: str, refusal: PosError | None, notices: Sequence[str]
+        self,
+        order: Order,
+        square_id: str,
+        refusal: PosError | None,
+        notices: Sequence[str],
     ) -> Exchange[PosOrder]:
         """Decide by the order's current state, and pay it or undo it.
 
@@ -231,7 +235,7 @@ class Square(Adapter[SquareSettings]):
         while True:
             current = yield from self._fetch(square_id)
             if current.reference_id != order.id:
-                text = "Square doesn't tell that the order is ours"
+                text = "Square's order has another reference or none, so it may not be ours"
                 raise OutageError(text, applied=Applied.MAYBE) from refusal
             if is_paid(current):
                 return pos_order(current, notices)
@@ -357,7 +361,9 @@ class Square(Adapter[SquareSettings]):
             return _as_ordered(order, current)
         if current.state == "OPEN":
             return draft_of(current)
-        return pos_order(current) if self._is_free(order, current) else None
+        if not self._is_free(order, current):
+            return None
+        return pos_order(current)
 
     def _is_free(self, order: Order, seen: wire.SquareOrder) -> bool:
         """Return whether there was nothing to be paid, as ordered.

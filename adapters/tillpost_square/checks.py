@@ -84,7 +84,12 @@ def _validity(token: TokenStatus, now: datetime) -> Finding:
 
 
 def _scopes(token: TokenStatus) -> Finding:
-    missing = [f"{scope} (to {use})" for scope, use in SCOPES.items() if scope not in token.scopes]
+    missing: list[str] = []
+    for scope, use in SCOPES.items():
+        if scope in token.scopes:
+            continue
+        text = f"{scope} (to {use})"
+        missing.append(text)
     if not missing:
         return _ok("scopes", "The store has granted every scope that is needed")
     can_submit = _NEEDED_TO_SUBMIT.issubset(token.scopes)

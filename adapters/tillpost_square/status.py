@@ -121,4 +121,6 @@ def _total(order: SquareOrder) -> int | None:
     tendered = [tender.amount_money.amount for tender in order.tenders if tender.amount_money]
     if tendered:
         return sum(tendered)
-    return order.total_money.amount if order.total_money else None
+    if not order.total_money:
+        return None
+    return order.total_money.amount

@@ -191,7 +191,9 @@ def _payment_tip(order: Order, settings: SquareSettings) -> int:
     unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads
     1866 and 21523). Such a payment in a sandbox would show it.
     """
-    return order.tip if settings.tips == "payment" and order.tip < order.total else 0
+    if settings.tips == "payment" and order.tip < order.total:
+        return order.tip
+    return 0
 
 
 def _money(amount: int, currency: str) -> Body:

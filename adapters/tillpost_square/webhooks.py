@@ -56,7 +56,9 @@ def read_notification(
     if changed and changed.location_id not in ("", settings.location_id):
         return ()
     event = _event(notification)
-    return (event,) if event else ()
+    if not event:
+        return ()
+    return (event,)
 
 
 def _event(notification: Notification) -> WebhookEvent | None:

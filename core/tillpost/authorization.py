@@ -127,7 +127,7 @@ def account(platform: str, credentials: Credentials, *, base_url: str = "") -> A
     """Return whose account the credentials are of, and what its connection's settings can be.
 
     Raises:
-        UnsupportedError: The platform's adapter can't tell.
+        UnsupportedError: The platform's adapter can't report the account.
         PosError: The platform refuses.
     """
     connection = _connection(platform, base_url)
@@ -136,14 +136,18 @@ def account(platform: str, credentials: Credentials, *, base_url: str = "") -> A
 
 
 def revoke(platform: str, credentials: Credentials, *, base_url: str = "") -> None:
-    """Give up the access that these credentials stand for. Raises as `account` does."""
+    """Give up the access that these credentials grant. Raises as `account` does."""
     connection = _connection(platform, base_url)
     with Till(connection, credentials=MemoryCredentials(credentials)) as till:
         till.revoke()
 
 
 def _code_credentials(
-    code: str, client_id: str, client_secret: str, redirect_uri: str, verifier: str
+    code: str,
+    client_id: str,
+    client_secret: str,
+    redirect_uri: str,
+    verifier: str,
 ) -> Credentials:
     """Return what the request that exchanges a code is signed with."""
     return Credentials(
@@ -160,7 +164,8 @@ def _connection(platform: str, base_url: str) -> Connection:
     """Return a connection that knows no store yet: the settings that one requires are empty."""
     adapter = adapter_named(platform)
     fields = adapter.settings.model_fields
-    settings: dict[str, Any] = {name: "" for name in fields if fields[name].is_required()}
+    required = [name for name, field in fields.items() if field.is_required()]
+    settings: dict[str, Any] = dict.fromkeys(required, "")
     settings["base_url"] = _checked_url(adapter, base_url)
     return Connection(adapter(adapter.settings.model_construct(None, **settings)))
 

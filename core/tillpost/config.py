@@ -118,7 +118,10 @@ class ConnectionSettings:
     def _resolved(self, key: str) -> Table:
         """Return the part of the table with this key alone."""
         self._require_table()
-        return _resolved_table(self._where, {key: self.table[key]} if key in self.table else {})
+        part: dict[str, Any] = {}
+        if key in self.table:
+            part[key] = self.table[key]
+        return _resolved_table(self._where, part)
 
     def _require_table(self) -> None:
         if self.fault:
@@ -292,6 +295,8 @@ def _resolved(value: object) -> object:
             return [_resolved(inner) for inner in cast("list[object]", value)]
         case SecretStr():
             variable = _variable(value)
-            return value.get_secret_value() if variable is None else os.environ[variable]
+            if variable is None:
+                return value.get_secret_value()
+            return os.environ[variable]
         case _:
             return value

@@ -199,7 +199,7 @@ def _code_words(text: str) -> Iterator[str]:
 
 
 def _is_named(name: str, words: set[str]) -> bool:
-    """Whether the last part of a dotted name, or more of it, stands as code in the changelog."""
+    """Whether the last part of a dotted name, or more of it, is in the changelog as code."""
     parts = name.split(".")
     return any(".".join(parts[start:]) in words for start in range(len(parts)))
 

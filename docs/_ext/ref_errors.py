@@ -75,7 +75,7 @@ def remedies() -> str:
 
 
 MOST_CODES = 6
-"""Longer sets of codes stand below the table, under a letter."""
+"""Longer sets of codes are listed below the table, under a letter."""
 
 
 def refusals(adapter: type[Adapter[Any]]) -> str:

@@ -55,7 +55,11 @@ class Jobs:
     """
 
     def __init__(
-        self, url: URL, concurrency: int, grace: float, start_job: Callable[[str], Future[None]]
+        self,
+        url: URL,
+        concurrency: int,
+        grace: float,
+        start_job: Callable[[str], Future[None]],
     ) -> None:
         self._address = _address(url)
         self._concurrency = concurrency

@@ -51,7 +51,7 @@ MOMENT = datetime.fromisoformat("2026-11-23T01:00:00+00:00")
 
 
 def _standing_at(moment: datetime) -> type[datetime]:
-    """A clock that stands, so that recording twice gives the same times."""
+    """A stopped clock, so that recording twice gives the same times."""
 
     class Standing(datetime):
         @classmethod
@@ -69,7 +69,7 @@ class _Make(Protocol[T]):
 class Simulated(Generic[S]):
     """A simulator to record from; `make` takes its settings, `clocks` are where it reads the time.
 
-    Each clock is a module in which `datetime` is made to stand at the `moment`.
+    Each clock is a module in which `datetime` is stopped at the `moment`.
     """
 
     title: str

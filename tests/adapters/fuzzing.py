@@ -58,7 +58,7 @@ class Spoiler:
         step: The number of the request, from 0.
         refusals: Refusals in the platform's own form.
         refused_after_effect: Whether a request was carried out and then answered with a refusal.
-            Nothing can tell such an answer from a true one.
+            Nothing distinguishes such an answer from a true one.
     """
 
     data: st.DataObject

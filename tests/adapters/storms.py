@@ -50,7 +50,7 @@ def faults(seed: int) -> FaultPlan:
 def order_with_a_twin(number: int, seed: int) -> Order:
     """Return an order of which another in the storm is a twin: the same lines and total.
 
-    Kounta has no key by which orders are told apart, so a twin must not be taken for the order.
+    Kounta has no key by which orders are distinguished, so a twin must not be taken for the order.
     """
     twin = shop_order(number // 2, seed, lines=(FLAT_WHITE, TOASTIE, FLAT_WHITE_WITH_OAT))
     return twin.model_copy(update={"id": f"ord_{seed}_{number}"})

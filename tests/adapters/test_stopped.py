@@ -60,8 +60,9 @@ def submit_again(shop: Shop, run: Run, order: Order, journal: MemoryJournal) -> 
     till = shop.connect(known, run.case.policy)
     result = attempt(till, order)
     if shop.leaves_drafts and not run.same_journal and isinstance(result, TaxError):
-        # Without a journal, the first process's draft can't be told from one's own. So this answer
-        # may be about taxes that are mended by now; it undid the draft, and the next is right.
+        # Without a journal, the first process's draft can't be distinguished from one's own. So
+        # this answer may be about taxes that are mended by now; it undid the draft, and the next
+        # is right.
         result = attempt(till, order)
     return result
 

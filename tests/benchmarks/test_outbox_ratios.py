@@ -85,7 +85,7 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def tell(capsys: pytest.CaptureFixture[str], what: str, measured: float, bar: str) -> None:
+def report(capsys: pytest.CaptureFixture[str], what: str, measured: float, bar: str) -> None:
     with capsys.disabled():
         print(f"\n{what}: {measured:.2f} (the bar is {bar})")
 
@@ -118,7 +118,7 @@ def test_add_against_a_bare_insert(tmp_path: Path, capsys: pytest.CaptureFixture
             spent[1].append(seconds(lambda order=order: bare_insert(order)))  # type: ignore[misc]
         bare.close()
     ours, floor = map(statistics.median, spent)
-    tell(
+    report(
         capsys,
         f"adds a second / bare inserts a second ({ours * 1e6:.0f} us)",
         floor / ours,
@@ -176,7 +176,7 @@ def test_drain_against_bare_submission(
             assert set(db.execute(select(t.orders.c.state)).scalars()) == {"received"}
     ours, floor = map(statistics.median, spent)
     rate = f"{size / ours:.0f} a second"
-    tell(
+    report(
         capsys,
         f"orders drained / submitted, {at_once} at once ({rate})",
         floor / ours,
@@ -247,4 +247,4 @@ def test_claim_among_many_orders_against_few(
             found.append(time_of_claiming(outbox, done=done))
     states = "mostly done" if done else "all waiting"
     what = f"claiming among {MANY} / among {FEW}, {states}, on {database}"
-    tell(capsys, f"{what} ({found[0] * 1e3:.2f} ms)", found[1] / found[0], f"{CLAIM_AT_MOST}")
+    report(capsys, f"{what} ({found[0] * 1e3:.2f} ms)", found[1] / found[0], f"{CLAIM_AT_MOST}")

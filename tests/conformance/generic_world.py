@@ -50,10 +50,10 @@ class GenericWorld(World[GenericSimulator]):
         now = PosOrder.model_validate(
             self.simulator.world.named(pos_order.id).answer().model_dump()
         )
-        told = OrderChanged(
+        event = OrderChanged(
             event_id="e1", pos_id=pos_order.id, reference=pos_order.reference, pos_order=now
         )
-        return told.model_dump_json().encode()
+        return event.model_dump_json().encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
         simulator = self.simulator

@@ -94,13 +94,13 @@ class SquareWorld(World[SquareSimulator]):
             "state": "OPEN",
             "version": 2,
         }
-        told = {
+        event = {
             "type": "order.updated",
             "event_id": "e1",
             "created_at": datetime.fromtimestamp(at, UTC).isoformat(),
             "data": {"type": "order", "id": pos_order.id, "object": {"order_updated": changed}},
         }
-        return json.dumps(told).encode()
+        return json.dumps(event).encode()
 
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
         simulator = self.simulator
@@ -117,7 +117,7 @@ class SquareWorld(World[SquareSimulator]):
             MenuError: Trouble(order=self.gone),
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
             RateLimitError: Trouble(lambda: always(Fault(kind=FaultKind.RATE_LIMITED))),
-            RegisterOfflineError: Impossible("Square doesn't tell whether a register is online"),
+            RegisterOfflineError: Impossible("Square doesn't report whether a register is online"),
             PermissionsError: Trouble(lambda: simulator.revoke_token()),
             TaxError: Trouble(lambda: simulator.add_tax("Weekend surcharge", "10")),
             StoreClosedError: Impossible(

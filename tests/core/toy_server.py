@@ -259,7 +259,7 @@ class ToyServer:
         return sum(_what(seen) == what for seen in self.seen)
 
     def made(self, ref: str) -> list[ToyMade]:
-        """The orders of that reference that stand: more than one is what must never be."""
+        """The uncancelled orders of that reference. There must never be more than one."""
         return [o for o in self.orders.values() if o.ref == ref and o.status == "OPEN"]
 
     @property

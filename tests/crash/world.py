@@ -128,8 +128,8 @@ def _failing(seed: int, unfair: Callable[[Fault], bool] = lambda _: False) -> Fa
 
 
 def _square(stack: ExitStack, seed: int) -> Store:
-    # Square answers a search without results with an empty object. A false one can't be told from
-    # a true one.
+    # Square answers a search without results with an empty object. A false one can't be
+    # distinguished from a true one.
     faults = _failing(
         seed, lambda fault: fault.kind is FaultKind.SLOW_DRIP and fault.moment == "before"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Generator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs.pages import ORDERS, Reader
+from recent import PLACED_AT
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
@@ -28,7 +30,9 @@ def reader(
     square.simulator.reset()
     for order in ORDERS.glob("*.json"):
         shutil.copy(order, tmp_path)
-    shutil.copy(ORDERS / "lunch-pickup.json", tmp_path / "order.json")
+    order = json.loads((ORDERS / "lunch-pickup.json").read_text())
+    recent = order | {"placed_at": PLACED_AT}
+    (tmp_path / "order.json").write_text(json.dumps(recent, ensure_ascii=False))
     settings = square.settings
     monkeypatch.setenv("SQUARE_TOKEN", settings["access_token"])
     monkeypatch.delenv("TILLPOST_CONFIG", raising=False)

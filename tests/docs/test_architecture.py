@@ -60,7 +60,7 @@ def test_links_of_files_at_the_root_lead_somewhere(name: str) -> None:
 
 
 def test_glossary_is_in_alphabetical_order() -> None:
-    """A term is found without searching, and stands once."""
+    """A term is found without searching, and is there once."""
     page = (DOCS / "glossary.md").read_text(encoding="utf-8")
     terms = [term.casefold() for term in re.findall(r"^## (.+)$", page, re.MULTILINE)]
     assert terms == sorted(set(terms))

@@ -168,8 +168,8 @@ class Adapter(ABC, Generic[S]):
     request_id_header: ClassVar[str] = "x-request-id"
     """The response header with the platform's own id of a request, in lower case."""
 
-    tells_total: ClassVar[bool] = True
-    """Whether the platform tells an order's total. If not, its reference alone proves an order."""
+    reports_total: ClassVar[bool] = True
+    """Whether the platform reports an order's total. If not, the reference alone is the proof."""
 
     webhooks_proved: ClassVar[bool] = True
     """Whether a webhook's signature proves its content. If not, core fetches the order."""
@@ -266,7 +266,8 @@ class Adapter(ABC, Generic[S]):
         """Look an order up by the platform's id. Effect: NONE.
 
         Core calls it when the platform has named an order that may be this one. It must conclude
-        what `find` would: override it where `fetch` can't tell drafts, or doesn't compare lines.
+        what `find` would: override it where `fetch` can't recognise drafts, or doesn't compare
+        lines.
 
         Args:
             order: The order.

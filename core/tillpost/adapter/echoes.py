@@ -118,10 +118,13 @@ def hider(order: Order | None, settings: AdapterSettings) -> Hide:
 
 def _personal_texts(order: Order) -> Iterator[str]:
     """Yield what an order says about its customer, and what the customer wrote."""
-    texts = [order.note, *(line.note for line in order.lines)]
-    if order.customer:
-        texts += [order.customer.email, order.customer.phone, *order.customer.name.split()]
-        yield order.customer.name
+    texts = [order.note]
+    texts += [line.note for line in order.lines]
+    customer = order.customer
+    if customer:
+        texts += [customer.email, customer.phone]
+        texts += customer.name.split()
+        yield customer.name
     if isinstance(order.fulfilment, Delivery):
         address = order.fulfilment.address
         texts += [address.line1, address.line2, address.city, address.postcode]
@@ -133,12 +136,15 @@ def _personal_texts(order: Order) -> Iterator[str]:
 
 def _phone_patterns(order: Order) -> list[str]:
     """Return a pattern for the customer's number, with any separators and country code."""
-    digits = re.sub(r"\D", "", order.customer.phone) if order.customer else ""
+    if order.customer is None:
+        return []
+    digits = re.sub(r"\D", "", order.customer.phone)
     local = digits[-8:]
     if len(local) < 6:
         return []
+    country = r"(?:[+(]{0,2}\d[\d\s().\-/]{0,12})?"
     separator = r"[\s().\-/]{0,3}"
-    return [r"(?:[+(]{0,2}\d[\d\s().\-/]{0,12})?" + separator.join(local)]
+    return [country + separator.join(local)]
 
 
 def _occurrences(text: str, words: Iterable[str]) -> Iterator[_Span]:
@@ -161,7 +167,8 @@ def _without_escaped(text: str, find: Callable[[str], Iterable[_Span]]) -> str:
         plain_offset, text_offset = places[bisect_right(offsets, offset) - 1]
         return text_offset + offset - plain_offset
 
-    return _masked(text, [(place(start), place(end)) for start, end in find(plain)])
+    found = [(place(start), place(end)) for start, end in find(plain)]
+    return _masked(text, found)
 
 
 def _unescaped(text: str) -> tuple[str, Sequence[_Span]]:

@@ -173,7 +173,9 @@ def taxes_summing_to(tax: Decimal, net: Decimal, taxes: Sequence[R]) -> Sequence
             amount = net * sum(each.rate for each in candidate)
             if round(amount, 2) == round(tax, 2):
                 fitting.append(candidate)
-    return fitting[0] if len(fitting) == 1 else None
+    if len(fitting) != 1:
+        return None
+    return fitting[0]
 
 
 def _missing_options(

@@ -159,10 +159,14 @@ def net_order_lines(
         equations.append(equation)
     # All values are found together, since the sums over the order must be right as well.
     values = net_values(equations)
-    return [
-        line._replace(multiplier=value) if part.discount else line._replace(price=value)
-        for line, part, value in zip(lines, parts, values, strict=True)
-    ]
+    settled: list[NetOrderLine] = []
+    for line, part, value in zip(lines, parts, values, strict=True):
+        if part.discount:
+            settled_line = line._replace(multiplier=value)
+        else:
+            settled_line = line._replace(price=value)
+        settled.append(settled_line)
+    return settled
 
 
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
@@ -214,7 +218,7 @@ def _substitute(product_id: str | None, setting: str, name: str, amount: int) ->
 def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     product = menu.by_variation.get(part.product_id)
     if product is None:
-        text = f"the product {part.product_id}, which stands for {part.name}, isn't on the menu"
+        text = f"the product {part.product_id}, which replaces {part.name}, isn't on the menu"
         raise MenuError(text, subjects=(part.name,), reason="gone")
     return menu.taxes_on(product[0])
 
@@ -315,7 +319,7 @@ def verify_total(
         order: The order as it was sent.
         substitutes: The settings that it was sent with.
         billed: The lines as the platform computed them.
-        menu: The menu, if it is known: its taxes tell a tax's fault from a price's.
+        menu: The menu, if it is known: its taxes distinguish a wrong tax from a wrong price.
         found: The order as the platform has it. One that staff rejected or deleted isn't compared.
 
     Raises:
@@ -461,4 +465,6 @@ def reference_in_note(note: str) -> str:
     """
     label, _, rest = note.strip().partition(_REFERENCE_LABEL)
     words = _LINE_BREAK_TAG.sub(" ", rest).split(maxsplit=1)
-    return words[0] if words and not label else ""
+    if words and not label:
+        return words[0]
+    return ""

@@ -61,7 +61,8 @@ def passing_over_odd_rows(
         try:
             return read(body)
         except ValidationError:
-            readable = _without_odd_rows(body.decode("utf-8", "replace"), row, reference, member)
+            text = body.decode("utf-8", "replace")
+            readable = _without_odd_rows(text, row, reference, member)
             return read(readable.encode())
 
     return read_readable
@@ -70,10 +71,14 @@ def passing_over_odd_rows(
 def _without_odd_rows(text: str, row: type[BaseModel], reference: str, member: str) -> str:
     start = _start_of_list(text, member)
     rows = list(_rows(text, start))
-    kept = [text[each.start : each.end] for each in rows if _is_kept(text, each, row, reference)]
-    log.warning("odd_rows_passed_over count=%d of=%d", len(rows) - len(kept), len(rows))
-    end = rows[-1].end if rows else start + 1
-    return f"{text[:start]}[{','.join(kept)}{text[end:]}"
+    kept = [value for value in rows if _is_kept(text, value, row, reference)]
+    odd_count = len(rows) - len(kept)
+    log.warning("odd_rows_passed_over count=%d of=%d", odd_count, len(rows))
+    end = start + 1
+    if rows:
+        end = rows[-1].end
+    readable_rows = ",".join(text[value.start : value.end] for value in kept)
+    return f"{text[:start]}[{readable_rows}{text[end:]}"
 
 
 def _is_kept(text: str, value: _Value, row: type[BaseModel], reference: str) -> bool:
@@ -83,7 +88,8 @@ def _is_kept(text: str, value: _Value, row: type[BaseModel], reference: str) -> 
         row.model_validate_json(raw)
     except ValidationError:
         # The raw text may escape characters; the values lack what a repeated name hides.
-        if reference in raw or any(reference in each for each in _texts_in(value.content)):
+        in_values = any(reference in each for each in _texts_in(value.content))
+        if in_values or reference in raw:
             raise OddRow("the row with the reference can't be read") from None
         return False
     return True
@@ -115,7 +121,8 @@ def _start_of_list(text: str, member: str) -> int:
         value_at = _next(text, colon + 1)
         if name.content == member:
             return value_at
-        at = _next(text, _value_at(text, value_at).end)
+        value = _value_at(text, value_at)
+        at = _next(text, value.end)
         _expect(text, at, ",")
 
 
@@ -140,7 +147,9 @@ def _value_at(text: str, at: int) -> _Value:
 def _next(text: str, at: int) -> int:
     """Return the place of the next character that isn't white space."""
     found = _SPACE.match(text, at)
-    return found.end() if found else at
+    if not found:
+        return at
+    return found.end()
 
 
 def _expect(text: str, at: int, character: str) -> None:

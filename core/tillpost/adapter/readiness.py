@@ -39,7 +39,12 @@ class Finding(FrozenModel):
 
     @classmethod
     def of(
-        cls, what: str, ok: bool, text: str, actor: Actor, reason: Reason | None = None
+        cls,
+        what: str,
+        ok: bool,
+        text: str,
+        actor: Actor,
+        reason: Reason | None = None,
     ) -> Finding:
         """Return a finding that has the actor and the reason only if it isn't `ok`."""
         if ok:

@@ -2,7 +2,7 @@
 
 `judge` turns any answer, or the lack of one, into a typed reply or a `PosError`. It reads a success
 by the model that the request names, and looks a refusal up in the adapter's error table. It never
-raises, whatever the bytes are. Each answer is judged once, by whoever sent the request, through
+raises, whatever the bytes are. Each answer is judged once, by the sender of the request, through
 `OperationContext.judge`; adapter authors never do.
 """
 
@@ -312,7 +312,10 @@ def _gate_error(adapter: Adapter[Any], answer: Response, problem: Problem) -> Po
                     refreshable=row.refreshable,
                 )
     return OutageError(
-        problem.text, status_code=answer.status, reason="intercepted", applied=Applied.MAYBE
+        problem.text,
+        status_code=answer.status,
+        reason="intercepted",
+        applied=Applied.MAYBE,
     )
 
 

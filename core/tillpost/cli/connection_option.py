@@ -82,12 +82,16 @@ class SelectedConnection:
     @property
     def platform(self) -> str:
         """The adapter's name."""
-        return self.configured.platform if self.configured else self.stored_platform
+        if self.configured:
+            return self.configured.platform
+        return self.stored_platform
 
     @property
     def policy(self) -> Policy:
         """How failures are dealt with."""
-        return self.configured.policy if self.configured else Policy()
+        if self.configured:
+            return self.configured.policy
+        return Policy()
 
     @contextmanager
     def open(self, watcher: Watcher) -> Generator[Till]:

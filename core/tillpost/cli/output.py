@@ -117,7 +117,9 @@ def show_table(
         red: For each row, whether it is printed in red. Rows beyond its end aren't.
     """
     table = Table(
-        title=Text(one_line(title)) if title else None, title_justify="left", title_style="bold"
+        title=Text(one_line(title)) if title else None,
+        title_justify="left",
+        title_style="bold",
     )
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -39,7 +39,7 @@ def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -
         from tillpost.outbox.delivery.sources import FromFileAndDatabase
         from tillpost.outbox.orders.heartbeat import Heartbeat
 
-        # Whoever refreshes a token is a worker, so that it can be reaped if it dies meanwhile.
+        # A process that refreshes a token is a worker, so that it can be reaped if it dies.
         heartbeat = Heartbeat(outbox.workers, outbox.settings.lease)
         store = CredentialStore(outbox.database)
         source = FromFileAndDatabase(store, outbox.config, heartbeat.worker_id)

@@ -156,7 +156,12 @@ class AsyncTill(BaseTill):
         return await self._run(self._flows.check())
 
     async def parse_webhook(
-        self, headers: Mapping[str, str], body: bytes, url: str, *, seen: SeenEvents | None = None
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
+        *,
+        seen: SeenEvents | None = None,
     ) -> tuple[WebhookEvent, ...]:
         """Return a webhook's events, once it is proved genuine; see `Till.parse_webhook`."""
         events = self._webhooks.read(headers, body, url)

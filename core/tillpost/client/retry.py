@@ -22,7 +22,7 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class RetryAfter(Exception):
-    """Tells stamina to send a request again, and in how many seconds."""
+    """Asks stamina to send a request again, in so many seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(f"retry in {wait} s")
@@ -31,7 +31,9 @@ class RetryAfter(Exception):
 
 def retry_wait(failure: Exception) -> bool | float:
     """Return for stamina how long to wait before the next send; False for none."""
-    return failure.wait if isinstance(failure, RetryAfter) else False
+    if not isinstance(failure, RetryAfter):
+        return False
+    return failure.wait
 
 
 class RetryBudget:

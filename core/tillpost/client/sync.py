@@ -200,7 +200,12 @@ class Till(BaseTill):
         return self._run(self._flows.check())
 
     def parse_webhook(
-        self, headers: Mapping[str, str], body: bytes, url: str, *, seen: SeenEvents | None = None
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
+        *,
+        seen: SeenEvents | None = None,
     ) -> tuple[WebhookEvent, ...]:
         """Return a webhook's events, once it is proved to be the platform's.
 

@@ -336,7 +336,7 @@ class UnknownPosError(PosError):
 class KeyRetiredError(PosError):
     """An adapter's signal to core: use a new idempotency key.
 
-    The order that was created under this attempt's key is cancelled for good.
+    The order that was created under this attempt's key is cancelled permanently.
     """
 
 

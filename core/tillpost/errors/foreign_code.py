@@ -1,8 +1,8 @@
-"""Tells a failure of foreign code from an interruption of this program.
+"""Distinguishes a failure of foreign code from an interruption of this program.
 
 Foreign code is what others wrote: adapters, plugins and their hooks, and what an embedder hands in,
 such as a clock, a callback or a source of connections. It may raise anything, also what isn't an
-`Exception`: `sys.exit()` raises `SystemExit`. Whoever calls it catches `BaseException`, and asks
+`Exception`: `sys.exit()` raises `SystemExit`. Code that calls it catches `BaseException`, and asks
 here whether that was an interruption. If not, it is that one call's failure and stops nothing else.
 
     try:

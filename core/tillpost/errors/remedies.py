@@ -207,7 +207,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "way is clear.",
         "The answer isn't in {platform}'s own format, so a proxy, a firewall or a captive portal "
         "may have sent it: {detail}. Retry unchanged; the credentials aren't to blame. If it "
-        "lasts, check what stands between this program and `base_url`, then send the exchange to "
+        "lasts, check what is between this program and `base_url`, then send the exchange to "
         "{platform}'s support.",
     ),
     "rate_limit": RemedyText(

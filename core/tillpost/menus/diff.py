@@ -18,6 +18,7 @@ from tillpost.models.menu import (
     IndexEntry,
     Item,
     Menu,
+    Tax,
     Variation,
     display_name,
     limits_in_words,
@@ -74,9 +75,11 @@ class MenuChanges(FrozenModel):
         if self.first:
             return (f"First import: {len(self.added)} items, options, groups, taxes and tables",)
         sentences: list[str] = []
-        for kind, sentence in _SENTENCES.items():
+        for kind, template in _SENTENCES.items():
             changes: Sequence[Change] = getattr(self, kind)
-            sentences += [sentence.format_map(dict(change)).strip() for change in changes]
+            for change in changes:
+                sentence = template.format_map(dict(change))
+                sentences.append(sentence.strip())
         return tuple(sentences)
 
 
@@ -121,24 +124,25 @@ class _Row(NamedTuple):
 def compare(old: Menu | None, new: Menu) -> MenuChanges:
     """Return how `new` differs from `old`; without an old menu everything in it is new."""
     variations = _differences(_variations(old), _variations(new))
-    changes = [
-        *variations,
-        *_differences(_options(old), _options(new)),
-        *_differences(_groups(old), _groups(new)),
-        *_differences(_taxes(old), _taxes(new)),
-    ]
+    options = _differences(_options(old), _options(new))
+    groups = _differences(_groups(old), _groups(new))
+    taxes = _differences(_taxes(old), _taxes(new))
+    changes = [*variations, *options, *groups, *taxes]
     tables_known = old is None or (old.tables is not None and new.tables is not None)
     if tables_known:
         changes += _differences(_tables(old), _tables(new))
     by_kind: dict[str, list[Change]] = {}
     for kind, change in changes:
         by_kind.setdefault(kind, []).append(change)
-    removed = sum(kind == "removed" for kind, _ in variations)
-    total = len(old.by_variation) if old else 0
+    fields = {kind: tuple(found) for kind, found in by_kind.items()}
+    removed_share = 0.0
+    if old and old.by_variation:
+        removed = sum(kind == "removed" for kind, _ in variations)
+        removed_share = removed / len(old.by_variation)
     return MenuChanges(
-        removed_share=removed / total if total else 0.0,
+        removed_share=removed_share,
         first=old is None,
-        **{kind: tuple(found) for kind, found in by_kind.items()},
+        **fields,
     )
 
 
@@ -147,17 +151,21 @@ def _differences(old: Iterable[_Row], new: Iterable[_Row]) -> list[_KindOfChange
     before = {row.id: row for row in old}
     after = {row.id: row for row in new}
     # Only an id that wasn't there before can be another row's new id.
-    new_rows = Index(row.entry() for row in after.values() if row.id not in before)
+    unknown = [row.entry() for row in after.values() if row.id not in before]
+    new_rows = Index(unknown)
     changes: list[_KindOfChange] = []
     matched: set[str] = set()
     for was in before.values():
-        now = after.get(was.id) or new_rows.find(was.id, was.sku, was.name, was.price)
-        if now:
+        now = after.get(was.id)
+        if now is None:
+            now = new_rows.find(was.id, was.sku, was.name, was.price)
+        if now is not None:
             matched.add(now.id)
         changes += _changes_of(was, now)
     for row in after.values():
         if row.id not in matched:
-            changes.append(("added", Change(subject=row.name, id=row.id, after=row.cost)))
+            addition = Change(subject=row.name, id=row.id, after=row.cost)
+            changes.append(("added", addition))
     return changes
 
 
@@ -167,11 +175,20 @@ def _changes_of(was: _Row, now: _Row | None) -> Iterator[_KindOfChange]:
         yield "removed", Change(subject=was.name, id=was.id, before=was.cost)
         return
     if now.id != was.id:
-        yield "renumbered", Change(subject=now.name, id=now.id, before=was.id, after=now.id)
+        yield (
+            "renumbered",
+            Change(
+                subject=now.name,
+                id=now.id,
+                before=was.id,
+                after=now.id,
+            ),
+        )
     for kind, fact in now.facts.items():
         before = was.facts.get(kind, "")
-        if kind not in was.facts or before != fact:
-            yield kind, Change(subject=now.name, id=now.id, before=before, after=fact)
+        if kind in was.facts and before == fact:
+            continue
+        yield kind, Change(subject=now.name, id=now.id, before=before, after=fact)
 
 
 def _variations(menu: Menu | None) -> Iterator[_Row]:
@@ -206,8 +223,11 @@ def _limits(menu: Menu, item: Item, variation: Variation) -> str:
 def _group_limits(menu: Menu, use: GroupUse) -> str:
     group = menu.group_by_id.get(use.group_id)
     name = group.name if group else use.group_id
-    once = ", none of them twice" if use.once else ""
-    return f"{limits_in_words(use.minimum, use.maximum)} of {name}{once}"
+    number = limits_in_words(use.minimum, use.maximum)
+    limits = f"{number} of {name}"
+    if use.once:
+        limits += ", none of them twice"
+    return limits
 
 
 def _tax_names(menu: Menu, item: Item) -> str:
@@ -236,21 +256,39 @@ def _options(menu: Menu | None) -> Iterator[_Row]:
 
 
 def _groups(menu: Menu | None) -> Iterator[_Row]:
-    for group in menu.groups if menu else ():
-        facts = {"renamed": group.name, "limits": limits_in_words(group.minimum, group.maximum)}
+    if menu is None:
+        return
+    for group in menu.groups:
+        facts = {
+            "renamed": group.name,
+            "limits": limits_in_words(group.minimum, group.maximum),
+        }
         yield _Row(group.id, "", group.name, None, facts)
 
 
 def _taxes(menu: Menu | None) -> Iterator[_Row]:
-    for tax in menu.taxes if menu else ():
-        percentage = f"{(tax.rate * 100).normalize():f} %"
-        rate = f"{percentage} {'included' if tax.included else 'on top'}"
-        facts = {"renamed": tax.name, "taxes": rate if tax.enabled else "switched off"}
+    if menu is None:
+        return
+    for tax in menu.taxes:
+        facts = {
+            "renamed": tax.name,
+            "taxes": _rate(tax),
+        }
         yield _Row(tax.id, "", tax.name, None, facts)
 
 
+def _rate(tax: Tax) -> str:
+    if not tax.enabled:
+        return "switched off"
+    percent = (tax.rate * 100).normalize()
+    manner = "included" if tax.included else "on top"
+    return f"{percent:f} % {manner}"
+
+
 def _tables(menu: Menu | None) -> Iterator[_Row]:
-    for name in (menu.tables if menu else None) or ():
+    if menu is None or menu.tables is None:
+        return
+    for name in menu.tables:
         yield _Row(name, "", f"Table {name}", None, {})
 
 

@@ -52,10 +52,13 @@ def menu_finding(menu: Menu) -> Finding:
         item.online and not variation.sold_out and len(menu.taxes_on(item)) < 2
         for item, variation in menu.by_variation.values()
     )
-    text = "The menu has something to order" if sells else "Nothing on the menu can be ordered"
-    faults = "; ".join(f"{fault.subject} {fault.text}" for fault in setup_faults(menu))
+    text = "Nothing on the menu can be ordered"
+    if sells:
+        text = "The menu has something to order"
+    faults = [f"{fault.subject} {fault.text}" for fault in setup_faults(menu)]
     if faults:
-        text = f"{text}; faults in its setup: {faults}"
+        listed = "; ".join(faults)
+        text = f"{text}; faults in its setup: {listed}"
     return Finding.of("menu", sells, text, Actor.STORE, Reason.OPEN)
 
 
@@ -116,7 +119,9 @@ def _group_fault(menu: Menu, use: GroupUse) -> _Fault | None:
     if group is None:
         return f"Modifier group {use.group_id}", "isn't among the POS's modifier groups"
     reason = _why_impossible(group, use)
-    return (group.name, reason) if reason else None
+    if not reason:
+        return None
+    return (group.name, reason)
 
 
 def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
@@ -138,7 +143,9 @@ def _why_impossible(group: ModifierGroup, use: GroupUse) -> str:
 def _listed(names: Sequence[str]) -> str:
     listed = ", ".join(names[:_MAX_NAMES])
     more = len(names) - _MAX_NAMES
-    return f"{listed} and {more} more" if more > 0 else listed
+    if more <= 0:
+        return listed
+    return f"{listed} and {more} more"
 
 
 _FINDERS: tuple[Callable[[Menu], Iterator[_Fault]], ...] = (

@@ -30,7 +30,7 @@ class Binding(NamedTuple):
 
     Attributes:
         order: The order, or the same object when nothing changed.
-        keep_paid: Whether its prices must stand against the menu's.
+        keep_paid: Whether its prices must be kept although the menu's differ.
         remarks: What to write on the order's note, such as
             "Price kept as paid: BLT toastie 14.50 AUD (menu 15.00 AUD)".
     """

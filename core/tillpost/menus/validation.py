@@ -178,8 +178,10 @@ def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
         if not _within(count, use):
             limits = limits_in_words(use.minimum, use.maximum)
             yield f"has {count} of {group.name}, the menu asks for {limits}"
+        if not use.once:
+            continue
         for name, times in counts.items():
-            if use.once and times > 1:
+            if times > 1:
                 yield f"has {times} of {name}, the menu allows one"
 
 
@@ -189,12 +191,15 @@ def _count_options(found: Fit, group: ModifierGroup) -> Counter[str]:
     counts = Counter[str]()
     for modifier, option in found.chosen():
         if option and option.id in names:
-            counts[names[option.id]] += modifier.quantity
+            name = names[option.id]
+            counts[name] += modifier.quantity
     return counts
 
 
 def _within(count: int, use: GroupUse) -> bool:
-    return use.minimum <= count and (use.maximum is None or count <= use.maximum)
+    if use.maximum is not None and count > use.maximum:
+        return False
+    return count >= use.minimum
 
 
 def _quantities(context: _Context) -> Iterator[_Misfit]:
@@ -206,13 +211,16 @@ def _quantities(context: _Context) -> Iterator[_Misfit]:
     limits: dict[str, int] = {}
     lines: defaultdict[str, list[int]] = defaultdict(list)
     for index, found in enumerate(context.fits):
-        variation = found.sold.variation if found.sold else None
-        if variation and variation.maximum is not None:
+        if found.sold is None:
+            continue
+        variation = found.sold.variation
+        if variation.maximum is not None:
             limits[variation.id] = variation.maximum
             lines[variation.id].append(index)
     for variation_id, limit in limits.items():
         indices = lines[variation_id]
-        count = sum(order.lines[index].quantity for index in indices)
+        quantities = [order.lines[index].quantity for index in indices]
+        count = sum(quantities)
         if count <= limit:
             continue
         fault = f"is ordered {count} times, the menu allows {limit} in an order"
@@ -226,7 +234,9 @@ def _table(context: _Context) -> Iterator[_Misfit]:
         return
     table = fulfilment.table
     if not context.menu.has_table(table):
-        yield _Misfit(None, f"Table {table}", f"there is no table {table}")
+        subject = f"Table {table}"
+        fault = f"there is no table {table}"
+        yield _Misfit(None, subject, fault)
 
 
 def _taxes(context: _Context) -> Iterator[_Misfit]:
@@ -239,7 +249,8 @@ def _taxes(context: _Context) -> Iterator[_Misfit]:
             continue
         names = [tax.name for tax in taxes]
         listed = ", ".join(names)
-        fault = f"{found.line.name} is under {len(taxes)} taxes: {listed}"
+        item = found.line.name
+        fault = f"{item} is under {len(taxes)} taxes: {listed}"
         for name in names:
             yield _Misfit(index, name, fault)
 

@@ -57,8 +57,13 @@ def spelled_out(order: Order, *, platform: str, most: int) -> str:
         width=_ONE_LINE,
     )
     rules = ("=" * _ONE_LINE, "-" * _ONE_LINE)
-    lines = [line for line in whole.splitlines() if line not in rules]
-    text = "\n".join(" ".join(line.split()) for line in lines)
+    lines: list[str] = []
+    for line in whole.splitlines():
+        if line in rules:
+            continue
+        words = line.split()
+        lines.append(" ".join(words))
+    text = "\n".join(lines)
     if len(text) <= most:
         return text
     room = most - len(CUT)
@@ -101,14 +106,20 @@ def _to_take(order: Order) -> str:
 
 
 def _fulfilment(order: Order) -> str:
-    due = f"for {order.due_at:%a %d %b %H:%M}" if order.due_at else "as soon as possible"
+    due = "as soon as possible"
+    if order.due_at:
+        due = f"for {order.due_at:%a %d %b %H:%M}"
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
-            hint = f" ({instructions})" if instructions else ""
-            return f"DELIVERY {due}: {address}{hint}"
+            text = f"DELIVERY {due}: {address}"
+            if instructions:
+                text += f" ({instructions})"
+            return text
         case DineIn(table=table, guests=guests):
-            people = f", {guests} GUESTS" if guests else ""
-            return f"DINE IN {due}, TABLE {table}{people}"
+            text = f"DINE IN {due}, TABLE {table}"
+            if guests:
+                text += f", {guests} GUESTS"
+            return text
         case Pickup(curbside=Curbside(details=details)):
             return f"CURBSIDE PICKUP {due}: {details}".removesuffix(": ")
         case _:
@@ -174,7 +185,8 @@ def _priced(text: str, amount: int, currency: str, width: int) -> Iterator[str]:
     )
     *above, last = wrapped or [indent]
     yield from above
-    yield f"{last:<{max(0, room)}} {price}"
+    padded = last.ljust(max(0, room))
+    yield f"{padded} {price}"
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:

@@ -35,7 +35,7 @@ __all__ = [
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
-Many = Annotated[tuple[T, ...], Field(fail_fast=True)]
+FailFastTuple = Annotated[tuple[T, ...], Field(fail_fast=True)]
 """Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
 
 
@@ -71,7 +71,7 @@ class ModifierGroup(FrozenModel):
 
     id: Id
     name: Text
-    options: Many[ModifierOption] = ()
+    options: FailFastTuple[ModifierOption] = ()
     minimum: Annotated[int, Field(ge=0)] = 0
     maximum: int | None = None
     once: bool = False
@@ -112,10 +112,10 @@ class Item(FrozenModel):
 
     id: Id
     name: Text
-    categories: Many[Text] = ()
-    variations: Many[Variation]
-    groups: Many[GroupUse] = ()
-    tax_ids: Many[Id] = ()
+    categories: FailFastTuple[Text] = ()
+    variations: FailFastTuple[Variation]
+    groups: FailFastTuple[GroupUse] = ()
+    tax_ids: FailFastTuple[Id] = ()
     online: bool = True
 
 
@@ -156,12 +156,19 @@ class Index(Generic[T]):
         known = list(entries)
         with_sku = [entry for entry in known if entry.sku]
         self.by_id: Mapping[str, T] = {entry.id: entry.thing for entry in known}
-        self._by_sku = _unambiguous((entry.sku, entry) for entry in with_sku)
-        self._by_name = _unambiguous(((entry.name, entry.price), entry) for entry in known)
+        by_sku = ((entry.sku, entry) for entry in with_sku)
+        by_name = (((entry.name, entry.price), entry) for entry in known)
+        self._by_sku = _unambiguous(by_sku)
+        self._by_name = _unambiguous(by_name)
 
     def find(self, id_: str, sku: str, name: str, price: int | None) -> T | None:
         """Return the thing that these identify, None when there is none."""
-        return self.by_id.get(id_) or self._by_sku.get(sku) or self._by_name.get((name, price))
+        found = self.by_id.get(id_)
+        if found is None:
+            found = self._by_sku.get(sku)
+        if found is None:
+            found = self._by_name.get((name, price))
+        return found
 
 
 def _unambiguous(entries: Iterable[tuple[K, IndexEntry[T]]]) -> Mapping[K, T]:
@@ -189,11 +196,11 @@ class Menu(FrozenModel):
     currency: Currency
     imported_at: Aware
     version: str = ""
-    items: Many[Item] = ()
-    groups: Many[ModifierGroup] = ()
-    taxes: Many[Tax] = ()
-    tables: Many[Text] | None = None
-    faults: Many[SetupFault] = ()
+    items: FailFastTuple[Item] = ()
+    groups: FailFastTuple[ModifierGroup] = ()
+    taxes: FailFastTuple[Tax] = ()
+    tables: FailFastTuple[Text] | None = None
+    faults: FailFastTuple[SetupFault] = ()
 
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:
@@ -215,7 +222,10 @@ class Menu(FrozenModel):
 
         Case and surrounding spaces don't count. True where the platform lists no tables.
         """
-        return self.tables is None or _plain(name) in map(_plain, self.tables)
+        if self.tables is None:
+            return True
+        known = map(_plain, self.tables)
+        return _plain(name) in known
 
     @cached_property
     def sold(self) -> Index[SoldItem]:
@@ -224,7 +234,8 @@ class Menu(FrozenModel):
         for sold in self._sold_items():
             variation = sold.variation
             name = display_name(sold.item, variation)
-            entries.append(IndexEntry(variation.id, variation.sku, name, variation.price, sold))
+            entry = IndexEntry(variation.id, variation.sku, name, variation.price, sold)
+            entries.append(entry)
         return Index(entries)
 
     def _sold_items(self) -> Iterator[SoldItem]:
@@ -250,7 +261,9 @@ class Menu(FrozenModel):
     def _option_entries(self, item: Item) -> Iterator[IndexEntry[ModifierOption]]:
         for use in item.groups:
             group = self.group_by_id.get(use.group_id)
-            for option in group.options if group else ():
+            if group is None:
+                continue
+            for option in group.options:
                 yield IndexEntry(option.id, option.sku, option.name, option.price, option)
 
     def taxes_on(self, item: Item) -> tuple[Tax, ...]:
@@ -281,5 +294,9 @@ def display_name(item: Item, variation: Variation) -> str:
 def limits_in_words(minimum: int, maximum: int | None) -> str:
     """Return how many options are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
     if maximum is None:
-        return f"at least {minimum}" if minimum else "any number"
-    return f"exactly {minimum}" if minimum == maximum else f"{minimum} to {maximum}"
+        if not minimum:
+            return "any number"
+        return f"at least {minimum}"
+    if minimum == maximum:
+        return f"exactly {minimum}"
+    return f"{minimum} to {maximum}"

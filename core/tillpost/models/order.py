@@ -640,8 +640,14 @@ def describe_lines(order: Order, lines: Iterable[int]) -> tuple[str, ...]:
 
     `lines` are zero-based indices; those that the order doesn't have are left out.
     """
-    existing = [index for index in lines if 0 <= index < len(order.lines)]
-    return tuple(f"{order.lines[index].name} (line {index + 1})" for index in existing)
+    texts: list[str] = []
+    for index in lines:
+        if not 0 <= index < len(order.lines):
+            continue
+        name = order.lines[index].name
+        number = index + 1
+        texts.append(f"{name} (line {number})")
+    return tuple(texts)
 
 
 class PosState(StrEnum):

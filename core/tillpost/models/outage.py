@@ -12,7 +12,7 @@ __all__ = ["Outage", "Sample", "Whose"]
 class Whose(StrEnum):
     """Whose outage it is.
 
-    `PLATFORM`: the provider's. `OURS`: our own network's. `UNKNOWN`: can't be told apart.
+    `PLATFORM`: the provider's. `OURS`: our own network's. `UNKNOWN`: it isn't known which.
     """
 
     PLATFORM = "platform"

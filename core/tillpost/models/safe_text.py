@@ -75,7 +75,9 @@ def storable(text: str) -> str:
     'a\ufffdb'
     """
     if text.isascii():
-        return text.replace("\0", "\ufffd") if "\0" in text else text
+        if "\0" not in text:
+            return text
+        return text.replace("\0", "\ufffd")
     return re.sub("[\0\ud800-\udfff]", "\ufffd", text)
 
 
@@ -126,7 +128,9 @@ def cut(text: str, longest: int) -> str:
     >>> cut("espresso", 5)
     'espr…'
     """
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    if len(text) <= longest:
+        return text
+    return text[: longest - 1] + "…"
 
 
 def plain(text: str, longest: int) -> str:
@@ -145,7 +149,9 @@ def log_value(value: object) -> str:
     """
     text = cut(str(value), LONGEST_LOG_VALUE)
     is_plain = text.isprintable() and not any(character in text for character in ' "=')
-    return text if is_plain else json.dumps(text)
+    if is_plain:
+        return text
+    return json.dumps(text)
 
 
 def shell_word(text: str) -> str:
@@ -157,7 +163,9 @@ def shell_word(text: str) -> str:
     ('A-1', "'$(reboot)'", '-- --help')
     """
     word = shlex.quote(one_line(text))
-    return f"-- {word}" if text.startswith("-") else word
+    if not text.startswith("-"):
+        return word
+    return f"-- {word}"
 
 
 def shell_option(name: str, value: str) -> str:
@@ -205,7 +213,9 @@ def _escaped(line: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    return found[0] if found[0].isspace() and found[0].isprintable() else _escape_all(found[0])
+    if found[0].isspace() and found[0].isprintable():
+        return found[0]
+    return _escape_all(found[0])
 
 
 def _escape_all(text: str) -> str:

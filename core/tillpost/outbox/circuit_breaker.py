@@ -138,7 +138,11 @@ class Circuit:
         if self.is_open or counted.failures < threshold:
             return counted
         return replace(
-            counted, opened_at=now, probe_at=now + first_wait, probes=1, recovery_limit=0
+            counted,
+            opened_at=now,
+            probe_at=now + first_wait,
+            probes=1,
+            recovery_limit=0,
         )
 
     def succeeded(self) -> Circuit:
@@ -151,7 +155,10 @@ class Circuit:
     def outage(self, whose: Whose = Whose.PLATFORM, ended_at: float | None = None) -> Outage:
         """Return the outage as plugins receive it."""
         return Outage(
-            began_at=self.opened_at or 0.0, ended_at=ended_at, whose=whose, evidence=self.evidence
+            began_at=self.opened_at or 0.0,
+            ended_at=ended_at,
+            whose=whose,
+            evidence=self.evidence,
         )
 
 

@@ -23,9 +23,16 @@ HookCall: TypeAlias = tuple[str, Mapping[str, object]]
 
 def log_event(event: str, **fields: object) -> None:
     """Log an event at the level INFO. Fields that are None or empty are left out."""
-    present = {name: field for name, field in fields.items() if field not in (None, "")}
-    text = "".join(f" {name}={log_value(field)}" for name, field in present.items())
-    log.info("%s%s", event, text, extra={"outbox_event": {"event": event, **present}})
+    words = [event]
+    present: dict[str, object] = {}
+    for name, field in fields.items():
+        if field in (None, ""):
+            continue
+        present[name] = field
+        words.append(f"{name}={log_value(field)}")
+    line = " ".join(words)
+    record = {"event": event, **present}
+    log.info("%s", line, extra={"outbox_event": record})
 
 
 def error_fields(error: ErrorRecord | None) -> Mapping[str, object]:

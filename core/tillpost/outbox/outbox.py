@@ -218,7 +218,11 @@ class Outbox:
         raise TypeError(f"session must be a SQLAlchemy Session or Connection, not {kind}")
 
     def _add_within(
-        self, session: Session | Connection, order: Order, connection: str, is_new: bool
+        self,
+        session: Session | Connection,
+        order: Order,
+        connection: str,
+        is_new: bool,
     ) -> StoredOrder:
         """Add an order within the caller's transaction.
 
@@ -249,7 +253,9 @@ class Outbox:
         """Return an order; None when it isn't in the outbox."""
         with self._reading() as db:
             row = db.execute(_ONE_ORDER, {"order_id": order_id}).mappings().one_or_none()
-        return stored_order(row) if row else None
+        if not row:
+            return None
+        return stored_order(row)
 
     def orders(
         self,
@@ -352,7 +358,11 @@ class Outbox:
     # ------------------------------------------------------------------ receive
 
     def receive(
-        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+        self,
+        connection: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
     ) -> Sequence[WebhookEvent]:
         """Receive a webhook of a connection: each of its events takes effect once.
 

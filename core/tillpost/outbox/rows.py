@@ -134,7 +134,9 @@ class Row:
         if check.fits(value):
             return value
         self._note(name)
-        return None if check.nullable else check.otherwise
+        if check.nullable:
+            return None
+        return check.otherwise
 
     def _note(self, column: str) -> None:
         if column not in self.faults:
@@ -174,7 +176,9 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and abs(value) <= LARGEST
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return abs(value) <= LARGEST
 
 
 def _is_text(value: object) -> bool:

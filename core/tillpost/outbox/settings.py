@@ -103,7 +103,10 @@ class OutboxSettings(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        defer_build=True,
+        hide_input_in_errors=True,
     )
 
     # Not in the repr, because it may hold a password.

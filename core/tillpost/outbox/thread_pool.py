@@ -78,7 +78,9 @@ class DaemonThreadPool:
             unfinished = set(self._unfinished)
         until = "FIRST_COMPLETED" if for_one else "ALL_COMPLETED"
         finished, left = wait(unfinished, seconds, return_when=until)
-        return bool(finished) if for_one else not left
+        if for_one:
+            return bool(finished)
+        return not left
 
     def shutdown(self) -> None:
         """End the threads once their tasks are finished. Tasks that haven't begun are cancelled."""

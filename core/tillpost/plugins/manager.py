@@ -67,7 +67,8 @@ def installed() -> _Loaded:
         except BaseException as failure:  # a stranger's module may raise anything at import
             if is_interruption(failure):
                 raise
-            failures[point.name] = " ".join(f"{type(failure).__name__}: {failure}".split())
+            text = f"{type(failure).__name__}: {failure}"
+            failures[point.name] = " ".join(text.split())
             log.warning(
                 "plugin %r (%s) can't be loaded: %s",
                 point.name,

@@ -62,7 +62,9 @@ class WorldSimulator(Simulator, Generic[W]):
 
     def down(self) -> Answer | None:
         """Return the platform's 503 during an outage, otherwise None."""
-        return self.failure(503) if self._world.outage else None
+        if not self._world.outage:
+            return None
+        return self.failure(503)
 
     @action
     def set_outage(self, down: bool = True) -> None:

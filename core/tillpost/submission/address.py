@@ -47,4 +47,6 @@ def error_of_address(recorded: str, current: str) -> DoubtError:
 
 
 def _text_of(setting: object) -> str:
-    return _NOT_SET if setting is None else str(setting)
+    if setting is None:
+        return _NOT_SET
+    return str(setting)

@@ -2,7 +2,7 @@
 
 An order has arrived when an answer names our reference and our total. It doesn't matter how the
 answer came: to our own create, to a look-up, by a webhook or to a poll. An answer about another
-order is never believed, and one that can't tell leaves the doubt.
+order is never believed, and one that proves nothing leaves the doubt.
 
 Pure. `flow` calls `proof_of`; webhooks and polls about an order in doubt only have it looked
 up again (`Sighted`), so that the flow concludes for them too.
@@ -30,16 +30,16 @@ class Proof(Enum):
     UNCLEAR = "unclear"  # it names no reference, or no total
 
 
-def proof_of(order: Order, seen: PosOrder, *, tells_total: bool = True) -> Proof:
+def proof_of(order: Order, seen: PosOrder, *, reports_total: bool = True) -> Proof:
     """Return what an order at the platform proves of ours.
 
-    The adapter compares the lines, where the platform tells them: it raises what is wrong with
+    The adapter compares the lines, where the platform reports them: it raises what is wrong with
     them. An order that staff rejected or cancelled isn't compared any more.
 
     Args:
         order: The order.
         seen: An order at the platform.
-        tells_total: Whether the platform tells totals at all (`Adapter.tells_total`).
+        reports_total: Whether the platform reports totals at all (`Adapter.reports_total`).
     """
     if names_another(order.id, seen.reference):
         return Proof.ANOTHER
@@ -48,7 +48,7 @@ def proof_of(order: Order, seen: PosOrder, *, tells_total: bool = True) -> Proof
     if seen.state in _REFUSED:
         return Proof.ARRIVED
     if seen.total is None:
-        return Proof.UNCLEAR if tells_total else Proof.ARRIVED
+        return Proof.UNCLEAR if reports_total else Proof.ARRIVED
     # A platform may keep the tip with the payment, outside the order's own total.
     without_tip = order.total - order.tip
     is_our_total = seen.total in (order.total, without_tip)
@@ -81,7 +81,7 @@ def why_unproved(order: Order, seen: PosOrder, proof: Proof) -> PosError:
     if proof is Proof.ANOTHER:
         return another_order()
     missing = "total" if seen.reference else "reference"
-    detail = f"the platform doesn't tell the {missing} of its order {seen.id}"
+    detail = f"the platform doesn't report the {missing} of its order {seen.id}"
     if seen.notices:
         detail = f"{detail} ({'; '.join(seen.notices)})"
     return OutageError(detail, applied=Applied.MAYBE)

@@ -1,7 +1,7 @@
 """The attention ticket of an order that can't be delivered.
 
 A ticket is a zero-price order at the POS whose note spells out the whole order, so that the kitchen
-knows of it. `flow.Submission` makes one for an order that is refused for good and surely doesn't
+knows of it. `flow.Submission` makes one for an order that is refused permanently and surely doesn't
 exist at the platform, where the connection's policy says so. It is withdrawn once the order
 arrives or a person takes the order over.
 

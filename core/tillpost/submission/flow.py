@@ -100,7 +100,7 @@ class Submission:
             return self.history.pos_order
 
         if self.history.is_unsettled:
-            # Whoever sent it was stopped. The schedule of look-ups begins now.
+            # The process that sent it was stopped. The schedule of look-ups begins now.
             yield self.journal.record(Settled(self.connection.clock(), Applied.MAYBE))
         if not (resumed and self.history.digest):
             at = self.connection.clock() if asked_at is None else asked_at
@@ -178,7 +178,7 @@ class Submission:
                 raise
             return None
         if isinstance(seen, PosOrder) and self._proof(seen) in (Proof.ANOTHER, Proof.UNCLEAR):
-            return None  # a search may tell more
+            return None  # a search may find more
         return seen
 
     def _finish_draft(self) -> Flow[None]:
@@ -269,7 +269,7 @@ class Submission:
     # ------------------------------------------------------------------ what must not be sent
 
     def _refuse_other_content(self) -> None:
-        """Raise `OrderError` if the id stands for another content, or for a cancelled order."""
+        """Raise `OrderError` if the id is that of another content, or of a cancelled order."""
         history = self.history
         other_content = history.digest not in ("", self.order.digest)
         if history.cancelled:
@@ -286,8 +286,8 @@ class Submission:
     # ------------------------------------------------------------------ the proof
 
     def _proof(self, seen: PosOrder) -> Proof:
-        tells_total = self.connection.adapter.tells_total
-        return proof_of(self.order, seen, tells_total=tells_total)
+        reports_total = self.connection.adapter.reports_total
+        return proof_of(self.order, seen, reports_total=reports_total)
 
     def _refuse_unproved(self, seen: PosOrder) -> None:
         """Raise why an order at the platform doesn't prove that this one has arrived."""
@@ -300,7 +300,7 @@ class Submission:
     def _conclude_arrival(self, made: PosOrder) -> Flow[None]:
         """Record the arrival of an order that was just made or finished, if that is proved.
 
-        If the answer can't tell, the next round looks the order up by its id.
+        If the answer proves nothing, the next round looks the order up by its id.
         """
         if self._proof(made) is Proof.UNCLEAR:
             now = self.connection.clock()

@@ -44,7 +44,7 @@ _READS = ("find", "import_menu")
 """Operations whose errors no menu import can solve."""
 
 UNKNOWN_LEAD = 86_400.0
-"""By how many seconds our clock may be ahead of a platform's that hasn't told its time yet."""
+"""By how many seconds our clock may be ahead of a platform's that hasn't reported its time yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class DoubtResolved:
 
 @dataclass(frozen=True, slots=True)
 class KeyRetired:
-    """The order made under this generation's key was found cancelled for good."""
+    """The order made under this generation's key was found cancelled permanently."""
 
     at: float
 

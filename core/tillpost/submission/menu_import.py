@@ -1,6 +1,6 @@
 """Imports the menu as a flow: cooldown, the plugins' importer or the adapter's, and brake.
 
-`flow.Submission` asks for an import with the command `ImportMenu`, and whoever answers that runs
+`flow.Submission` asks for an import with the command `ImportMenu`, and its executor runs
 this flow, one import of a connection at a time.
 """
 

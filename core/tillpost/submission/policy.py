@@ -35,7 +35,7 @@ class Policy(BaseModel):
         import_cooldown: An import younger than this is used instead of importing again.
         import_brake: An import that would remove more than this share of the menu is held for
             review.
-        attention_ticket: Whether an order that is refused for good, and surely doesn't exist at
+        attention_ticket: Whether an order that is refused permanently, and surely doesn't exist at
             the POS, goes there as a zero-price ticket whose note spells it out, where the platform
             supports that.
     """

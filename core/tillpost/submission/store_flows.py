@@ -153,7 +153,7 @@ class StoreFlows:
         return run_operation(context, self._adapter.account)
 
     def revoke(self, credentials: Credentials) -> Flow[None]:
-        """Revoke the access that the credentials stand for."""
+        """Revoke the access that the credentials grant."""
         context = self._context("revoke")
         return run_operation(context, self._adapter.revoke, credentials)
 

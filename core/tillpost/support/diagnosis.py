@@ -256,7 +256,8 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     if facts.error:
         sentences.append(str(PosError.from_record(facts.error)))
     if facts.live:
-        sentences.append(f"{facts.title} reports it as: {facts.live.status or facts.live.state}")
+        status = facts.live.status or facts.live.state
+        sentences.append(f"{facts.title} reports it as: {status}")
     if facts.live_error:
         sentences.append(f"{facts.title} couldn't be queried about it: {facts.live_error.detail}")
     if facts.readiness:
@@ -345,12 +346,16 @@ def _correct_at_register(facts: Facts) -> Sequence[StepText]:
 
 def _after_rejection(facts: Facts) -> Sequence[StepText]:
     # The outbox can close the order only once it knows of the rejection itself.
-    return (REFUND, CLOSE_ORDER) if facts.state == "rejected" else (REFUND,)
+    if facts.state == "rejected":
+        return (REFUND, CLOSE_ORDER)
+    return (REFUND,)
 
 
 def _after_withdrawal(facts: Facts) -> Sequence[StepText]:
     known = facts.state == "cancelled"
-    return (HANDLE_WITHDRAWN, CLOSE_ORDER) if known else (HANDLE_WITHDRAWN,)
+    if known:
+        return (HANDLE_WITHDRAWN, CLOSE_ORDER)
+    return (HANDLE_WITHDRAWN,)
 
 
 def _worker_steps(_: Facts) -> Sequence[StepText]:
@@ -468,11 +473,15 @@ def _received_early(facts: Facts) -> bool:
 
 
 def _error_kind(facts: Facts) -> str:
-    return facts.error.kind if facts.error else ""
+    if not facts.error:
+        return ""
+    return facts.error.kind
 
 
 def _error_kind_or_doubt(facts: Facts) -> str:
-    return facts.error.kind if facts.error else "DoubtError"
+    if not facts.error:
+        return "DoubtError"
+    return facts.error.kind
 
 
 def _offline_or_none(facts: Facts) -> str:

@@ -164,7 +164,8 @@ class AccessConformance(Suite):
         till, pos_order = ready
         with till:
             now = time.time()
-            (event,) = self.events(till, world.signed(world.about(pos_order, now), now))
+            sent = world.signed(world.about(pos_order, now), now)
+            (event,) = self.events(till, sent)
             assert isinstance(event, OrderChanged)
             assert event.pos_id == pos_order.id
             if event.pos_order is not None:

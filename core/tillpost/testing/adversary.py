@@ -207,7 +207,8 @@ def echo(status: int = 400, *, escaped: bool = False) -> Behaviour:
         sent = " ".join((incoming.target, *incoming.headers.values()))
         text = json.dumps(f"{sent} {incoming.body.decode('utf-8', 'replace')}")
         if escaped:
-            text = '"' + "".join(f"\\u{ord(each):04x}" for each in sent) + '"'
+            characters = "".join(f"\\u{ord(each):04x}" for each in sent)
+            text = f'"{characters}"'
         body = f'{{"detail": {text}, "message": {text}, "error_description": {text}}}'.encode()
         tail = {"x_request_id": incoming.headers.get("authorization", "")}
         incoming.send(_head(status, "Echo", len(body), tail) + body)
@@ -218,8 +219,12 @@ def echo(status: int = 400, *, escaped: bool = False) -> Behaviour:
 def _head(status: int, reason: str, length: int, headers: Mapping[str, str]) -> bytes:
     shown = {"content_type": "application/json", "content_length": str(length), **headers}
     lines = [f"HTTP/1.1 {status} {reason}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in shown.items()]
-    return "\r\n".join([*lines, "connection: close", "", ""]).encode("latin-1")
+    for name, value in shown.items():
+        header = name.replace("_", "-")
+        lines.append(f"{header}: {value}")
+    lines.append("connection: close")
+    head = "\r\n".join(lines) + "\r\n\r\n"
+    return head.encode("latin-1")
 
 
 _CHUNKED = (

@@ -56,13 +56,16 @@ class Conformance(AccessConformance):
 
     def test_register_steps_say_what_to_do_and_what_is_seen(self, world: AnyWorld) -> None:
         texts = world.adapter.register_steps
-        steps = numbered(texts, platform=world.adapter.title, order="conform-1", connection="cafe")
-        assert [step.number for step in steps] == list(range(1, len(texts) + 1))
-        for step in steps:
+        title = world.adapter.title
+        steps = numbered(texts, platform=title, order="conform-1", connection="cafe")
+        assert len(steps) == len(texts)
+        for number, step in enumerate(steps, start=1):
+            assert step.number == number
             assert step.do.strip(), step
             assert step.see.strip(), step
-            placeholders = set("{}") & set(step.do + step.see)
-            assert not placeholders, step
+            text = step.do + step.see
+            assert "{" not in text, step
+            assert "}" not in text, step
 
     # Submitting
 
@@ -80,7 +83,8 @@ class Conformance(AccessConformance):
         order = world.order("conform-1")
         with self.till(world) as till:
             first = till.submit(order)
-            assert till.submit(order).id == first.id
+            second = till.submit(order)
+        assert second.id == first.id
         assert len(self.shown(world)) == 1
 
     def test_resubmit_by_a_new_process_makes_no_second_order(self, world: AnyWorld) -> None:
@@ -100,7 +104,8 @@ class Conformance(AccessConformance):
         order = world.order("conform-1")
         fault = Fault.model_validate({"kind": kind, "when": when})
         first_create = FaultRule(fault=fault, method="POST", path=world.create_path)
-        world.simulator.set_faults(FaultPlan(rules=(first_create,)))
+        plan = FaultPlan(rules=(first_create,))
+        world.simulator.set_faults(plan)
         with self.till(world) as till:
             till.submit(order)
         self.assert_one_whole_order(world, "conform-1")
@@ -110,20 +115,23 @@ class Conformance(AccessConformance):
         self, world: AnyWorld, name: str
     ) -> None:
         order = world.order("conform-1")
+        token = str(world.settings.get("access_token", "no token"))
         spoilt = f"^POST .*{world.create_path}"
-        with (
-            hostile_server(
-                BEHAVIOURS[name], upstream=world.running.url, only=spoilt, after=True
-            ) as server,
-            self.till(world, None, None, base_url=server.url) as till,
-        ):
+        hostile = hostile_server(
+            BEHAVIOURS[name],
+            upstream=world.running.url,
+            only=spoilt,
+            after=True,
+        )
+        with hostile as server, self.till(world, None, None, base_url=server.url) as till:
             try:
                 till.submit(order)
             except PosError as error:
                 shown = f"{error!r} {error.record()!r}"
-                assert str(world.settings.get("access_token", "no token")) not in shown
+                assert token not in shown
         entries = world.simulator.ledger().for_reference("conform-1")
-        assert len([entry for entry in entries if not entry.cancelled]) <= 1
+        live = [entry for entry in entries if not entry.cancelled]
+        assert len(live) <= 1
 
     def test_references_with_a_common_prefix_are_two_orders(self, world: AnyWorld) -> None:
         order = world.order("conform-1")
@@ -132,7 +140,8 @@ class Conformance(AccessConformance):
             second = till.submit(world.order("conform-12"))
         assert first.id != second.id
         with self.till(world) as till:
-            assert till.submit(order).id == first.id
+            again = till.submit(order)
+        assert again.id == first.id
 
     # Look-up
 
@@ -159,8 +168,10 @@ class Conformance(AccessConformance):
         plan = FaultPlan(rules=(each_advance,))
         world.simulator.set_faults(plan)
         with self.till(world) as till:
-            assert self.refusal(till, order).outcome is Outcome.UNKNOWN
-        assert len(world.simulator.ledger().half_done) == 1
+            error = self.refusal(till, order)
+        assert error.outcome is Outcome.UNKNOWN
+        ledger = world.simulator.ledger()
+        assert len(ledger.half_done) == 1
         world.simulator.set_faults(FaultPlan())
         with self.till(world) as till:
             assert isinstance(till.find(order), Draft)
@@ -171,16 +182,20 @@ class Conformance(AccessConformance):
         order = world.order("conform-1")
         with self.till(world) as till:
             pos_order = till.submit(order)
-            assert till.fetch(pos_order).state is PosState.RECEIVED
+            before = till.fetch(pos_order)
+            assert before.state is PosState.RECEIVED
             world.accept(pos_order)
-            assert till.fetch(pos_order).state is PosState.ACCEPTED
+            after = till.fetch(pos_order)
+            assert after.state is PosState.ACCEPTED
 
     # Whose answer it is
 
     def test_create_answered_about_another_order_is_not_believed(self, world: AnyWorld) -> None:
         order = world.order("conform-1")
-        with self.till(world, None, None, ((order.id, "conform-2"),)) as till:
-            assert self.refusal(till, order).outcome is Outcome.UNKNOWN
+        renamed = (order.id, "conform-2")
+        with self.till(world, None, None, (renamed,)) as till:
+            error = self.refusal(till, order)
+        assert error.outcome is Outcome.UNKNOWN
         with self.till(world) as till:
             assert till.submit(order).reference == order.id
         self.assert_one_whole_order(world, order.id)
@@ -189,7 +204,8 @@ class Conformance(AccessConformance):
         with self.till(world) as till:
             pos_order = till.submit(world.order("conform-1"))
             other = till.submit(world.order("conform-2"))
-        with self.till(world, None, None, ((pos_order.id, other.id),)) as till:
+        renamed = (pos_order.id, other.id)
+        with self.till(world, None, None, (renamed,)) as till:
             with pytest.raises(PosError):
                 till.fetch(pos_order)
             if "cancel" in till.capabilities:
@@ -244,7 +260,8 @@ class Conformance(AccessConformance):
         trouble = world.troubles()[kind]
         if isinstance(trouble, Impossible):
             return
-        order = (trouble.order or world.order)("conform-1")
+        make_order = trouble.order or world.order
+        order = make_order("conform-1")
         with self.till(world, None, None, (), **trouble.settings) as till:
             if trouble.after_import:
                 till.import_menu()
@@ -267,12 +284,15 @@ class Conformance(AccessConformance):
         journal = MemoryJournal()
         for journal_of_process in (MemoryJournal(), journal):
             with self.till(world, journal_of_process) as till:
-                assert self.refusal(till, order).outcome is Outcome.NOT_CREATED
+                error = self.refusal(till, order)
+                assert error.outcome is Outcome.NOT_CREATED
                 assert till.find(order) is None
         (ticket,) = self.shown(world)
         assert ticket.total == 0
-        notes = "\n".join((ticket.note, *(line.note for line in ticket.lines)))
-        for text in ("TAKE NO MONEY", order.code, *(line.name for line in order.lines)):
+        line_notes = [line.note for line in ticket.lines]
+        notes = "\n".join([ticket.note, *line_notes])
+        line_names = [line.name for line in order.lines]
+        for text in ("TAKE NO MONEY", order.code, *line_names):
             assert text in notes
         with self.till(world, journal) as till:
             pos_order = till.submit(world.order("conform-1"))
@@ -289,5 +309,7 @@ class Conformance(AccessConformance):
             pos_order = till.submit(order)
             if "cancel" not in till.capabilities:
                 return
-            assert till.cancel(pos_order).state is PosState.CANCELLED
-            assert isinstance(self.refusal(till, order), OrderError)
+            cancelled = till.cancel(pos_order)
+            assert cancelled.state is PosState.CANCELLED
+            error = self.refusal(till, order)
+        assert isinstance(error, OrderError)

@@ -57,7 +57,9 @@ class Reader:
 
     def load_cassette(self, path: str, serializer: object) -> Any:
         """Return the file's requests and responses."""
-        return ([], []) if self._empty else _vcr.deserialize(Path(path).read_text("utf-8"), _Format)
+        if self._empty:
+            return ([], [])
+        return _vcr.deserialize(Path(path).read_text("utf-8"), _Format)
 
     def save_cassette(self, path: str, content: object, serializer: object) -> None:
         """Leave the file as it is."""

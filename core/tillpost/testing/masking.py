@@ -49,9 +49,12 @@ class Mask:
         try:
             content: object = json.loads(body)
         except (ValueError, RecursionError):
-            kind = "HTML" if body.lstrip().startswith(b"<") else "not JSON"
-            return f"({kind}, {len(body)} bytes)".encode()
-        return _written(masked(content, self.fields)).encode("utf-8", "replace")
+            is_html = body.lstrip().startswith(b"<")
+            kind = "HTML" if is_html else "not JSON"
+            description = f"({kind}, {len(body)} bytes)"
+            return description.encode()
+        public = masked(content, self.fields)
+        return _written(public).encode("utf-8", "replace")
 
     def uri(self, uri: str) -> str:
         """Return a URL at the replacement host, with the values of its query masked."""

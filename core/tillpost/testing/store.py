@@ -34,12 +34,15 @@ Arguments: TypeAlias = tuple[object, ...]
 
 class _AnyOperation(BaseTill):
     def _operation(self, operation: str, order: Order | None, arguments: Arguments) -> Flow[Any]:
-        adapter = self._connection.adapter
-        given = arguments if order is None else (order, *arguments)
-        # A ticket is known to be new. Without a key, the adapter would look it up.
-        journal = OrderJournal(NO_TICKET if operation == "attention" else None)
+        journal = OrderJournal()
+        if operation == "attention":
+            # A ticket is known to be new. Without a key, the adapter would look it up.
+            journal = OrderJournal(NO_TICKET)
         context = OperationContext(self._connection, operation, order, journal)
-        return run_operation(context, getattr(adapter, operation), *given)
+        method = getattr(self._connection.adapter, operation)
+        if order is None:
+            return run_operation(context, method, *arguments)
+        return run_operation(context, method, order, *arguments)
 
 
 class OpenTill(Till, _AnyOperation):
@@ -47,7 +50,8 @@ class OpenTill(Till, _AnyOperation):
 
     def ask(self, operation: str, order: Order | None, arguments: Arguments) -> Any:
         """Run the operation and return its result."""
-        return self._run(self._operation(operation, order, arguments))
+        flow = self._operation(operation, order, arguments)
+        return self._run(flow)
 
 
 class OpenAsyncTill(AsyncTill, _AnyOperation):
@@ -55,7 +59,8 @@ class OpenAsyncTill(AsyncTill, _AnyOperation):
 
     async def ask(self, operation: str, order: Order | None, arguments: Arguments) -> Any:
         """Run the operation and return its result."""
-        return await self._run(self._operation(operation, order, arguments))
+        flow = self._operation(operation, order, arguments)
+        return await self._run(flow)
 
 
 class Store:
@@ -67,7 +72,8 @@ class Store:
 
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Submit a paid order."""
-        return self._done(self.till.submit(order, is_new=is_new))
+        submitted = self.till.submit(order, is_new=is_new)
+        return self._done(submitted)
 
     def fetch(self, pos_order: PosOrder | str) -> PosOrder:
         """Return the order's current state at the platform."""

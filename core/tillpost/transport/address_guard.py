@@ -130,7 +130,9 @@ class AddressProof:
             self._is_proved = refusal is None
             return refusal
         is_unproved = event.endswith(_WRITING) and not self._is_proved
-        return BarredError(UNPROVED) if is_unproved else None
+        if not is_unproved:
+            return None
+        return BarredError(UNPROVED)
 
 
 def over_public(answer: httpx.Response) -> bool:

@@ -43,7 +43,7 @@ class GzipStream:
         while left and len(decompressed) < most and not self._is_over:
             if self._member.eof:
                 if left == _MAGIC[:1]:
-                    self._beginning = left  # the next byte will tell
+                    self._beginning = left  # the next byte decides
                     break
                 if not left.startswith(_MAGIC):
                     self._is_over = True

@@ -62,7 +62,7 @@ class Limits:
         answer_bytes: The largest body, decompressed.
         menu_bytes: The same for a page of a menu.
         menu_import: The longest time for a menu import, however many pages the menu has. It ends
-            with the page that is being read. Kounta tells the options of each product on a page of
+            with the page that is being read. Kounta lists the options of each product on a page of
             its own, and takes 180 requests a minute: a menu of 5,000 products takes 28 minutes.
         operation: The same for any other operation, such as a search of many pages.
     """
@@ -343,7 +343,7 @@ def _origin(url: httpx.URL) -> tuple[object, ...]:
 
 
 class HttpTransport(_BaseTransport):
-    """A transport for threads. Its client is closed by whoever made it.
+    """A transport for threads. Its creator closes the client.
 
     `own_network` says that the client is one of `network.new_client`; any other is watched through
     httpx's `trace` extension. `clock` returns the time of signatures, in epoch seconds.
@@ -414,7 +414,7 @@ class HttpTransport(_BaseTransport):
 
 
 class AsyncHttpTransport(_BaseTransport):
-    """A transport for tasks. Its client is closed by whoever made it. See `HttpTransport`."""
+    """A transport for tasks. Its creator closes the client. See `HttpTransport`."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Resolves host names in bounded time.
 
-The operating system's resolver can't be told to hurry: with name servers that don't answer it takes
-half a minute and more. So each name is resolved in a thread of its own, once for all that wait for
-it, and whoever waits gives up in time.
+The operating system's resolver accepts no timeout: with name servers that don't answer, it takes
+half a minute and more. So each name is resolved in a thread of its own, once for all that
+wait for it, and the callers give up in time.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def _resolve(host: str, lookup: Future[Sequence[str]]) -> None:
     lookup.set_running_or_notify_cancel()
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+        listed = [str(entry[4][0]) for entry in found]
+        addresses = tuple(dict.fromkeys(listed))
     except BaseException as failure:  # noqa: BLE001  it is raised where the name is needed
         _end(host)
         lookup.set_exception(failure)

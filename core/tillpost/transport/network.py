@@ -108,7 +108,9 @@ class Exchange(Timed):
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise error("the exchange took too long")
-        return left if longest is None else min(left, longest)
+        if longest is None:
+            return left
+        return min(left, longest)
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Watch an exchange over another transport, as httpx's `trace` extension."""
@@ -494,7 +496,7 @@ class NetworkTransport(httpx.HTTPTransport):
 
 
 class _Reader(asyncio.StreamReader):
-    """A reader that counts the bytes that it was fed. `asyncio` doesn't tell what it has unread."""
+    """A reader that counts the bytes that it was fed. `asyncio` doesn't report what is unread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -859,7 +861,9 @@ def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClie
     if proxy and proxy.url.scheme not in _HTTP:
         return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE
+                verify=_ssl_context(),
+                proxy=proxy,
+                limits=_NO_KEEPALIVE,
             ),
             trust_env=False,
             cookies=_NoCookies(),
@@ -875,11 +879,15 @@ def _environment_proxy(base_url: str) -> httpx.Proxy | None:
         return None
     proxies = getproxies()
     address = proxies.get(parts.scheme) or proxies.get("all")
-    return httpx.Proxy(_with_scheme(address)) if address else None
+    if not address:
+        return None
+    return httpx.Proxy(_with_scheme(address))
 
 
 def _with_scheme(address: str) -> str:
-    return address if "://" in address else f"http://{address}"
+    if "://" in address:
+        return address
+    return f"http://{address}"
 
 
 def _is_loopback(host: str) -> bool:

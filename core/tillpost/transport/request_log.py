@@ -28,7 +28,9 @@ class _WithoutQueries(logging.Filter):
 
 
 def _shown(argument: object) -> object:
-    return redact_path(str(argument)) if isinstance(argument, QuietUrl) else argument
+    if not isinstance(argument, QuietUrl):
+        return argument
+    return redact_path(str(argument))
 
 
 logging.getLogger("httpx").addFilter(_WithoutQueries())

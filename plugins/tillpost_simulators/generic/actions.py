@@ -122,7 +122,12 @@ class StoreActions(WorldSimulator[World]):
 
     @action
     def add_tax(
-        self, name: str, percentage: str, *, inclusive: bool = False, tax_id: str = ""
+        self,
+        name: str,
+        percentage: str,
+        *,
+        inclusive: bool = False,
+        tax_id: str = "",
     ) -> str:
         """Add a tax to every item, as a store that sets up a surcharge. Return its id."""
         menu = self.world.menu

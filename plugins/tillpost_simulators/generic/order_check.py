@@ -120,7 +120,9 @@ def _quantity(menu: Menu, new: NewOrder, line: Line) -> str:
     for other in new.order.lines:
         if other.item_id == line.item_id:
             ordered += other.quantity
-    return line.item_id if ordered > maximum else ""
+    if ordered <= maximum:
+        return ""
+    return line.item_id
 
 
 def _price(menu: Menu, new: NewOrder, line: Line) -> str:

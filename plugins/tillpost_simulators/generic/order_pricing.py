@@ -63,7 +63,8 @@ def _check_paid_tax(order: Order, added: int) -> None:
     tolerance = len(order.lines) if added else 0
     difference = abs(added - order.tax)
     if difference > tolerance:
-        raise Refusal(TaxError, f"this store adds {added} of tax, the order holds {order.tax}")
+        detail = f"this store adds {added} of tax, the order holds {order.tax}"
+        raise Refusal(TaxError, detail)
 
 
 def _gross(order: Order) -> int:
@@ -108,7 +109,9 @@ def _tax_of_each_line(menu: Menu, order: Order) -> list[Tax | None]:
     tax_by_line: list[Tax | None] = []
     for number, line in enumerate(order.lines):
         taxes = menu.taxes_on(item_of(menu, line))
-        tax = taxes[0] if taxes else None
+        tax = None
+        if taxes:
+            tax = taxes[0]
         tax_by_line.append(tax)
         if len(taxes) > 1:
             lines_with_several.append(number)

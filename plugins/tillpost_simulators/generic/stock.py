@@ -61,13 +61,23 @@ def _item(
 
 
 def _variation(
-    variation_id: str, sku: str, price: int | None, *, name: str = "Regular", sold_out: bool = False
+    variation_id: str,
+    sku: str,
+    price: int | None,
+    *,
+    name: str = "Regular",
+    sold_out: bool = False,
 ) -> Variation:
     return Variation(id=variation_id, sku=sku, name=name, price=price, sold_out=sold_out)
 
 
 def _option(
-    option_id: str, name: str, price: int, *, sku: str = "", sold_out: bool = False
+    option_id: str,
+    name: str,
+    price: int,
+    *,
+    sku: str = "",
+    sold_out: bool = False,
 ) -> ModifierOption:
     return ModifierOption(id=option_id, sku=sku, name=name, price=price, sold_out=sold_out)
 

@@ -32,7 +32,8 @@ def check_access(world: World, call: Call) -> dict[str, str]:
     Raises:
         Refusal: The credential isn't valid, or its budget is used up.
     """
-    scheme, _, secret = call.headers.get("authorization", "").partition(" ")
+    header = call.headers.get("authorization", "")
+    scheme, _, secret = header.partition(" ")
     scheme = scheme.lower()
     secret = secret.strip()
     if scheme == "basic":
@@ -59,7 +60,8 @@ def check_company(world: World, company: str) -> None:
 
     unconfirmed: the status for another company; a call for a foreign one would show it.
     """
-    if company not in ("me", str(world.settings.company_id)):
+    own_id = str(world.settings.company_id)
+    if company not in ("me", own_id):
         raise of_status(404)
 
 
@@ -69,7 +71,8 @@ def budget_headers(window: Window, limit: int) -> dict[str, str]:
     The reset is in seconds since 1970 (third-party code).
     """
     remaining = max(0, limit - window.count)
-    reset = math.ceil((window.started + _MINUTE).timestamp())
+    end = window.started + _MINUTE
+    reset = math.ceil(end.timestamp())
     return {
         "X-Ratelimit-Limit": str(limit),
         "X-Ratelimit-Remaining": str(remaining),
@@ -101,7 +104,8 @@ def _check_client(world: World, encoded: str) -> None:
         client = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         client = ""
-    if client != f"{settings.client_id}:{settings.client_secret}":
+    expected = f"{settings.client_id}:{settings.client_secret}"
+    if client != expected:
         raise of_status(401)
 
 
@@ -120,7 +124,8 @@ def authorize(world: World, call: Call) -> Answer:
     back = {"code": grant_code(world)}
     if "state" in query:
         back["state"] = query["state"]
-    location = f"{settings.redirect_uri}?{urlencode(back)}"
+    back_query = urlencode(back)
+    location = f"{settings.redirect_uri}?{back_query}"
     return Answer(302, headers={"Location": location})
 
 
@@ -157,13 +162,15 @@ def _read_form(call: Call) -> dict[str, str]:
     content_type = call.headers.get("content-type", "")
     if not content_type.startswith("application/x-www-form-urlencoded"):
         raise _oauth("invalid_request", "The request must be a form.")
-    fields = parse_qs(call.body.decode(errors="replace"))
+    text = call.body.decode(errors="replace")
+    fields = parse_qs(text)
     return {name: values[0] for name, values in fields.items()}
 
 
 def _exchange_code(world: World, form: dict[str, str]) -> Answer:
     code = form.get("code", "")
-    if code not in world.codes or form.get("redirect_uri") != world.settings.redirect_uri:
+    redirect_uri = form.get("redirect_uri")
+    if code not in world.codes or redirect_uri != world.settings.redirect_uri:
         raise _oauth("invalid_grant", "The authorization code is invalid or has expired.")
     world.codes.discard(code)
     return _issue_token(world, _new_secret(world, "refresh"))
@@ -199,5 +206,6 @@ def _oauth(code: str, text: str) -> Refusal:
 
 
 def _new_secret(world: World, kind: str) -> str:
-    digest = hashlib.sha256(f"{kind}-{world.new_id()}".encode()).hexdigest()
+    seed = f"{kind}-{world.new_id()}"
+    digest = hashlib.sha256(seed.encode()).hexdigest()
     return f"{kind}-{digest[:40]}"

@@ -139,7 +139,12 @@ class CompanyActions(WorldSimulator[World]):
 
     @action
     def add_option_set(
-        self, set_id: int, name: str, options: list[int], minimum: int = 0, maximum: int = 0
+        self,
+        set_id: int,
+        name: str,
+        options: list[int],
+        minimum: int = 0,
+        maximum: int = 0,
     ) -> None:
         """Add an option set of products. A maximum of 0 is no limit."""
         choices = [Choice(self._product(product_id).id) for product_id in options]
@@ -168,7 +173,11 @@ class CompanyActions(WorldSimulator[World]):
 
     @action
     def add_tax(
-        self, name: str, rate: Decimal, on_every_product: bool = True, tax_id: int | None = None
+        self,
+        name: str,
+        rate: Decimal,
+        on_every_product: bool = True,
+        tax_id: int | None = None,
     ) -> int:
         """Add a tax, by default to every product, as a store that sets up a surcharge.
 
@@ -308,7 +317,11 @@ class CompanyActions(WorldSimulator[World]):
 
     @action
     def add_register(
-        self, register_id: int, name: str, code: str = "", site_id: int | None = None
+        self,
+        register_id: int,
+        name: str,
+        code: str = "",
+        site_id: int | None = None,
     ) -> None:
         """Add a register to a site."""
         site = self._site(site_id)

@@ -46,4 +46,6 @@ class Clock:
         except ValueError:
             # unconfirmed: status and text of this refusal; a call with a malformed date would show.
             raise bad_request(f"{field} is not a valid date.") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
+        if moment.tzinfo:
+            return moment
+        return moment.replace(tzinfo=self.zone)

@@ -172,7 +172,8 @@ def get_price_list(world: World, call: Call) -> Answer:
     """Return one price list with its own prices; `base` is the first one (third-party code)."""
     wanted = call.path_values["price_list"]
     lists = world.price_lists
-    prices = next(iter(lists.values()), None) if wanted == "base" else lists.get(id_from(wanted))
+    base = next(iter(lists.values()), None)
+    prices = base if wanted == "base" else lists.get(id_from(wanted))
     if prices is None:
         raise not_found()
     products: list[Json] = []
@@ -270,7 +271,7 @@ def _optional_fields(
 ) -> Json:
     """Return those of the vendor's `fields` that were requested and that a product here has.
 
-    unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names tell;
+    unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names say it;
     one answer with all of them would show it.
     """
     price = _price(world, product, site)
@@ -334,7 +335,9 @@ def _option_set(
 
 
 def _price(world: World, product: Product, site: Site | None) -> Decimal:
-    return world.price_of(product, site) if site else product.unit_price
+    if site:
+        return world.price_of(product, site)
+    return product.unit_price
 
 
 def _stock(product: Product, site: Site | None) -> Decimal:

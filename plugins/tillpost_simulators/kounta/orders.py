@@ -234,8 +234,10 @@ def _new_order(
     registers = world.registers_of(site.id)
     placed_at = _time(world, body.placed_at, "placed_at") or world.clock.written(now)
     fulfil_at = _time(world, body.fulfil_at, "fulfil_at")
-    lines = [_line(world, site, line, number) for number, line in enumerate(body.lines, 1)]
-    payments = [_payment(world, payment, number) for number, payment in enumerate(body.payments, 1)]
+    numbered_lines = enumerate(body.lines, 1)
+    lines = [_line(world, site, line, number) for number, line in numbered_lines]
+    numbered_payments = enumerate(body.payments, 1)
+    payments = [_payment(world, payment, number) for number, payment in numbered_payments]
     return Order(
         id=order_id,
         sale_id=hashlib.sha256(str(order_id).encode()).hexdigest()[:8],

@@ -79,7 +79,9 @@ def _variation(
     before = amounts.total / variation
     amount = _minor(amounts.total - before)
     entry = LedgerAmount(name="price_variation", amount=abs(amount))
-    return (entry, None) if amount > 0 else (None, entry)
+    if amount > 0:
+        return (entry, None)
+    return (None, entry)
 
 
 def _taxes(amounts: PricedOrder) -> tuple[LedgerAmount, ...]:

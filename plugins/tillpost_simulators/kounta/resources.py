@@ -39,7 +39,9 @@ def find_in_path(call: Call, part: str, resources: Mapping[int, T]) -> T:
 
 def id_from(text: str) -> int:
     """Return the id in a text, or 0, which no resource has."""
-    return int(text) if text.isdecimal() else 0
+    if not text.isdecimal():
+        return 0
+    return int(text)
 
 
 # --- addresses ---

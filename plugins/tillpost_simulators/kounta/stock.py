@@ -35,7 +35,7 @@ OTHER_TAX_ID = 844
 REGISTER_ID = 1133132
 OTHER_SITE_ID = 985
 
-# Products that stand for what has no field of its own.
+# Products that represent what has no field of its own.
 SURCHARGE_ID = 9001
 DELIVERY_ID = 9002
 TIP_ID = 9003

@@ -76,7 +76,11 @@ def _requests_for(world: World, event: Event) -> Iterator[Sent]:
 
 
 def sent(
-    world: World, url: str, topic: str, body: bytes, headers: dict[str, str] | None = None
+    world: World,
+    url: str,
+    topic: str,
+    body: bytes,
+    headers: dict[str, str] | None = None,
 ) -> Sent:
     """Return a signed request."""
     secret = world.settings.webhook_secret.encode()

@@ -30,8 +30,12 @@ def to_json(value: object) -> str:
             return plain.rstrip("0").rstrip(".") or "0"
         case dict():
             mapping = cast("dict[str, object]", value)
-            members = [f"{json.dumps(name)}: {to_json(item)}" for name, item in mapping.items()]
-            return "{" + ", ".join(members) + "}"
+            members: list[str] = []
+            for name, item in mapping.items():
+                key = json.dumps(name)
+                members.append(f"{key}: {to_json(item)}")
+            listed = ", ".join(members)
+            return f"{{{listed}}}"
         case list() | tuple():
             items = [to_json(item) for item in cast("list[object]", value)]
             return "[" + ", ".join(items) + "]"

@@ -58,7 +58,12 @@ class MerchantActions(WorldSimulator[World]):
 
     @action
     def add_variation(
-        self, item_id: str, variation_id: str, name: str, price: int | None, sku: str = ""
+        self,
+        item_id: str,
+        variation_id: str,
+        name: str,
+        price: int | None,
+        sku: str = "",
     ) -> None:
         """Add a variation to an item."""
         catalogue = self.world.catalogue
@@ -217,7 +222,11 @@ class MerchantActions(WorldSimulator[World]):
 
     @action
     def set_modifier_limits(
-        self, list_id: str, minimum: int, maximum: int, item_id: str | None = None
+        self,
+        list_id: str,
+        minimum: int,
+        maximum: int,
+        item_id: str | None = None,
     ) -> None:
         """Set a modifier list's limits, or one item's limits for it. A maximum of 0 is none."""
         catalogue = self.world.catalogue

@@ -61,9 +61,12 @@ def list_catalog(world: World, call: Call) -> Answer:
         for entry in world.catalogue.objects.values()
         if entry.type in types and not entry.is_deleted
     ]
-    query = f"list {','.join(sorted(types))}"
-    page, cursor = _page(world, found, call.query.get("cursor"), query, world.settings.page_size)
-    return Answer.of(_body(world, page) | cursor)
+    listed_types = ",".join(sorted(types))
+    query = f"list {listed_types}"
+    page_size = world.settings.page_size
+    page, cursor = _page(world, found, call.query.get("cursor"), query, page_size)
+    body = _body(world, page)
+    return Answer.of(body | cursor)
 
 
 def search_catalog(world: World, call: Call) -> Answer:

@@ -19,7 +19,11 @@ __all__ = ["scenarios"]
 _BLT = "5312"
 _SECOND_TAX = "TAX-SURCHARGE"
 _ADDRESS = Address(
-    line1="12/8 Wattle St", city="Ultimo", region="NSW", postcode="2007", country="AU"
+    line1="12/8 Wattle St",
+    city="Ultimo",
+    region="NSW",
+    postcode="2007",
+    country="AU",
 )
 _CREATE = r"/v2/orders$"
 _PAY = r"/v2/payments$"

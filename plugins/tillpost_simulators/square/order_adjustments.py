@@ -79,7 +79,8 @@ def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
         detail = "A service charge of the TOTAL_PHASE can't be taxable."
         raise bad_request("INVALID_VALUE", detail, f"{path}.taxable")
     is_apportioned = charge.calculation_phase.startswith("APPORTIONED")
-    if is_apportioned != (charge.treatment_type == "APPORTIONED_TREATMENT"):
+    treats_apportioned = charge.treatment_type == "APPORTIONED_TREATMENT"
+    if is_apportioned != treats_apportioned:
         # unconfirmed: whether the phase alone is enough for an apportioned charge; a sandbox order
         # would show it.
         detail = "The treatment type doesn't fit the calculation phase."
@@ -145,7 +146,8 @@ def _check_references(order: Order) -> None:
         for place, tax in enumerate(part.applied_taxes or ()):
             if tax.tax_uid not in tax_uids:
                 field = f"{path}.applied_taxes[{place}].tax_uid"
-                raise bad_request("INVALID_VALUE", f"There is no tax `{tax.tax_uid}`.", field)
+                detail = f"There is no tax `{tax.tax_uid}`."
+                raise bad_request("INVALID_VALUE", detail, field)
         if not isinstance(part, LineItem):
             continue
         for place, discount in enumerate(part.applied_discounts or ()):
@@ -169,8 +171,9 @@ def _remove_stale_adjustments(order: Order) -> None:
     What an earlier pricing wrote has a uid. What the caller refers to may have none, and stays to
     be checked.
     """
-    order.taxes = [tax for tax in order.taxes or () if not tax.auto_applied] or None
-    tax_uids = {tax.uid for tax in order.taxes or ()}
+    listed_taxes = [tax for tax in order.taxes or () if not tax.auto_applied]
+    order.taxes = listed_taxes or None
+    tax_uids = {tax.uid for tax in listed_taxes}
     discount_uids = {discount.uid for discount in order.discounts or ()}
     for _, part in _parts(order):
         taxes = [
@@ -203,12 +206,14 @@ def _apply_automatic_taxes(world: World, order: Order) -> None:
                 added[entry.id] = _automatic_tax(world, entry)
             uid = added[entry.id].uid
             assert uid is not None
-            applied_taxes.append(AppliedTax(tax_uid=uid))
+            applied_tax = AppliedTax(tax_uid=uid)
+            applied_taxes.append(applied_tax)
             line.applied_taxes = applied_taxes
     # unconfirmed: whether automatic taxes join a taxable service charge. The spec says so of
     # ORDER-scoped taxes only, and these are scoped to lines; an order to the sandbox with a taxable
     # charge would show it.
-    order.taxes = [*(order.taxes or []), *added.values()] or None
+    taxes = order.taxes or []
+    order.taxes = [*taxes, *added.values()] or None
 
 
 def _taxes_for(world: World, line: LineItem) -> list[c.Tax]:

@@ -113,7 +113,8 @@ def _sold_here(
     variation = catalogue.find(c.Variation, variation_id)
     item = catalogue.find(c.Item, variation.item_id) if variation else None
     if variation is None or item is None:
-        raise not_found(f"Item variation with catalog object ID `{variation_id}` not found.", field)
+        detail = f"Item variation with catalog object ID `{variation_id}` not found."
+        raise not_found(detail, field)
     # unconfirmed: whether the Orders API refuses objects that aren't at the location, are archived,
     # not sellable or sold out there, and with which code; a sandbox order for each would show it.
     # Refusing is the strictest.
@@ -124,7 +125,8 @@ def _sold_here(
         )
         raise not_found(detail, field)
     if item.is_archived or not variation.sellable:
-        raise bad_request("INVALID_VALUE", f"Item variation `{variation_id}` can't be sold.", field)
+        detail = f"Item variation `{variation_id}` can't be sold."
+        raise bad_request("INVALID_VALUE", detail, field)
     if _is_sold_out(world, variation.overrides.get(location_id)):
         detail = f"Item variation `{variation_id}` is sold out at `{location_id}`."
         raise bad_request("INVALID_VALUE", detail, field)
@@ -146,7 +148,8 @@ def _check_version(version: int | None, entry: c.Entry, path: str) -> None:
     # an old version would show it.
     if version is not None and version != entry.version:
         detail = f"Catalog object `{entry.id}` is at version {entry.version}, not {version}."
-        raise Refusal(409, Problem("CONFLICT", detail, f"{path}.catalog_version"))
+        problem = Problem("CONFLICT", detail, f"{path}.catalog_version")
+        raise Refusal(409, problem)
 
 
 # --- modifiers ---

@@ -314,7 +314,7 @@ def _apply_taxes(world: World, order: Order, parts: list[Part]) -> None:
     unconfirmed: that taxes are rounded on the order, as order-level discounts are in the spec's
     example, and not on each line; and that an additive tax beside an inclusive one is computed on
     the price without the latter. Two lines whose taxes each end in half a cent, sent to a sandbox,
-    would tell the first; a mixed order the second.
+    would show the first; a mixed order the second.
     """
     taxes = order.taxes or []
     included_rates = [_included_rate(taxes, part) for part in parts]
@@ -403,7 +403,9 @@ def _amount_of(adjustment: Discount | ServiceCharge, base: int) -> int:
     """Return the amount of a discount or a service charge on `base`."""
     if adjustment.percentage:
         return rounded(base * Decimal(adjustment.percentage) / 100)
-    return adjustment.amount_money.amount if adjustment.amount_money else 0
+    if not adjustment.amount_money:
+        return 0
+    return adjustment.amount_money.amount
 
 
 def _sum(amounts: Iterable[Money | None]) -> int:

@@ -73,7 +73,8 @@ def _check_sparse(stored: StoredOrder, sparse: Json) -> None:
 
 def _merged_order(stored: StoredOrder, body: UpdateOrder) -> Order:
     """Return the stored order with the changes of a request, not yet checked or priced."""
-    changes = {name: value for name, value in body.order.items() if name not in _FIXED_FIELDS}
+    sent = body.order.items()
+    changes = {name: value for name, value in sent if name not in _FIXED_FIELDS}
     merged = _merge(stored.order.written(), changes)
     for path in body.fields_to_clear or ():
         _clear(merged, path)
@@ -244,7 +245,9 @@ def _index_of(uid: object, entries: list[object]) -> int | None:
 
 
 def _uid(entry: object) -> object:
-    return cast("Json", entry).get("uid") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        return None
+    return cast("Json", entry).get("uid")
 
 
 # --- clearing ---
@@ -283,4 +286,6 @@ def _descend(parent: Json | None, step: str) -> Json | None:
         entries = cast("list[object]", value)
         index = _index_of(uid, entries)
         value = None if index is None else entries[index]
-    return cast("Json", value) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    return cast("Json", value)

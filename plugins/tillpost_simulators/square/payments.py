@@ -93,7 +93,9 @@ def _check_amounts(world: World, body: CreatePayment, stored: StoredOrder | None
 
 
 def _tip(body: CreatePayment) -> int:
-    return body.tip_money.amount if body.tip_money else 0
+    if not body.tip_money:
+        return 0
+    return body.tip_money.amount
 
 
 def _new_payment(world: World, body: CreatePayment, location_id: str) -> Payment:

@@ -115,7 +115,9 @@ def _adjustment(adjustment: ServiceCharge | Discount | Tax) -> LedgerAmount:
 
 
 def _amount(money: Money | None) -> int:
-    return money.amount if money else 0
+    if not money:
+        return 0
+    return money.amount
 
 
 def _note(order: Order, fulfilment: Fulfilment) -> str:

@@ -114,7 +114,11 @@ def _stock(catalogue: Catalogue, here: str) -> None:
         limits=[c.ModifierLimits("ML-COOKING", 1, 1), c.ModifierLimits("ML-SAUCES")],
     )
     sold_out = c.Variation(
-        "6101", name="Regular", sku="LAM", price=600, overrides={here: c.Override(sold_out=True)}
+        "6101",
+        name="Regular",
+        sku="LAM",
+        price=600,
+        overrides={here: c.Override(sold_out=True)},
     )
     _sell(catalogue, "ITEM-LAMINGTON", "Lamington", "CAT-FOOD", sold_out)
     _sell(
@@ -127,7 +131,11 @@ def _stock(catalogue: Catalogue, here: str) -> None:
     by_weight = c.Variation("6103", name="Whole", sku="CAKE", price=None)
     _sell(catalogue, "ITEM-CAKE", "Cake of the day", "CAT-FOOD", by_weight)
     dearer_here = c.Variation(
-        "6105", name="Regular", sku="MUF", price=500, overrides={here: c.Override(price=520)}
+        "6105",
+        name="Regular",
+        sku="MUF",
+        price=500,
+        overrides={here: c.Override(price=520)},
     )
     _sell(catalogue, "ITEM-MUFFIN", "Blueberry muffin", "CAT-FOOD", dearer_here)
     elsewhere = c.Variation("6104", name="Regular", sku="AVO", price=1600, absent_at={here})
@@ -143,7 +151,10 @@ def _stock_modifiers(catalogue: Catalogue, here: str) -> None:
         c.Modifier("228", name="Oat milk", price=80),
         c.Modifier("229", name="Soy milk", price=70),
         c.Modifier(
-            "230", name="Almond milk", price=80, overrides={here: c.Override(sold_out=True)}
+            "230",
+            name="Almond milk",
+            price=80,
+            overrides={here: c.Override(sold_out=True)},
         ),
     )
     add_modifier_list(

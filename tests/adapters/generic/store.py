@@ -28,7 +28,7 @@ ADDRESS = "https://pos.example"
 
 
 def adapter_for(simulator: GenericSimulator, url: str = ADDRESS, **changed: Any) -> Generic:
-    """The adapter with the settings that the simulator tells, and changes to them."""
+    """The adapter with the settings that the simulator reports, and changes to them."""
     known: dict[str, Any] = {**simulator.connection_settings(url), "look_after": (0.001, 0.002)}
     return Generic(GenericSettings.model_validate(known | changed))
 

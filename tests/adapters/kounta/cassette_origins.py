@@ -70,7 +70,7 @@ PUBLISHED_PEOPLE = (
     "rocky@rara.kom",
     "Mutton Street",
 )
-"""Texts of the vendor's samples in the places where people stand."""
+"""Texts of the vendor's samples in the places of people's names."""
 NO_SAMPLE = "There is no sample of this."
 ONLY_SIMULATED = (
     "There is no sample of a refusal. "

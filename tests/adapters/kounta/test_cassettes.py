@@ -80,7 +80,7 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
     ),
 )
 def test_an_order_is_looked_for_made_and_read_back(store: Store) -> None:
-    """The order itself tells no total, so it is looked up in the list, which does."""
+    """The order itself has no total, so it is looked up in the list, which has one."""
     there = submitted(store, LATTES, LATTE_MENU)
 
     assert there == PosOrder(id=LATTES_ID, reference=LATTES.id, status="ON_HOLD", total=1800)

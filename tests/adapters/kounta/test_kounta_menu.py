@@ -129,7 +129,7 @@ def test_taxes_come_from_list_or_else_from_product_page(
     bench = Bench()
     bench.till.import_menu()
     alone = {path.rpartition("/")[2] for path in bench.paths("sites/2301/products/")}
-    assert {"9001.json", "9003.json", "240.json"} <= alone  # a price of 0 tells nothing of a rate
+    assert {"9001.json", "9003.json", "240.json"} <= alone  # a price of 0 shows no rate
     assert not {"7302.json", "5312.json", "6103.json", "6108.json"} & alone
 
 

@@ -26,7 +26,7 @@ PUBLISHED_PEOPLE = (
     "94114",
     "sq-1-Hxim77tbdcbGejOejnoAklBVJed2YFLTmirfl8Q5XZzObTc8",
 )
-"""Texts of Square's own samples in the places where a store's and a buyer's stand."""
+"""Texts of Square's own samples in the places of a store's and a buyer's."""
 
 SQUARE = Cassettes(
     "square",
@@ -35,7 +35,7 @@ SQUARE = Cassettes(
     api_version=SquareSettings.model_fields["square_version"].default,
     public_headers=frozenset({"square-version"}),
     public_query=frozenset({"types", "cursor"}),
-    public_fields=frozenset(  # ids and Square's own words; nobody stands in them
+    public_fields=frozenset(  # ids and Square's own words; they name nobody
         "cursor tax_ids tax_uid discount_uid item_id category_type product_type selection_type "
         "modifier_type source_type absent_at_location_ids present_at_location_ids square_product "
         "delay_action entry_method visibility".split()

@@ -114,7 +114,7 @@ def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> Non
         ],
         of="CreateOrderResponse",
         location=STEAKS_AT,
-        adapted=("the order stands in the `orders` of SearchOrders",),
+        adapted=("the order is in the `orders` of SearchOrders",),
         note="The document's sample of SearchOrders lists entries without orders, which the "
         "adapter doesn't ask for.",
     ),

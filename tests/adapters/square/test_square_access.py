@@ -273,11 +273,11 @@ def test_each_type_of_notification_has_its_event(
     till: Till, kind: str, name: str, event: type[object]
 ) -> None:
     body = notification(kind, name=name)
-    (told,) = till.parse_webhook(signed(body), body, HOOK)
-    assert isinstance(told, event)
-    assert told.event_id == "e1"
-    if isinstance(told, OrderChanged):
-        assert told.pos_id == "sq1"
+    (received,) = till.parse_webhook(signed(body), body, HOOK)
+    assert isinstance(received, event)
+    assert received.event_id == "e1"
+    if isinstance(received, OrderChanged):
+        assert received.pos_id == "sq1"
 
 
 def test_other_types_and_other_locations_have_no_event(till: Till) -> None:

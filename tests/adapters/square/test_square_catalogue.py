@@ -185,7 +185,7 @@ def test_an_items_limits_are_its_own_or_else_the_lists(
 @pytest.mark.parametrize(
     ("own", "on_item", "once"),
     [
-        ({}, {}, False),  # not told, so nothing is refused for it
+        ({}, {}, False),  # not reported, so nothing is refused for it
         ({"allow_quantities": True}, {"allow_quantities": "NOT_SET"}, False),
         ({"allow_quantities": False}, {}, True),
         ({"allow_quantities": False}, {"allow_quantities": "NOT_SET"}, True),

@@ -85,7 +85,7 @@ def submit_in_new_process(simulator: SquareSimulator, order: Order) -> PosOrder:
 
 
 def later_by(difference: timedelta) -> Callable[..., httpx.Response]:
-    """Return a twist that dates each answer later than it is, so that a replay can be told."""
+    """Return a twist that dates each answer later than it is, so that a replay is recognised."""
 
     def date(
         _request: httpx.Request, _number: int, carry_out: Callable[[], httpx.Response]

@@ -292,7 +292,7 @@ def test_replayed_create_reads_the_order_before_undoing_it(
 def test_order_found_paid_is_done_and_not_undone(bench: Bench) -> None:
     paid = submit(bench, plain_order())
 
-    # Whoever looks with an old draft in hand: another total, as of an earlier menu.
+    # A look-up with an old draft: another total, as of an earlier menu.
     again = bench.run(
         bench.adapter.finish(plain_order(), Draft(id=paid.id, total=1)), plain_order()
     )

@@ -1,4 +1,4 @@
-"""Whoever writes to the database without the key gets no secret, on any platform."""
+"""An attacker who writes to the database without the key gets no secret, on any platform."""
 
 from __future__ import annotations
 

@@ -646,7 +646,7 @@ def test_reported_order_of_another_reference_is_not_believed() -> None:
 
 
 class Terse(Keyless):
-    """Answers a create with nothing but the order's id; the total is told when it is looked up."""
+    """Answers a create with nothing but the order's id; a look-up has the total."""
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         return PosOrder(id=draft.id)

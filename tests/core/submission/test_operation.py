@@ -74,7 +74,7 @@ def test_failed_look_up_of_an_order_that_arrived_says_so() -> None:
     assert caught.value.outcome is Outcome.CREATED
 
 
-def test_operation_out_of_time_reads_no_more_but_finishes_its_order() -> None:
+def test_operation_out_of_time_stops_reading_but_finishes_order() -> None:
     """The order that was created is paid, and isn't left half done."""
     run = Run(Platform())
     run.connection.limits = Limits(menu_import=0, operation=0)

@@ -36,7 +36,7 @@ def in_doubt(run: Run) -> list[Event]:
     return [requested, intent, Settled(run.now, Applied.MAYBE)]
 
 
-def test_order_that_is_nowhere_is_looked_up_by_the_whole_schedule() -> None:
+def test_absent_order_is_looked_up_by_the_whole_schedule() -> None:
     run = Run(Platform(needs_payment=False), adapter=KEYLESS)
     withdrawal = Withdrawal(run.connection, an_order(), in_doubt(run))
     run.drive(withdrawal.flow(), "ord_1")
@@ -45,7 +45,7 @@ def test_order_that_is_nowhere_is_looked_up_by_the_whole_schedule() -> None:
     assert all(event.address == run.connection.address for event in events[:4])  # type: ignore[union-attr]
 
 
-def test_order_that_the_platform_named_and_hides_ends_in_an_error() -> None:
+def test_order_that_the_platform_named_but_hides_is_an_error() -> None:
     run = Run(Platform(needs_payment=False), adapter=KEYLESS)
     journal = [*in_doubt(run), Sighted(run.now, "o9", made=True)]
     withdrawal = Withdrawal(run.connection, an_order(), journal)

@@ -310,7 +310,7 @@ def test_transport_that_proves_no_address_is_refused(kind: Kind, server: ToyServ
 
 
 class Gone:
-    """A connection that is reset in the moment in which it stands."""
+    """A connection that is reset in the moment in which it is established."""
 
     closed = False
 

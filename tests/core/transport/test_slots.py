@@ -61,7 +61,7 @@ def test_interruption_at_any_moment_leaves_the_slot_free(server: ToyServer) -> N
 
 
 def test_slot_is_free_after_the_deadline_of_what_had_it() -> None:
-    """So two interruptions, of which the second stops the tidying up, lose none for good."""
+    """So two interruptions, of which the second stops the tidying up, lose none permanently."""
     exchanges = Exchanges(1)
     lost = Timed(time.monotonic() + 60)
     assert exchanges.add(lost)

@@ -92,7 +92,11 @@ def ask(label: str, missing: str, *, hidden: bool = False, default: str | None =
     """
     try:
         answer: str = typer.prompt(
-            label, hide_input=hidden, default=default, err=True, show_default=bool(default)
+            label,
+            hide_input=hidden,
+            default=default,
+            err=True,
+            show_default=bool(default),
         )
     except typer.Abort as aborted:
         # Raised for Ctrl-C, and at the end of the input.
@@ -131,7 +135,10 @@ def _show_page(url: str, *, browser: bool) -> None:
     # In a thread: a browser that runs in the terminal only returns when it is closed, and its
     # request has to be answered before that.
     thread = threading.Thread(
-        target=webbrowser.open, args=(url,), name="tillpost-browser", daemon=True
+        target=webbrowser.open,
+        args=(url,),
+        name="tillpost-browser",
+        daemon=True,
     )
     thread.start()
 

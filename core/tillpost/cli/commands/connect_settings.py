@@ -178,7 +178,8 @@ class ConnectRequest:
         if len(choices) == 1:
             return choices[0].value
         for number, choice in enumerate(choices, 1):
-            typer.echo(one_line(f"{number}  {choice.name} ({choice.value})"), err=True)
+            line = f"{number}  {choice.name} ({choice.value})"
+            typer.echo(one_line(line), err=True)
         is_secret = setting in _secret_settings(self.platform)
         missing = _missing_message(setting, choices, is_secret=is_secret)
         answer = ask(label(setting), missing, hidden=is_secret)

@@ -318,7 +318,8 @@ def _show_connected(name: str, new: NewConnection, *, resumed: bool) -> None:
         value = str(new.settings.get(setting, ""))
         if value:
             names = {choice.value: choice.name for choice in choices}
-            facts.append((label(setting), f"{names.get(value, '')} ({value})"))
+            name = names.get(value, "")
+            facts.append((label(setting), f"{name} ({value})"))
     show_facts(facts)
     if resumed:
         print_line("Its paused orders resume automatically.", "bold green")
@@ -333,7 +334,9 @@ def _show_findings(readiness: Readiness) -> None:
 
 
 def _who_must_act(finding: Finding) -> str:
-    return f" ({ACTORS[finding.actor]} must act)" if finding.actor else ""
+    if not finding.actor:
+        return ""
+    return f" ({ACTORS[finding.actor]} must act)"
 
 
 def _revoke(connections: Connections, name: str, *, as_json: bool) -> bool:

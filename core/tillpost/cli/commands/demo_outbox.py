@@ -237,7 +237,12 @@ class _OutboxDemo:
         return len(self._simulator.ledger().shown)
 
     def _inject(
-        self, fault: Fault, *, method: str | None = None, skip: int = 0, times: int | None = 1
+        self,
+        fault: Fault,
+        *,
+        method: str | None = None,
+        skip: int = 0,
+        times: int | None = 1,
     ) -> None:
         from tillpost.simulator import FaultPlan, FaultRule
 
@@ -268,7 +273,10 @@ class _OutboxDemo:
             *options,
         ]
         with subprocess.Popen(  # nosec B603  # noqa: S603  the command is our own
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         ) as worker:
             assert worker.stdout
             reader = threading.Thread(target=self._read_events, args=(worker.stdout,), daemon=True)

@@ -138,4 +138,6 @@ def _review(one: StoredImport) -> str:
     """Return whether an import was held, and how it was reviewed."""
     if not one.held:
         return ""
-    return f": held, then {one.settled}" if one.settled else ": held"
+    if not one.settled:
+        return ": held"
+    return f": held, then {one.settled}"

@@ -263,8 +263,11 @@ def _suggest(similar: Sequence[StoredOrder]) -> str:
     """Return what to type instead."""
     if not similar:
         return "find it by the customer's name with `tillpost orders list --search NAME`"
-    first = similar[:MAX_SUGGESTIONS]
-    names = ", ".join(f"{order.id} ({order.customer or order.code})" for order in first)
+    suggestions: list[str] = []
+    for order in similar[:MAX_SUGGESTIONS]:
+        name = order.customer or order.code
+        suggestions.append(f"{order.id} ({name})")
+    names = ", ".join(suggestions)
     others = " or another" if len(similar) > MAX_SUGGESTIONS else ""
     return f"use its id or code. Did you mean {names}{others}?"
 

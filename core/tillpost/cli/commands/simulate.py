@@ -88,7 +88,11 @@ def simulate(
     from tillpost.simulator import FaultPlan, serve
 
     plan = read_model(FaultPlan, script) if script else FaultPlan()
-    plan = plan.model_copy(update={"rate": faults or plan.rate, "seed": seed or plan.seed})
+    update = {
+        "rate": faults or plan.rate,
+        "seed": seed or plan.seed,
+    }
+    plan = plan.model_copy(update=update)
     adapter = adapter_named(platform)
     simulator = make_simulator(adapter, plan)
     connection_name = name or f"{platform}-simulator"
@@ -115,7 +119,11 @@ def simulate(
 
 
 def _json_facts(
-    simulator: Simulator, platform: str, url: str, plan: FaultPlan, connection_name: str
+    simulator: Simulator,
+    platform: str,
+    url: str,
+    plan: FaultPlan,
+    connection_name: str,
 ) -> dict[str, object]:
     settings = simulator.connection_settings(url)
     return {
@@ -162,8 +170,10 @@ def _describe_faults(plan: FaultPlan) -> str:
 def _toml(name: str, platform: str, settings: Mapping[str, str]) -> str:
     is_bare_key = re.fullmatch(r"[A-Za-z0-9_-]+", name)
     key = name if is_bare_key else json.dumps(name)
-    lines = [f"[connections.{key}]", f"platform = {json.dumps(platform)}"]
-    lines += [f"{setting} = {json.dumps(value)}" for setting, value in settings.items()]
+    lines = [f"[connections.{key}]"]
+    for setting, value in {"platform": platform, **settings}.items():
+        text = json.dumps(value)
+        lines.append(f"{setting} = {text}")
     return "\n".join(lines) + "\n"
 
 

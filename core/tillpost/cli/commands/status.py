@@ -77,7 +77,9 @@ def _show_stores(current: Overview) -> None:
 
 def _problems(current: Overview) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in current.problems.items())
-    return f"{counts} (tillpost orders list --problem)" if counts else ""
+    if not counts:
+        return ""
+    return f"{counts} (tillpost orders list --problem)"
 
 
 def _outages(current: Overview) -> str:

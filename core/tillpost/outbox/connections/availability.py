@@ -110,7 +110,9 @@ def read_row(db: Connection, connection: str) -> Mapping[str, Any] | None:
     """Read the columns that `availability_of` needs; None when the connection has no row."""
     query = select(*COLUMNS).where(t.connections.c.name == connection)
     row = db.execute(query).mappings().one_or_none()
-    return Row(t.connections, row).values if row else None
+    if not row:
+        return None
+    return Row(t.connections, row).values
 
 
 def read_rows(db: Connection) -> Mapping[str, Mapping[str, Any]]:
@@ -213,7 +215,9 @@ def _closed(
 
 
 def _reason(readiness: Readiness) -> Reason:
-    return readiness.stop.stops if readiness.stop else Reason.OPEN
+    if not readiness.stop:
+        return Reason.OPEN
+    return readiness.stop.stops
 
 
 def _unreached_since(previous: StoreCheck | None, now: float) -> float:

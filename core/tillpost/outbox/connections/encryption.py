@@ -6,7 +6,7 @@
     keys.decrypt(text, bound_to="cafe-42 at square")["access_token"]    # a SecretStr
 
 A ciphertext is bound to a text that says whose secrets they are and where they may be sent. Without
-the key nobody can change that text, so whoever can write to the database can't have a secret sent
+the key nobody can change that text, so an attacker with write access can't have a secret sent
 to another address. A ciphertext that was valid earlier can be put back with the text it had then.
 
 The key lives in the environment variable `TILLPOST_KEY`, never in the database. With several keys

@@ -21,7 +21,11 @@ _ORDER = t.orders.c
 
 
 def resume_connection(
-    db: Connection, connection_rows: ConnectionRows, engine: Engine, connection: str, now: float
+    db: Connection,
+    connection_rows: ConnectionRows,
+    engine: Engine,
+    connection: str,
+    now: float,
 ) -> bool:
     """Resume a connection; return whether it was paused.
 
@@ -53,6 +57,7 @@ def _restart_waiting_orders(db: Connection, connection: str, now: float) -> None
 
 
 def _wake_due_orders(db: Connection, engine: Engine, connection: str, now: float) -> None:
-    due = select(_ORDER.id).where(_ORDER.connection == connection, _ORDER.due_at <= now)
+    of_connection = select(_ORDER.id).where(_ORDER.connection == connection)
+    due = of_connection.where(_ORDER.due_at <= now)
     for order_id in db.scalars(due):
         engine.wake(db, order_id, now)

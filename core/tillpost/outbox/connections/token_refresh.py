@@ -153,7 +153,9 @@ class StoredCredentials:
     def _newer(self, expired: Credentials) -> Credentials | None:
         """Return credentials that another worker or a person has written since, if any."""
         stored = self._store.get(self._name)
-        return self._newer_in(stored, expired) if stored else None
+        if not stored:
+            return None
+        return self._newer_in(stored, expired)
 
     def _newer_in(self, stored: StoredConnection, expired: Credentials) -> Credentials | None:
         if not stored.counts_with(self._follows):

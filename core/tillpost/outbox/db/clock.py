@@ -153,7 +153,9 @@ def _narrowed(known: _Offset | None, found: _Offset) -> _Offset:
     """Return the offset that both allow, or else the one just found."""
     if known is None:
         return found
-    both = _Offset(max(known.least, found.least), min(known.most, found.most))
+    least = max(known.least, found.least)
+    most = min(known.most, found.most)
+    both = _Offset(least, most)
     if both.least <= both.most:
         return both
     change = found.middle - known.middle

@@ -91,4 +91,6 @@ class ConnectionRows:
 
     def _select_locked(self, db: Connection, connection: str) -> Mapping[str, Any] | None:
         row = db.execute(_LOCK, {"connection_name": connection}).mappings().one_or_none()
-        return Row(t.connections, row).values if row else None
+        if not row:
+            return None
+        return Row(t.connections, row).values

@@ -208,7 +208,9 @@ class Database:
 
 def hidden_url(url: str | SecretStr) -> SecretStr:
     """Return a database's URL as a secret, as it may hold a password."""
-    return url if isinstance(url, SecretStr) else SecretStr(url)
+    if isinstance(url, SecretStr):
+        return url
+    return SecretStr(url)
 
 
 def give_time(db: Connection) -> None:
@@ -246,7 +248,9 @@ def wait_briefly(db: Connection) -> None:
 def shown_url(url: URL) -> str:
     """Return a database's URL without its password, and without its query, which may hold one."""
     shown = url.set(query={}).render_as_string(hide_password=True)
-    return f"{shown}?***" if url.query else shown
+    if not url.query:
+        return shown
+    return f"{shown}?***"
 
 
 @contextmanager
@@ -373,7 +377,9 @@ def _create_private_file(
             return
     # SQLite says better what is wrong with the path.
     with _creating_file, suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        file = os.open(path, flags, 0o600)
+        os.close(file)
 
 
 def _require_same_file(db: Connection) -> None:
@@ -458,4 +464,6 @@ def _without_password(url: SecretStr) -> str:
 
 
 def _extra(missing: ModuleNotFoundError) -> str:
-    return "tillpost[postgres]" if missing.name == "psycopg" else str(missing.name)
+    if missing.name == "psycopg":
+        return "tillpost[postgres]"
+    return str(missing.name)

@@ -23,7 +23,9 @@ class String(types.TypeDecorator[str]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Return a parameter as it is sent, in values and in conditions alike."""
-        return storable(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return storable(value)
 
 
 class Text(String):

@@ -183,7 +183,7 @@ class ConnectionUpdate:
     def _was_reconnected(self) -> bool:
         """Whether the connection has newer credentials than those that were refused.
 
-        The row must be locked: whoever reconnects writes the credentials before that row.
+        The row must be locked: a reconnection writes the credentials before that row.
         """
         version = self._opened.credentials_version
         if version is None:

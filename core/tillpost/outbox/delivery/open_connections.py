@@ -300,7 +300,9 @@ class OpenConnections:
     def _mark(self, name: str, *, now: bool) -> object:
         source = self._reloadable
         try:
-            return source.mark(name, now=now) if source is not None else None
+            if source is None:
+                return None
+            return source.mark(name, now=now)
         except BaseException as failure:
             _raise_unless_foreign(failure)
             log.exception("the source of connections failed")

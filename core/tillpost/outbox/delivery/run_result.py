@@ -101,14 +101,22 @@ def failed_result(order: Order, error: PosError, now: float) -> RunResult:
     record = error.record()
     if isinstance(error, PermissionsError):
         return RunResult(
-            OrderState.DUE, WaitsFor.AUTHORISATION, due_in=0.0, new_request=True, error=record
+            OrderState.DUE,
+            WaitsFor.AUTHORISATION,
+            due_in=0.0,
+            new_request=True,
+            error=record,
         )
     if isinstance(error, StoreClosedError) and error.outcome is Outcome.NOT_CREATED:
         seconds_left = order.due_at.timestamp() - now if order.due_at else 0.0
         if seconds_left > 0:
             wait = min(CLOSED_RETRY, seconds_left)
             return RunResult(
-                OrderState.DUE, WaitsFor.OPENING, due_in=wait, new_request=True, error=record
+                OrderState.DUE,
+                WaitsFor.OPENING,
+                due_in=wait,
+                new_request=True,
+                error=record,
             )
     return RunResult(OrderState.ERROR, error=record, pos_order=error.pos_order)
 
@@ -122,7 +130,11 @@ def failed_withdrawal(error: PosError, *, is_in_time: bool) -> RunResult:
     record = error.record()
     if isinstance(error, PermissionsError):
         return RunResult(
-            OrderState.MANUAL, WaitsFor.AUTHORISATION, due_in=0.0, new_request=True, error=record
+            OrderState.MANUAL,
+            WaitsFor.AUTHORISATION,
+            due_in=0.0,
+            new_request=True,
+            error=record,
         )
     if error.transient and is_in_time:
         return RunResult(OrderState.MANUAL, WaitsFor.RETRY, due_in=WITHDRAWAL_RETRY, error=record)

@@ -170,7 +170,9 @@ class OrderRunner:
     def _submit(self, submission: Submission) -> RunResult:
         claim = self._claim
         flow = submission.flow(
-            is_new=claim.is_new, resumed=not claim.new_request, asked_at=claim.eligible_at
+            is_new=claim.is_new,
+            resumed=not claim.new_request,
+            asked_at=claim.eligible_at,
         )
         try:
             if claim.crash_count >= SET_ASIDE_AFTER:

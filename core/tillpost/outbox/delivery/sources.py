@@ -52,12 +52,16 @@ class Known(NamedTuple):
         """The adapter's name."""
         if self.configured:
             return self.configured.platform
-        return self.stored.platform if self.stored else ""
+        if not self.stored:
+            return ""
+        return self.stored.platform
 
     @property
     def file_tokens(self) -> str:
         """The fingerprint of the file's tokens, "" where the file doesn't know the connection."""
-        return tokens_fingerprint(self.configured.settings) if self.configured else ""
+        if not self.configured:
+            return ""
+        return tokens_fingerprint(self.configured.settings)
 
     @property
     def granted_by(self) -> str:

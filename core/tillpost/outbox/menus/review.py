@@ -121,7 +121,9 @@ class MenuReview:
         """
         with self._database.writing() as db:
             content = self._claim_held_content(db, connection)
-            return None if content is None else _settle(db, connection, "discarded")
+            if content is None:
+                return None
+            return _settle(db, connection, "discarded")
 
     def _claim_held_content(self, db: Connection, connection: str) -> str | None:
         """Lock the connection's row and clear its held menu; return that, or None."""

@@ -64,7 +64,11 @@ class Menus:
             log.warning("connection %s: can't read %s", connection, ", ".join(row.faults))
 
     def importing(
-        self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
+        self,
+        connection: str,
+        worker: str,
+        menu_cache: MenuCache,
+        run: Callable[[], MenuImport],
     ) -> MenuImport:
         """Run an import of the menu while no other worker does, and store its result.
 
@@ -103,7 +107,11 @@ class Menus:
                 return
 
     def _import(
-        self, connection: str, worker: str, menu_cache: MenuCache, run: Callable[[], MenuImport]
+        self,
+        connection: str,
+        worker: str,
+        menu_cache: MenuCache,
+        run: Callable[[], MenuImport],
     ) -> MenuImport:
         self._claim(connection, worker)
         try:
@@ -141,7 +149,11 @@ class Menus:
                 self.connection_rows.update(db, connection, {"importer": None, **values})
 
     def _store_result(
-        self, connection: str, worker: str, menu_cache: MenuCache, result: MenuImport
+        self,
+        connection: str,
+        worker: str,
+        menu_cache: MenuCache,
+        result: MenuImport,
     ) -> None:
         """Store the imported menu, if it is a new one, and release the import."""
         values: dict[str, object] = {"importer": None}
@@ -171,4 +183,6 @@ class Menus:
 
 
 def _menu_json(menu: Menu | None) -> str | None:
-    return menu.model_dump_json() if menu else None
+    if not menu:
+        return None
+    return menu.model_dump_json()

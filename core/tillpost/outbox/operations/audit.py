@@ -59,7 +59,8 @@ def record_act(db: Connection, act: Act) -> None:
 
 def read_acts(db: Connection, order_id: str) -> Sequence[Act]:
     """Return the acts on an order, the oldest first."""
-    query = select(t.audit_log).where(_AUDIT_LOG.order_id == order_id).order_by(_AUDIT_LOG.id)
+    of_order = select(t.audit_log).where(_AUDIT_LOG.order_id == order_id)
+    query = of_order.order_by(_AUDIT_LOG.id)
     rows = [Row(t.audit_log, row) for row in db.execute(query).mappings()]
     return [
         Act(

@@ -100,7 +100,11 @@ class Connections:
         self.known = KnownConnections(self.credentials, outbox.config)
 
     def connect(
-        self, name: str, platform: str, settings: Mapping[str, object], grant: Grant
+        self,
+        name: str,
+        platform: str,
+        settings: Mapping[str, object],
+        grant: Grant,
     ) -> bool:
         """Store a connection with its secrets encrypted, and resume it if it was paused.
 
@@ -150,7 +154,11 @@ class Connections:
             return {row[0]: row[1] for row in rows}
 
     def _state(
-        self, name: str, known: Known, row: Mapping[str, Any] | None, waiting: int
+        self,
+        name: str,
+        known: Known,
+        row: Mapping[str, Any] | None,
+        waiting: int,
     ) -> ConnectionState:
         now = self.outbox.clock()
         usability = self._usability(known)

@@ -99,7 +99,9 @@ def gather_facts(
         register_steps=adapter.register_steps if adapter else (),
     )
     facts = _with_connection(facts, stored, _connection_rows(outbox))
-    return _with_live_facts(facts, outbox, stored, connections) if live else facts
+    if not live:
+        return facts
+    return _with_live_facts(facts, outbox, stored, connections)
 
 
 def _adapter(outbox: Outbox, connection: str, connections: Source | None) -> Adapter[Any] | None:

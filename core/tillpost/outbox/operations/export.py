@@ -31,7 +31,9 @@ def export_order(stored: StoredOrder, entries: Sequence[JournalEntry]) -> Mappin
 
 def _pos_order_values(pos_order: PosOrder | None) -> Mapping[str, object] | None:
     # Notices quote texts of the order, such as what the customer wrote.
-    return pos_order.model_dump(mode="json", exclude={"notices"}) if pos_order else None
+    if not pos_order:
+        return None
+    return pos_order.model_dump(mode="json", exclude={"notices"})
 
 
 def _error_values(error: ErrorRecord | None) -> Mapping[str, object] | None:

@@ -174,7 +174,8 @@ class OrderOperations:
                 # A problem that has come up meanwhile is one that the person didn't see.
                 values |= problem
             if seen.progress is stored.progress:
-                db.execute(update(t.orders).where(_ORDER.id == stored.id).values(**values))
+                order_row = update(t.orders).where(_ORDER.id == stored.id)
+                db.execute(order_row.values(**values))
                 self._record(db, action, stored, progress.value)
         current = self._find(stored.id)
         facts = {
@@ -319,7 +320,12 @@ class OrderOperations:
         return current
 
     def _end(
-        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool = False
+        self,
+        stored: StoredOrder,
+        state: OrderState,
+        action: str,
+        *,
+        must_withdraw: bool = False,
     ) -> bool:
         """Claim an order, withdraw its copy at the platform, and end it in a state.
 
@@ -339,7 +345,12 @@ class OrderOperations:
         raise ActError(text)
 
     def _end_claimed(
-        self, stored: StoredOrder, state: OrderState, action: str, *, must_withdraw: bool
+        self,
+        stored: StoredOrder,
+        state: OrderState,
+        action: str,
+        *,
+        must_withdraw: bool,
     ) -> bool:
         with Processor(self._outbox, connections=self._connections, clock=self._clock) as processor:
             claim = self._claim(processor, stored)
@@ -434,7 +445,11 @@ class OrderOperations:
         return claim
 
     def _final_values(
-        self, processor: Processor, claim: Claim, stored: StoredOrder, state: OrderState
+        self,
+        processor: Processor,
+        claim: Claim,
+        stored: StoredOrder,
+        state: OrderState,
     ) -> dict[str, object]:
         """Withdraw the attention ticket; return the columns of an order that ends in a state."""
         values: dict[str, object] = {
@@ -524,7 +539,9 @@ class OrderOperations:
     def _misdirection(self, stored: StoredOrder) -> str:
         """Return in brackets that an order isn't at its connection's address; "" if it is."""
         text = self._elsewhere(stored)
-        return f" ({text})" if text else ""
+        if not text:
+            return ""
+        return f" ({text})"
 
     def _elsewhere(self, stored: StoredOrder) -> str:
         adapter = self._adapter(stored.connection)
@@ -537,7 +554,9 @@ class OrderOperations:
 
     def _platform_title(self, connection: str) -> str:
         adapter = self._adapter(connection)
-        return adapter.title if adapter else "the POS"
+        if not adapter:
+            return "the POS"
+        return adapter.title
 
     def _adapter(self, connection: str) -> Adapter[Any] | None:
         """Return a connection's adapter, None if the connection is gone or wrong."""

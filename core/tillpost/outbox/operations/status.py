@@ -160,7 +160,9 @@ def _problem_kind(state: str, error: str | None) -> str:
     if state == OrderState.REJECTED.value or not error:
         return "rejected"
     record = parsed(ErrorRecord.model_validate_json, error)
-    return record.kind if record else UNREADABLE
+    if not record:
+        return UNREADABLE
+    return record.kind
 
 
 def _oldest(db: Connection, now: float) -> OldestOrder | None:

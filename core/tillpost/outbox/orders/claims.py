@@ -165,7 +165,7 @@ _IS_DUE = (
 _IS_NORMAL = _ORDER.crash_count < ISOLATE_AFTER
 
 # On PostgreSQL what another transaction has locked is passed over, and what is found stays as it is
-# until it is claimed. No key is locked, as that would exclude whoever appends to a journal.
+# until it is claimed. No key is locked, as that would block appending to a journal.
 _DUE = (
     select(_ORDER.id)
     .where(*_IS_DUE)
@@ -230,7 +230,9 @@ class OrderClaims:
         columns = select(_ORDER.connection, _ORDER.worker, _ORDER.due_at)
         with self.database.reading() as db:
             row = db.execute(columns.where(_ORDER.id == order_id)).one_or_none()
-        return ClaimStatus(*row) if row else None
+        if not row:
+            return None
+        return ClaimStatus(*row)
 
     def is_isolated_due(self, now: float) -> bool:
         """Return whether an order is due that must run alone, and whose connection may send."""
@@ -334,7 +336,11 @@ class OrderClaims:
         set_aside(db, order_id, columns, now, self._settings.escalate_after)
 
     def claim_order(
-        self, order_id: str, worker: str, now: float, unchanged_since: float | None = None
+        self,
+        order_id: str,
+        worker: str,
+        now: float,
+        unchanged_since: float | None = None,
     ) -> Claim | None:
         """Claim one order, due or not, for an action of a person.
 
@@ -355,7 +361,8 @@ class OrderClaims:
         if unchanged_since is not None:
             conditions.append(_ORDER.updated_at == unchanged_since)
         values = {"worker": worker, "fencing_token": counted(_ORDER.fencing_token, 1)}
-        claim = update(t.orders).where(*conditions).values(**values).returning(*t.orders.c)
+        claimable = update(t.orders).where(*conditions)
+        claim = claimable.values(**values).returning(*t.orders.c)
         with self.database.writing() as db:
             if not self._workers.is_enlisted(db, worker):
                 return None
@@ -460,7 +467,11 @@ class OrderClaims:
         claim.next_number += len(events)
 
     def advance_progress(
-        self, db: Connection, order_id: str, below: Sequence[Progress], to: Progress
+        self,
+        db: Connection,
+        order_id: str,
+        below: Sequence[Progress],
+        to: Progress,
     ) -> None:
         """Set an order's progress, if it is one of the steps `below`.
 
@@ -535,7 +546,11 @@ def _find_due(db: Connection, due: _Due) -> Sequence[str]:
 
 
 def _claim_rows(
-    db: Connection, due: _Due, order_ids: Sequence[str], worker: str, now: float
+    db: Connection,
+    due: _Due,
+    order_ids: Sequence[str],
+    worker: str,
+    now: float,
 ) -> Sequence[RowMapping]:
     """Claim those of the orders that are still due; return their rows, in the ids' sequence."""
     if not order_ids:

@@ -34,7 +34,13 @@ _INSERT_ONCE = {
 
 
 def add_order(
-    db: Connection, order: Order, connection: str, now: float, *, is_new: bool, lead: float
+    db: Connection,
+    order: Order,
+    connection: str,
+    now: float,
+    *,
+    is_new: bool,
+    lead: float,
 ) -> tuple[StoredOrder, bool]:
     """Insert an order, unless it is in the outbox already.
 
@@ -58,7 +64,8 @@ def add_order(
     insert = _INSERT_ONCE[db.dialect.name]
     if db.execute(insert, row).rowcount == 1:
         return stored_order(row, order), True
-    existing = db.execute(select(t.orders).where(t.orders.c.id == order.id)).mappings().one()
+    same_id = select(t.orders).where(t.orders.c.id == order.id)
+    existing = db.execute(same_id).mappings().one()
     if existing["digest"] != order.digest:
         raise _refusal(
             "the outbox has an order with this id and other content; use a new id for a new order"
@@ -87,7 +94,12 @@ def _validated(order: Order) -> Order:
 
 
 def _row(
-    order: Order, connection: str, now: float, *, is_new: bool, lead: float
+    order: Order,
+    connection: str,
+    now: float,
+    *,
+    is_new: bool,
+    lead: float,
 ) -> Mapping[str, Any]:
     eligible_at = now
     wanted_at = order.due_at.timestamp() if order.due_at else None

@@ -270,4 +270,6 @@ def event_of(kind: str, body: str) -> Event:
     # Raised outside of the handler, whose exception quotes the row.
     if event is None:
         raise UnreadableEventError(f"an event {kind!r} of the journal can't be read")
-    return OfTicket(event) if kind != name else event
+    if kind == name:
+        return event
+    return OfTicket(event)

@@ -62,7 +62,7 @@ _EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEvent:
-    """Stands for an event that can't be read: damaged, or of a newer version."""
+    """Replaces an event that can't be read: damaged, or of a newer version."""
 
     kind: str
     at: float = 0.0

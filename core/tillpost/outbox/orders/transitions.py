@@ -246,7 +246,7 @@ def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
 
 
 def is_in_doubt(stored: StoredOrder, history: History) -> bool:
-    """Return whether an order may exist at the platform, and a look-up may tell."""
+    """Return whether an order may exist at the platform, and a look-up may find out."""
     is_unknown = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
     # Without its journal, the order would be submitted anew.
     return bool(history.digest) and bool(history.doubts or is_unknown)
@@ -425,7 +425,11 @@ def rejection_hooks(
 
 
 def next_poll_at(
-    state: OrderState, progress: Progress, received_at: float, due: float | None, now: float
+    state: OrderState,
+    progress: Progress,
+    received_at: float,
+    due: float | None,
+    now: float,
 ) -> float | None:
     """Return when an order's status is next polled, in epoch seconds; None if it isn't any more.
 
@@ -456,4 +460,6 @@ def expected_by(received_at: float, due: float | None, settings: OutboxSettings)
 
 def due_time(order: Order | None) -> float | None:
     """Return when an order is due, in epoch seconds; None: as soon as possible, or erased."""
-    return order.due_at.timestamp() if order and order.due_at else None
+    if order and order.due_at:
+        return order.due_at.timestamp()
+    return None

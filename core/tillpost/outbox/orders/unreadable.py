@@ -1,8 +1,8 @@
 """Sets aside an order whose row or journal can't be read, so that all others go on.
 
 The order is in error: a person sees it, and closes it with `manual` or `cancel`. What can't be read
-stays in the row, for whoever repairs it. Whatever comes upon such a row calls `set_aside`: a claim,
-a webhook, a poll.
+stays in the row until a person repairs it. All that come upon such a row call `set_aside`: claims,
+webhooks, polls.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from tillpost.outbox.rows import named
 __all__ = ["JOURNAL", "set_aside"]
 
 JOURNAL = "journal"
-"""Stands for the journal among the names of the columns that can't be read."""
+"""Represents the journal among the names of the columns that can't be read."""
 
 
 def set_aside(
-    db: Connection, order_id: Any, columns: Sequence[str], now: float, escalate_after: float
+    db: Connection,
+    order_id: Any,
+    columns: Sequence[str],
+    now: float,
+    escalate_after: float,
 ) -> None:
     """Put an order in error, whose row can't be read, and release it.
 
@@ -49,5 +53,6 @@ def set_aside(
         "updated_at": now,
         **problem_columns(OrderState.ERROR, WaitsFor.NOTHING, now, escalate_after),
     }
-    db.execute(update(t.orders).where(named(t.orders.c.id, order_id)).values(**values))
+    order_row = update(t.orders).where(named(t.orders.c.id, order_id))
+    db.execute(order_row.values(**values))
     log_event("order_unreadable", id=order_id, columns=",".join(columns))

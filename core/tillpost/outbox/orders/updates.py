@@ -62,7 +62,12 @@ class OrderUpdates:
         self._settings = settings
 
     def may_be_ours(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str = ""
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str = "",
     ) -> bool:
         """Return whether an order that the connection's platform shows now may be one of ours.
 
@@ -89,14 +94,26 @@ class OrderUpdates:
         return db.execute(candidates.limit(1)).first() is not None
 
     def find(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
     ) -> StoredOrder | None:
         """Return the order that a report is about; None if it is none of ours."""
         row = self._find(db, connection, pos_id, reference, address)
-        return None if row is None else stored_order(row)
+        if row is None:
+            return None
+        return stored_order(row)
 
     def is_elsewhere(
-        self, db: Connection, connection: str, pos_id: str, reference: str, address: str
+        self,
+        db: Connection,
+        connection: str,
+        pos_id: str,
+        reference: str,
+        address: str,
     ) -> bool:
         """Return whether an order that a report names is, or may be, at another address."""
         row = self._find(db, connection, pos_id, reference, address)
@@ -207,7 +224,8 @@ class OrderUpdates:
         """
         report = parsed(Report.model_validate_json, row["reported"])
         if row["reported"] is not None:
-            db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(reported=None))
+            order_row = update(t.orders).where(_ORDER.id == row["id"])
+            db.execute(order_row.values(reported=None))
         if report is None:
             return ()
         return self.record_status(
@@ -224,7 +242,11 @@ class OrderUpdates:
         return None
 
     def _read_journal(
-        self, db: Connection, row: Row, known: KnownOrder, now: float
+        self,
+        db: Connection,
+        row: Row,
+        known: KnownOrder,
+        now: float,
     ) -> Sequence[Event] | None:
         """Return an order's journal; None if it can't be read, and the order is set aside.
 
@@ -279,11 +301,17 @@ class OrderUpdates:
         return None if _is_ticket(row, pos_id) else row
 
     def _write(
-        self, db: Connection, row: Row, change: Change, now: float, source: str
+        self,
+        db: Connection,
+        row: Row,
+        change: Change,
+        now: float,
+        source: str,
     ) -> Sequence[HookCall]:
         order_id = row["id"]
         if change.values:
-            unclaimed = update(t.orders).where(_ORDER.id == order_id, _ORDER.worker.is_(None))
+            is_unclaimed = _ORDER.worker.is_(None)
+            unclaimed = update(t.orders).where(_ORDER.id == order_id, is_unclaimed)
             db.execute(unclaimed.values(**change.values))
         for event in change.events:
             _append_event(db, order_id, event)
@@ -303,15 +331,26 @@ class OrderUpdates:
 
 def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
     """Keep a report about a claimed order, and have the order polled once it is released."""
-    values = {"poll_at": now, "reported": report.model_dump_json()}
-    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
+    values = {
+        "poll_at": now,
+        "reported": report.model_dump_json(),
+    }
+    order_row = update(t.orders).where(_ORDER.id == row["id"])
+    db.execute(order_row.values(**values))
 
 
 def _append_event(db: Connection, order_id: str, event: Event) -> None:
-    latest = db.scalar(select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id))
+    last_number = select(func.max(_EVENT.number)).where(_EVENT.order_id == order_id)
+    latest = db.scalar(last_number)
     number = 0 if latest is None else next_number(latest)
     kind, body = event_row(event, number)
-    db.execute(insert(t.events).values(order_id=order_id, number=number, kind=kind, body=body))
+    row = {
+        "order_id": order_id,
+        "number": number,
+        "kind": kind,
+        "body": body,
+    }
+    db.execute(insert(t.events).values(**row))
 
 
 def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
@@ -321,7 +360,7 @@ def _is_elsewhere(db: Connection, row: Row, address: str) -> bool:
     try:
         history = fold(read_events(db, row["id"]))
     except UnreadableEventError:
-        return False  # whoever changes the order sets it aside
+        return False  # the code that changes the order sets it aside
     return bool(history.elsewhere(address))
 
 

@@ -42,13 +42,12 @@ _ORDER, _WORKER = t.orders.c, t.workers.c
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
 _ENLIST = insert(t.workers)
-_BEAT = update(t.workers).where(_WORKER.id == bindparam("worker_id")).values(beat=_WORKER.beat + 1)
 _PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
-_IS_ENLISTED = (
-    select(_WORKER.id)
-    .where(_WORKER.id == bindparam("worker_id"))
-    .with_for_update(read=True, key_share=True)
-)
+_IS_GIVEN_WORKER = _WORKER.id == bindparam("worker_id")
+_NEXT_BEAT = _WORKER.beat + 1
+_BEAT = update(t.workers).where(_IS_GIVEN_WORKER).values(beat=_NEXT_BEAT)
+_GIVEN_WORKER = select(_WORKER.id).where(_IS_GIVEN_WORKER)
+_IS_ENLISTED = _GIVEN_WORKER.with_for_update(read=True, key_share=True)
 
 
 class Pulse(NamedTuple):
@@ -114,8 +113,13 @@ class WorkerRegistry:
     def pulses(self) -> Mapping[str, Pulse]:
         """Return the heartbeat counter and the lease of every worker."""
         with self.database.reading() as db:
-            rows = [Row(t.workers, row) for row in db.execute(_PULSES).mappings()]
-        return {row.raw("id"): Pulse(row["beat"], row["lease"] or DEFAULT_LEASE) for row in rows}
+            found = db.execute(_PULSES).mappings().all()
+        pulses: dict[str, Pulse] = {}
+        for values in found:
+            row = Row(t.workers, values)
+            lease = row["lease"] or DEFAULT_LEASE
+            pulses[row.raw("id")] = Pulse(row["beat"], lease)
+        return pulses
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
@@ -123,7 +127,8 @@ class WorkerRegistry:
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Return whether a worker is enlisted, and keep it so to the end of the transaction."""
-        return db.execute(_IS_ENLISTED, {"worker_id": worker}).first() is not None
+        found = db.execute(_IS_ENLISTED, {"worker_id": worker})
+        return found.first() is not None
 
     def reap(self, worker: str, beat: int, now: float) -> int:
         """Remove a dead worker and release its claims; return how many there were.
@@ -139,7 +144,8 @@ class WorkerRegistry:
         with self.database.writing() as db:
             # A worker that reaps another must not miss its own heartbeats over a lock.
             wait_briefly(db)
-            removed = db.execute(delete(t.workers).where(is_same_worker, is_silent))
+            dead_worker = delete(t.workers).where(is_same_worker, is_silent)
+            removed = db.execute(dead_worker)
             if removed.rowcount == 0:
                 return 0
             return self._release_all(db, worker, now, crashes=1)
@@ -147,7 +153,8 @@ class WorkerRegistry:
     def retire(self, worker: str, now: float) -> None:
         """Remove a worker that ends properly, and release what it still has claimed."""
         with self.database.writing() as db:
-            db.execute(delete(t.workers).where(_WORKER.id == worker))
+            own_row = delete(t.workers).where(_WORKER.id == worker)
+            db.execute(own_row)
             self._release_all(db, worker, now, crashes=0)
 
     def release_orphans(self, db: Connection, now: float) -> None:
@@ -161,11 +168,14 @@ class WorkerRegistry:
             t.connections.c.importer: {"importer": None},
             t.credentials.c.refresher: {"refresher": None},
         }
+        enlisted = select(_WORKER.id)
         for holder, values in holders.items():
-            is_orphan = holder.is_not(None) & holder.not_in(select(_WORKER.id))
-            for vanished in db.scalars(select(holder).distinct().where(is_orphan)).all():
+            is_orphan = holder.is_not(None) & holder.not_in(enlisted)
+            vanished_workers = select(holder).distinct().where(is_orphan)
+            for vanished in db.scalars(vanished_workers).all():
                 orphans = update(holder.table).where(named(holder, vanished))
-                db.execute(orphans.values(**values))
+                release = orphans.values(**values)
+                db.execute(release)
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
         self._release_imports(db, worker)
@@ -181,9 +191,11 @@ class WorkerRegistry:
         return result.rowcount
 
     def _release_imports(self, db: Connection, worker: str) -> None:
-        importing = update(t.connections).where(t.connections.c.importer == worker)
+        is_importer = t.connections.c.importer == worker
+        importing = update(t.connections).where(is_importer)
         db.execute(importing.values(importer=None))
 
     def _release_refreshes(self, db: Connection, worker: str) -> None:
-        refreshing = update(t.credentials).where(t.credentials.c.refresher == worker)
+        is_refresher = t.credentials.c.refresher == worker
+        refreshing = update(t.credentials).where(is_refresher)
         db.execute(refreshing.values(refresher=None))

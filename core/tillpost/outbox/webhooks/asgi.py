@@ -67,7 +67,11 @@ class SupportsReceive(Protocol):
     """An `Outbox`, or a `Receiver` with connections or hooks of its own."""
 
     def receive(
-        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+        self,
+        connection: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
     ) -> Sequence[WebhookEvent]:
         """Receive a webhook; see `Outbox.receive`."""
         ...
@@ -160,7 +164,9 @@ def _public_url(base: str, name: str, scope: Scope) -> str:
     """Return the address that the platform called, and signed."""
     url = f"{base}/{quote(name, safe=':@!$,;~+')}"
     query = scope.get("query_string", b"").decode("latin-1")
-    return f"{url}?{query}" if query else url
+    if not query:
+        return url
+    return f"{url}?{query}"
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes | None:

@@ -75,7 +75,11 @@ class EventEffects:
         return event.model_copy(update={"error": error.model_copy(update=hidden)})
 
     def apply(
-        self, db: Connection, opened: OpenConnection, event: WebhookEvent, now: float
+        self,
+        db: Connection,
+        opened: OpenConnection,
+        event: WebhookEvent,
+        now: float,
     ) -> Sequence[HookCall]:
         """Write the effect of an event.
 

@@ -80,7 +80,11 @@ class Receiver:
         self._connections = OpenConnections(source, settings, self._clock, hooks)
 
     def receive(
-        self, connection: str, headers: Mapping[str, str], body: bytes, url: str
+        self,
+        connection: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
     ) -> Sequence[WebhookEvent]:
         """Receive a webhook; see `Outbox.receive`."""
         opened = self._connections[connection]

@@ -98,7 +98,11 @@ class MenuSync:
             self._move(_CONNECTION.import_at, name, retry_at, None)
 
     def _move(
-        self, due_column: Column[float], name: str, expected: object, to: float | None
+        self,
+        due_column: Column[float],
+        name: str,
+        expected: object,
+        to: float | None,
     ) -> bool:
         """Change when an import is due; return False if another worker changed it before."""
         move = (

@@ -371,11 +371,15 @@ def _next_poll_at(row: Row, stored: StoredOrder, now: float) -> float | None:
     scheduled_at = next_poll_at(
         stored.state, stored.progress, received_at, due_time(stored.order), now
     )
-    return max(scheduled_at, now + RETRY_POLL) if scheduled_at else None
+    if not scheduled_at:
+        return None
+    return max(scheduled_at, now + RETRY_POLL)
 
 
 def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> Row | None:
     """Return an order that meets the conditions and that no worker has claimed, locked."""
     query = select(t.orders).where(*conditions, _is_unclaimed).limit(1).with_for_update()
     found = db.execute(query).mappings().one_or_none()
-    return Row(t.orders, found) if found else None
+    if not found:
+        return None
+    return Row(t.orders, found)

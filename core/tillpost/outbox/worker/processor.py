@@ -4,7 +4,7 @@
         due_at = processor.process(order_id)    # called by an engine: Procrastinate, Celery, yours
 
 Threads may share one. It never sleeps through a wait: it writes when the order is due again, and
-tells the engine. `Worker` is the loop that needs no other engine.
+notifies the engine. `Worker` is the loop that needs no other engine.
 """
 
 from __future__ import annotations
@@ -222,7 +222,8 @@ class Processor:
         A connection that holds its share of the threads has to wait. One whose claim fails by
         itself is passed over for a while.
         """
-        due = [(at, name) for name, at in self.claims.next_due_by_connection().items() if at <= now]
+        due_at_by_connection = self.claims.next_due_by_connection()
+        due = [(at, name) for name, at in due_at_by_connection.items() if at <= now]
         claimed: list[Claim] = []
         for _, name in sorted(due):
             room = most - len(claimed)

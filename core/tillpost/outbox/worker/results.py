@@ -1,7 +1,7 @@
 """Writes the result of a run: the order's state, its events, and what it says of the connection.
 
-All of it is one transaction, which also releases the claim and tells the engine when the order is
-due again. Hooks are called after it.
+All of it is one transaction, which also releases the claim and notifies the engine of when the
+order is due again. Hooks are called after it.
 """
 
 from __future__ import annotations
@@ -221,7 +221,9 @@ def _due_at(claim: Claim, result: RunResult, now: float) -> float | None:
 
 
 def _json(model: BaseModel | None) -> str | None:
-    return model.model_dump_json() if model else None
+    if not model:
+        return None
+    return model.model_dump_json()
 
 
 def _log(claim: Claim, result: RunResult, hook_calls: Sequence[HookCall]) -> None:

@@ -84,7 +84,8 @@ def _erasable(db: Connection, cutoff: float) -> list[Row]:
     """Return some orders whose customer's data is to be erased, locked."""
     query = (
         select(t.orders)
-        .where(*_finished_before(cutoff), _ORDER.content.is_not(None))
+        .where(*_finished_before(cutoff))
+        .where(_ORDER.content.is_not(None))
         .limit(BATCH)
         .with_for_update()
     )
@@ -109,7 +110,8 @@ def _erase_one(db: Connection, row: Row) -> None:
         "ticket": _json(ticket and without_notices(ticket)),
         "reported": None,
     }
-    db.execute(update(t.orders).where(_ORDER.id == row["id"]).values(**values))
+    order_row = update(t.orders).where(_ORDER.id == row["id"])
+    db.execute(order_row.values(**values))
     _erase_texts_of_journal(db, row["id"])
 
 
@@ -121,12 +123,16 @@ def _erase_texts_of_journal(db: Connection, order_id: str) -> None:
         if not isinstance(entry.event, UnreadableEvent):
             kind, body = event_row(event_without_texts(entry.event), entry.number)
             values |= {"kind": kind, "body": body}
-        is_entry = (_EVENT.order_id == order_id, _EVENT.number == entry.number)
-        db.execute(update(t.events).where(*is_entry).values(**values))
+        same_order = _EVENT.order_id == order_id
+        same_number = _EVENT.number == entry.number
+        stored_entry = update(t.events).where(same_order, same_number)
+        db.execute(stored_entry.values(**values))
 
 
 def _json(model: BaseModel | None) -> str | None:
-    return model.model_dump_json() if model else None
+    if not model:
+        return None
+    return model.model_dump_json()
 
 
 def prune(outbox: Outbox, days: float) -> int:
@@ -154,11 +160,14 @@ def prune(outbox: Outbox, days: float) -> int:
 
 def _prunable(db: Connection, cutoff: float, after: str) -> list[str]:
     """Return the ids of some orders with a journal to prune, locked, in the sequence of ids."""
-    is_unpruned = (_EVENT.order_id == _ORDER.id) & (_EVENT.kind != Pruned.__name__)
+    is_of_order = _EVENT.order_id == _ORDER.id
+    is_unpruned = _EVENT.kind != Pruned.__name__
+    unpruned_events = select(_EVENT.order_id).where(is_of_order, is_unpruned)
     query = (
         select(_ORDER.id)
-        .where(*_finished_before(cutoff), _ORDER.id > after)
-        .where(select(_EVENT.order_id).where(is_unpruned).exists())
+        .where(*_finished_before(cutoff))
+        .where(_ORDER.id > after)
+        .where(unpruned_events.exists())
         .order_by(_ORDER.id)
         .limit(BATCH)
         .with_for_update()
@@ -172,9 +181,17 @@ def _prune_one(db: Connection, order_id: str) -> int:
         events = read_events(db, order_id)
     except UnreadableEventError:
         return 0
-    kind, body = event_row(pruned(fold(events), events[-1].at))
+    history = fold(events)
+    last_at = events[-1].at
+    kind, body = event_row(pruned(history, last_at))
+    row = {
+        "order_id": order_id,
+        "number": 0,
+        "kind": kind,
+        "body": body,
+    }
     db.execute(delete(t.events).where(_EVENT.order_id == order_id))
-    db.execute(insert(t.events).values(order_id=order_id, number=0, kind=kind, body=body))
+    db.execute(insert(t.events).values(**row))
     return len(events)
 
 

@@ -10,8 +10,8 @@ platform grants access again is checked for that now and then, and resumed if it
 The result is stored in the connection's row, which `connections/availability` evaluates. It also
 has the effects of an order's request:
 
-- If the platform rejects our access, the connection is paused. Otherwise a checkout that is told so
-  would never send the order that pauses it.
+- If the platform rejects our access, the connection is paused. Otherwise a checkout that sees the
+  store as unavailable would never send the order that pauses it.
 - If the platform answers, and no order is due that could find that out, the outage is over. A check
   never begins an outage, since orders may succeed where a check fails.
 """

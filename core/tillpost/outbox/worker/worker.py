@@ -53,7 +53,9 @@ class OwnWorkers(Engine, Protocol):
 def worker_for(processor: Processor) -> Runs:
     """Return a worker of the outbox's engine, or the bundled one."""
     engine = processor.outbox.engine
-    return engine.worker(processor) if isinstance(engine, OwnWorkers) else Worker(processor)
+    if isinstance(engine, OwnWorkers):
+        return engine.worker(processor)
+    return Worker(processor)
 
 
 class _Step(NamedTuple):
@@ -111,7 +113,9 @@ class Worker:
 
     def _claim(self, threads: DaemonThreadPool) -> list[Claim]:
         """Claim as many due orders as there are free threads."""
-        return self._processor.claim(threads.idle_threads) if threads.idle_threads > 0 else []
+        if threads.idle_threads <= 0:
+            return []
+        return self._processor.claim(threads.idle_threads)
 
     def _is_idle(self, threads: DaemonThreadPool) -> bool:
         return not threads.busy and self._maintenance.idle()

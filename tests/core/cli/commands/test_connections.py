@@ -396,7 +396,7 @@ def test_reconnect_with_bad_token_keeps_the_old_one(
 def test_reconnect_takes_no_setting_that_cannot_be_verified(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tillpost: Command
 ) -> None:
-    """Whoever writes to the database can't direct the next grant to an address of theirs."""
+    """A writer to the database can't direct the next grant to an address of theirs."""
     with serve_in_thread(GenericSimulator()) as pos, serve_in_thread(GenericSimulator()) as thief:
         token = str(pos.settings["access_token"])
         monkeypatch.setenv("POS_KEY", str(pos.settings["signing_key"]))

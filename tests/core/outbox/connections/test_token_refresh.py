@@ -345,7 +345,7 @@ def refresher_of(store: CredentialStore) -> str | None:
     return stored.refresher
 
 
-def test_worker_reaped_before_a_refresh_begins_it_once_enlisted_again(
+def test_worker_reaped_before_refresh_starts_it_once_reenlisted(
     store: CredentialStore,
 ) -> None:
     """The mark of a worker without a row would stay, and the token be refreshed never again."""

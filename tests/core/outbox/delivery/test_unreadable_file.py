@@ -1,4 +1,4 @@
-"""A TOML file that can't be read for a moment stops no order for good."""
+"""A TOML file that can't be read for a moment stops no order permanently."""
 
 from __future__ import annotations
 

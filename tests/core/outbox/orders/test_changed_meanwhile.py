@@ -1,4 +1,4 @@
-"""Whoever acts on an order that was read before finds it changed, and doesn't overwrite that.
+"""An action on an order that has changed since it was read doesn't overwrite the change.
 
 Each test changes the order between the reading and the act, as a second program does.
 """

@@ -98,7 +98,7 @@ def test_calls_beyond_the_queue_are_dropped_and_logged(
     assert called == ["one", "two", "three"]
 
 
-def test_calls_that_wait_for_a_blocked_one_are_dropped_at_the_end(
+def test_calls_behind_a_blocked_one_are_dropped_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     released = threading.Event()

@@ -150,7 +150,7 @@ def test_connection_has_one_task_of_a_kind_at_a_time() -> None:
 def test_polls_of_a_hanging_store_hold_no_claims_up(
     open_outbox: Opening, server: ToyServer
 ) -> None:
-    """Its status isn't told; new orders are claimed meanwhile."""
+    """Its status isn't reported; new orders are claimed meanwhile."""
     outbox = open_outbox()
     known = {"cafe": connection(server.url)}
     with Processor(outbox, connections=from_mapping(known)) as processor:
