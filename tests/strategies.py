@@ -281,23 +281,35 @@ def menus(
 
 @st.composite
 def lines_from(draw: st.DrawFn, menu: Menu) -> Sequence[Line]:
-    """Draw lines that the menu allows, at its prices and within its limits."""
+    """Draw lines that the menu allows, at its prices and within its limits; some are open."""
     sold = draw(st.lists(st.sampled_from(list(menu.by_variation.values())), min_size=1, max_size=3))
-    return [
+    bought = [
         Line(
             item_id=variation.id,
             sku=variation.sku,
             name=display_name(item, variation),
             quantity=draw(counts),
             unit_price=variation.price or 0,
-            modifiers=tuple(
-                draw(_choices(menu, use))
-                for use in item.groups
-                if use.minimum or draw(st.booleans())
-            ),
+            modifiers=draw(_nesting(_choices_of(draw, menu, item))),
         )
         for item, variation in sold
     ]
+    if draw(st.booleans()):
+        bought.append(Line(name="Corkage", quantity=draw(counts), unit_price=draw(prices)))
+    return [draw(with_discounts(line)) for line in bought]
+
+
+def _choices_of(draw: st.DrawFn, menu: Menu, item: Item) -> list[Modifier]:
+    return [draw(_choices(menu, use)) for use in item.groups if use.minimum or draw(st.booleans())]
+
+
+@st.composite
+def _nesting(draw: st.DrawFn, chosen: Sequence[Modifier]) -> Sequence[Modifier]:
+    """Draw whether the others are on the first, of which there is one, or all on the line."""
+    if not chosen or chosen[0].quantity != 1 or draw(st.booleans()):
+        return chosen
+    first, *others = chosen
+    return [first.model_copy(update={"modifiers": tuple(others)})]
 
 
 @st.composite

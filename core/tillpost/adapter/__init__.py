@@ -55,6 +55,7 @@ from tillpost.adapter.net_order import (
     verify_total,
 )
 from tillpost.adapter.odd_rows import passing_over_odd_rows
+from tillpost.adapter.order_features import EVERY_FEATURE, OrderFeature
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
 from tillpost.adapter.settings import (
@@ -112,14 +113,17 @@ from tillpost.models.money import (
 from tillpost.models.order import (
     Address,
     Charge,
+    Curbside,
     Customer,
     Delivery,
     DineIn,
     Discount,
     Draft,
+    FlatModifier,
     Line,
     Modifier,
     Order,
+    OrderTax,
     Payment,
     Pickup,
     PosOrder,
@@ -200,16 +204,21 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Signed",
     "oauth",
     # Orders
+    "EVERY_FEATURE",
     "Address",
     "Charge",
+    "Curbside",
     "Customer",
     "Delivery",
     "DineIn",
     "Discount",
     "Draft",
+    "FlatModifier",
     "Line",
     "Modifier",
     "Order",
+    "OrderFeature",
+    "OrderTax",
     "Payment",
     "Pickup",
     "PosOrder",

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from tillpost.adapter.error_table import Problem, Row, unreachable
 from tillpost.adapter.exchange import Exchange, Request, Response
+from tillpost.adapter.order_features import OrderFeature
 from tillpost.adapter.readiness import Readiness
 from tillpost.adapter.redaction import PUBLIC_FIELDS
 from tillpost.adapter.settings import (
@@ -154,6 +155,13 @@ class Adapter(ABC, Generic[S]):
     """For how many seconds the platform surely knows an idempotency key again; None for ever.
 
     An order that may have been sent longer ago than that is looked up before it is sent again.
+    """
+
+    carries: ClassVar[frozenset[OrderFeature]] = frozenset()
+    """The parts of an order, besides those that every platform takes, that `submit` sends.
+
+    Core refuses an order with another one before anything is sent, and names its field.
+    `EVERY_FEATURE` is all of them.
     """
 
     needs_menu: ClassVar[bool] = False
@@ -427,10 +435,16 @@ class Adapter(ABC, Generic[S]):
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:
-        """Return the names of the operations that this adapter has written. Don't override it."""
-        return frozenset(
+        """Return what this adapter can do. Don't override it.
+
+        Returns:
+            The names of the operations that it has written, and of the fields of an order that it
+            carries beyond those that every platform takes, such as `lines.discounts`.
+        """
+        written = {
             name for name in _OPERATIONS if _definition(cls, name) is not _definition(Adapter, name)
-        )
+        }
+        return frozenset(written | {feature.value for feature in cls.carries})
 
 
 _OPERATIONS = (

@@ -581,7 +581,8 @@ class Order(OrderModel):
         Fields that the first version of the format lacked are left out at their default. So an
         order from then keeps its JSON and its digest.
         """
-        return self.model_dump_json(exclude=self.unused_fields())
+        # No warnings, since what `model_copy` was given isn't validated.
+        return self.model_dump_json(exclude=self.unused_fields(), warnings=False)
 
     def unused_fields(self) -> dict[str, Any]:
         """Return what `canonical_json` leaves out, as pydantic's `exclude` takes it."""

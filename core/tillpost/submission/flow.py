@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from tillpost.adapter.base import Attempt, Found
 from tillpost.adapter.exchange import Exchange
+from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.errors import (
     Applied,
     DoubtError,
@@ -195,6 +196,8 @@ class Submission:
 
         In doubt it isn't validated: the very same bytes must be sent again.
         """
+        if not self.history.doubts:
+            self._refuse_uncarried()
         adapter, menu_cache = self.connection.adapter, self.connection.menu_cache
         if adapter.needs_menu and menu_cache.menu is None:
             yield ImportMenu()
@@ -282,6 +285,14 @@ class Submission:
             return
         error = OrderError(detail, pos_order=history.pos_order)
         raise self._context("submit").stamp(error)
+
+    def _refuse_uncarried(self) -> None:
+        """Raise `OrderError` if the order has a part that the platform doesn't take."""
+        adapter = self.connection.adapter
+        try:
+            refuse_uncarried(self.order, adapter.carries, adapter.title)
+        except OrderError as error:
+            raise self._context("submit").stamp(error) from None
 
     # ------------------------------------------------------------------ the proof
 
