@@ -19,6 +19,7 @@ from tillpost.adapter import (
     RateLimitError,
     Row,
     SetupError,
+    StoreClosedError,
     TaxError,
     UnknownPosError,
 )
@@ -161,6 +162,14 @@ TABLE = (
     # 1078 and 1204).
     Row(MenuError, codes=_REFUSED, text=_NAMED, reason="gone"),
     Row(MenuError, codes=_REFUSED, field=r"\bcatalog_(?:object_id|version)$"),
+    # unconfirmed: the code and the text for a location that the seller has deactivated. A sandbox
+    # order for one would show them. The seller activates it, so it isn't a fault of the connection.
+    Row(
+        StoreClosedError,
+        codes=_REFUSED | {"INVALID_LOCATION"},
+        text=_LOCATION + r".{0,200}?\b(?:not active|inactive|deactivated|closed)\b",
+        reason="deactivated",
+    ),
     Row(SetupError, codes=_REFUSED, field=_LOCATION),
     Row(SetupError, codes=_REFUSED, text=_LOCATION),
     # "The payment total does not match the order total." (developer forum). `finish` finds the

@@ -18,7 +18,8 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.accepted = 0
         self.sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     @property
     def url(self) -> str:
@@ -39,7 +40,10 @@ class RawServer:
             self._handle(client)
 
     def close(self) -> None:
+        with suppress(OSError):  # closing alone doesn't end a wait in `accept`
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._accepting.join(30)  # what it still accepted is closed, too
         for client in self.sockets:
             client.close()
 

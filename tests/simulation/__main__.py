@@ -58,6 +58,7 @@ def lives(
             yield runner.live(seed, without=without, only=only)
             if number % COLLECT_EVERY == 0:
                 gc.collect()
+                gc.freeze()  # what is kept for later lives isn't looked through again
 
 
 def live(

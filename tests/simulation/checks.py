@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulation.clocks import Stage
+from simulation.stores import is_live
 from tillpost.errors import Outcome
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.models import OrderState, StoredOrder
@@ -28,22 +30,22 @@ def wrongs(life: Life) -> list[str]:
             found.append(f"lost: {order_id} {stored}")
             continue
         store = life.stores[added.store]
-        wrong = _half_done(added, stored, store) or _wrong(
-            life, added, stored, store, store.live(order_id)
-        )
+        entries = store.entries(order_id)
+        live = [entry for entry in entries if is_live(entry)]
+        wrong = _half_done(added, stored, entries) or _wrong(life, added, stored, store, live)
         if wrong:
             found.append(f"{wrong} [{order_id} {describe(stored)}]")
     return found
 
 
-def _half_done(added: Added, stored: StoredOrder, store: Store) -> str:
+def _half_done(added: Added, stored: StoredOrder, entries: Sequence[LedgerEntry]) -> str:
     """Return whether a draft is left that no person is asked to look for.
 
     An order that is given up in doubt may leave one: its error says that it may exist, and sending
     it again finishes the draft. So may one that a person took over in doubt, and one whose row
     can't be read.
     """
-    is_left = any(entry.half_done for entry in store.entries(stored.id))
+    is_left = any(entry.half_done for entry in entries)
     is_in_doubt = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
     may_be_left = stored.state is OrderState.ERROR or added.poisoned
     is_known = stored.state is OrderState.MANUAL or (may_be_left and is_in_doubt)

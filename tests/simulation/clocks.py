@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Generator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -34,9 +34,10 @@ class Stage:
     @classmethod
     def wall(cls) -> float:
         """Return what the running process's wall clock shows, in epoch seconds."""
-        process = cls.schedule.process
+        schedule = cls.schedule
+        process = schedule.process
         offset = process.wall_offset if process else 0.0
-        return EPOCH + cls.schedule.now + offset
+        return EPOCH + schedule.now + offset
 
     @classmethod
     def true_time(cls) -> float:
@@ -189,15 +190,18 @@ class Threads:
     def submit(self, task: Callable[[], object]) -> Future[None]:
         """Run a task in a thread. What it raises ends nothing else."""
 
+        future: Future[None] = Future()
+
         def run() -> None:
             try:
                 task()
             finally:
                 self._running -= 1
+                future.set_result(None)
 
         self._running += 1
         Thread(run).start()
-        return Future()
+        return future
 
     def wait(self, seconds: float, *, for_one: bool = False) -> bool:
         """Don't wait."""
@@ -206,6 +210,19 @@ class Threads:
 
     def shutdown(self) -> None:
         """Nothing is left to end."""
+
+
+def wait_for(
+    futures: Collection[Future[None]], timeout: float
+) -> tuple[set[Future[None]], set[Future[None]]]:
+    """Stand for `concurrent.futures.wait`: return the finished ones, and the others."""
+    until = Stage.steady() + timeout
+    pause = 0.0
+    while not all(future.done() for future in futures) and Stage.steady() < until:
+        Stage.sleep(pause)
+        pause = 0.1
+    finished = {future for future in futures if future.done()}
+    return finished, set(futures) - finished
 
 
 THREADING = SimpleNamespace(
@@ -255,6 +272,8 @@ def _replacements() -> Generator[tuple[object, str, object]]:
             yield module, "threading", THREADING
         if names.get("uuid") is uuid:
             yield module, "uuid", ids
+        if names.get("wait") is wait and not name.endswith(".thread_pool"):
+            yield module, "wait", wait_for
         if "DaemonThreadPool" in names and not name.endswith(".thread_pool"):
             yield module, "DaemonThreadPool", Threads
     import tenacity.nap

@@ -809,7 +809,7 @@ class Runner:
         self._tables = [name for (name,) in tables if "version" not in name]
         self._network = Network()
         self.plugin = Plugin()
-        self.client = new_client(self._network)
+        self.client = new_client(self._network, is_direct=is_direct)
 
     def live(self, seed: int, *, without: Sequence[str] = (), only: Sequence[str] = ()) -> Outcome:
         """Run the life of a seed, without some kinds of trouble, or certainly with some."""

@@ -212,19 +212,25 @@ def _routes(simulator: Simulator) -> list[tuple[str, re.Pattern[str], Callable[[
 
 def carried_out(simulator: Simulator, request: httpx.Request) -> httpx.Response:
     """Return a simulator's answer."""
-    path = request.url.path
+    url = request.url
+    path = url.path
     headers = {name.decode().lower(): it.decode("latin-1") for name, it in request.headers.raw}
     for method, pattern, handler in _routes(simulator):
         hit = pattern.fullmatch(path) if method == request.method else None
         if hit:
-            query: dict[str, Any] = dict(request.url.params)
-            target = request.url.raw_path.decode()
+            query: dict[str, Any] = dict(url.params) if url.query else {}
+            target = url.raw_path.decode()
             call = Call(method, path, request.content, headers, query, hit.groupdict(), target)
             return _response(handler(call))
     return _response(simulator.failure(404))
 
 
 def _response(answer: Answer) -> httpx.Response:
-    date = formatdate(Stage.true_time(), usegmt=True)
+    date = _date(int(Stage.true_time()))
     headers = {"Content-Type": answer.content_type, "Date": date, **answer.headers}
     return httpx.Response(answer.status, headers=headers, content=answer.body)
+
+
+@lru_cache(512)
+def _date(time: int) -> str:
+    return formatdate(time, usegmt=True)

@@ -10,12 +10,14 @@ SQLite lets one write at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from sqlalchemy import Connection, StaticPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from simulation.clocks import Stage
 from simulation.schedule import Process
@@ -59,23 +61,39 @@ class SimulatedDatabase(Database):
         self._shared = shared
         self._life = life
 
-    @contextmanager
-    def writing(self) -> Generator[Connection]:
-        life = self._life
-        life.before_transaction()
-        with self._shared.transaction("BEGIN IMMEDIATE") as connection:
-            yield connection
-        life.after_transaction()
+    def writing(self) -> AbstractContextManager[Connection]:  # type: ignore[override]
+        return _Transaction(self._shared, self._life, "BEGIN IMMEDIATE")
 
-    @contextmanager
-    def reading(self) -> Generator[Connection]:
-        life = self._life
-        life.before_transaction()
-        with self._shared.transaction("BEGIN") as connection:
-            yield connection
+    def reading(self) -> AbstractContextManager[Connection]:  # type: ignore[override]
+        return _Transaction(self._shared, self._life, "BEGIN")
 
     def close(self) -> None:
         """Leave the database open: it belongs to all."""
+
+
+class _Transaction:
+    """A transaction of one process. A class opens in half of a generator's time."""
+
+    __slots__ = ("_begin", "_life", "_shared")
+
+    def __init__(self, shared: SharedDatabase, life: Life, begin: str) -> None:
+        self._shared = shared
+        self._life = life
+        self._begin = begin
+
+    def __enter__(self) -> Connection:
+        self._life.before_transaction()
+        return self._shared.begin(self._begin)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._shared.end(failure)
+        if failure is None and self._begin == "BEGIN IMMEDIATE":
+            self._life.after_transaction()
 
 
 class SharedDatabase:
@@ -93,31 +111,50 @@ class SharedDatabase:
             source: Any = connection.connection.driver_connection
             source.backup(self.driver)
         _set_up_sqlite(self.driver, None)
+        if is_direct:
+            self.driver.text_factory = str  # no life damages a text, and this reads it faster
         self.engine = create_engine(
             "sqlite://", creator=lambda: self.driver, poolclass=StaticPool, hide_parameters=True
         )
-        self._direct = DirectConnection(self.engine, self.driver) if is_direct else None
+        self._direct: Any = DirectConnection(self.engine, self.driver) if is_direct else None
+        self._connection: Connection | None = None
 
-    @contextmanager
-    def transaction(self, begin: str) -> Generator[Connection]:
-        """Open a transaction. It ends before any other process goes on."""
-        with translated_errors():
-            self.driver.execute(begin)
-            try:
-                if self._direct:
-                    yield cast(Connection, self._direct)
-                else:
-                    with self.engine.connect() as connection:
-                        yield connection
-                        connection.commit()
-            except BaseException:
-                self._end("ROLLBACK")
-                raise
-            self._end("COMMIT")
+    def begin(self, command: str) -> Connection:
+        """Begin a transaction. It ends before any other process goes on.
 
-    def _end(self, command: str) -> None:
-        if self.driver.in_transaction:
+        So a reader needs none: nothing changes what it reads.
+        """
+        direct: Connection | None = self._direct
+        if direct is not None and command == "BEGIN":
+            return direct
+        try:
             self.driver.execute(command)
+            if direct is not None:
+                return direct
+            self._connection = self.engine.connect()
+        except (sqlite3.Error, SQLAlchemyError):
+            with translated_errors():
+                raise
+        return self._connection
+
+    def end(self, failure: BaseException | None) -> None:
+        """End the transaction: commit it, or roll it back because of a failure."""
+        try:
+            if self._connection:
+                self._close(self._connection, failure)
+            if self.driver.in_transaction:
+                self.driver.execute("ROLLBACK" if failure else "COMMIT")
+            if isinstance(failure, sqlite3.Error | SQLAlchemyError):
+                raise failure
+        except (sqlite3.Error, SQLAlchemyError):
+            with translated_errors():
+                raise
+
+    def _close(self, connection: Connection, failure: BaseException | None) -> None:
+        self._connection = None
+        with connection:
+            if failure is None:
+                connection.commit()
 
     def close(self) -> None:
         """Close the database."""
@@ -308,6 +345,25 @@ class Person(Site):
             self.life.nudge()
 
 
-def new_client(transport: httpx.BaseTransport) -> httpx.Client:
+class DirectClient(httpx.Client):
+    """A client that hands each request to the network, and does nothing else.
+
+    Left out are redirects, authentication, cookies and log events, of which the outbox uses none.
+    """
+
+    def __init__(self, network: httpx.BaseTransport) -> None:
+        super().__init__(transport=network, trust_env=False, verify=False)
+        self._network = network
+
+    def send(self, request: httpx.Request, **_: object) -> httpx.Response:
+        """Carry one request."""
+        answer = self._network.handle_request(request)
+        answer.request = request
+        return answer
+
+
+def new_client(network: httpx.BaseTransport, *, is_direct: bool = True) -> httpx.Client:
     """Return the one client of a run."""
-    return httpx.Client(transport=transport, trust_env=False, verify=False)
+    if is_direct:
+        return DirectClient(network)
+    return httpx.Client(transport=network, trust_env=False, verify=False)

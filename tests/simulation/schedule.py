@@ -15,7 +15,7 @@ import importlib
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 _greenlets: Any = importlib.import_module("greenlet")  # it has no types
 
@@ -77,12 +77,11 @@ class Task:
         self._greenlet.throw(failure)
 
 
-class _Entry(NamedTuple):
-    at: float
-    tie: float
-    number: int
-    task: Task | None
-    call: Callable[[], object] | None
+_Entry: TypeAlias = tuple[float, float, int, Task | None, Callable[[], object] | None]
+"""When a task goes on, or a function is called; chance decides who is first; the entry's number.
+
+A plain tuple: a life makes hundreds.
+"""
 
 
 class Schedule:
@@ -122,10 +121,13 @@ class Schedule:
         """Let others run until so many seconds have passed, or until `wake`."""
         task = self._current
         assert task is not None, "only a process can sleep"
-        self.ensure_alive()
+        process = task.process
+        if process.dead:
+            raise Killed
         self._push(seconds, task=task)
         self._hub.switch()
-        self.ensure_alive()
+        if process.dead:
+            raise Killed
 
     def wake(self, task: Task) -> None:
         """Let a sleeping task go on now."""
@@ -161,20 +163,19 @@ class Schedule:
     def run(self, is_over: Callable[[], bool]) -> None:
         """Run tasks until `is_over`, which is asked after each step, or until none is left."""
         while self._queue and not is_over():
-            entry = heapq.heappop(self._queue)
-            task = entry.task
+            at, tie, number, task, call = heapq.heappop(self._queue)
             if task is None:
-                self.now = max(self.now, entry.at)
-                assert entry.call
-                entry.call()
+                self.now = max(self.now, at)
+                assert call
+                call()
                 continue
-            if task.dead or task.process.dead or task.entry != entry.number:
+            process = task.process
+            if task.entry != number or process.dead or task.dead:
                 continue
-            if task.process.paused_until > entry.at:
-                later = entry._replace(at=task.process.paused_until)
-                heapq.heappush(self._queue, later)
+            if process.paused_until > at:
+                heapq.heappush(self._queue, (process.paused_until, tie, number, task, call))
                 continue
-            self.now = max(self.now, entry.at)
+            self.now = max(self.now, at)
             self._current = task
             task.switch()
             self._current = None
@@ -193,7 +194,7 @@ class Schedule:
     ) -> None:
         self._number += 1
         at = self.now + max(0.0, after)
-        entry = _Entry(at, self.random.random(), self._number, task, call)
+        entry = (at, self.random.random(), self._number, task, call)
         if task is not None:
             task.entry = self._number
         heapq.heappush(self._queue, entry)

@@ -2,8 +2,8 @@
 
 SQLAlchemy compiles each statement, once for all lives, and reads the values of its columns;
 `sqlite3` runs the same SQL that it would run through an engine. What is left out are pools,
-transactions, events and execution contexts, which took a third of a life. A test compares lives
-that run through an engine.
+transactions, events, execution contexts and most of what results can do, which took a third of a
+life. A test compares lives that run through an engine.
 """
 
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false
@@ -12,14 +12,17 @@ that run through an engine.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 _Processor = Callable[[Any], Any] | None
+_Reader = tuple[int, Callable[[Any], Any]]
+"""A column's index, and what reads its value."""
 
 _PLANS = "_plans_of_simulation"
 
@@ -49,18 +52,86 @@ class _Plan:
     sql: str
     parameters: Sequence[_Parameter]
     is_expanding: bool
-    columns: SimpleResultMetaData | None
-    processors: Sequence[_Processor] | None
+    row: type[_Row] | None
+    readers: Sequence[_Reader]
+    expanded: dict[tuple[int, ...], _Expanded] = field(default_factory=dict[Any, Any])
+
+
+@dataclass(slots=True)
+class _Expanded:
+    """A statement with lists of given lengths: its SQL, and each value's name and processor."""
+
+    sql: str
+    parameters: Sequence[tuple[str, _Processor]]
+    names: Mapping[str, Sequence[str]]
 
 
 _Plans = dict[tuple[str, ...], tuple[_Plan, Sequence[Any]]]
 """A statement's plans by the names of the values that come with it, and its own values."""
 
 
-class _Result(IteratorResult[Any]):
-    """The rows of a query, and how many a change has touched."""
+class _Row(tuple[Any, ...]):
+    """A row whose columns are attributes, too. Each query's rows have a class of their own."""
 
-    rowcount = -1
+    __slots__ = ()
+    columns: Sequence[str]
+
+    @property
+    def _mapping(self) -> Mapping[str, Any]:
+        return dict(zip(self.columns, self, strict=True))
+
+
+def _row_class(columns: Sequence[str]) -> type[_Row]:
+    readers = {name: property(itemgetter(index)) for index, name in enumerate(columns)}
+    return type("_RowOfQuery", (_Row,), {"__slots__": (), **readers, "columns": columns})
+
+
+class _Result:
+    """The rows of a query, or of a change that returns some, and how many it has touched."""
+
+    __slots__ = ("_new", "_rows", "rowcount")
+
+    def __init__(
+        self, rows: Sequence[Any], new: Callable[[Any], Any] | None, rowcount: int
+    ) -> None:
+        """Take the rows, and what turns each into what the caller wants."""
+        self._rows = rows
+        self._new = new
+        self.rowcount = rowcount
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._new, self._rows) if self._new else iter(self._rows)
+
+    def all(self) -> Sequence[Any]:
+        return list(self)
+
+    def first(self) -> Any:
+        return next(iter(self), None)
+
+    def one_or_none(self) -> Any:
+        if len(self._rows) > 1:
+            raise MultipleResultsFound("more than one row")
+        return self.first()
+
+    def one(self) -> Any:
+        if not self._rows:
+            raise NoResultFound("no row")
+        return self.one_or_none()
+
+    def scalar(self) -> Any:
+        return self._rows[0][0] if self._rows else None
+
+    def scalar_one(self) -> Any:
+        return self.one()[0]
+
+    def scalars(self) -> _Result:
+        return _Result([row[0] for row in self._rows], None, self.rowcount)
+
+    def mappings(self) -> _Result:
+        row_class: Any = self._new
+        columns: Sequence[str] = row_class.columns
+        mappings = [dict(zip(columns, row, strict=True)) for row in self._rows]
+        return _Result(mappings, None, self.rowcount)
 
 
 class _Count:
@@ -89,17 +160,15 @@ class DirectConnection:
         else:
             arguments = _arguments(plan, own, values)
         cursor = self._driver.execute(sql, arguments)
-        columns = plan.columns
-        if columns is None:
+        new_row = plan.row
+        if new_row is None:
             if cursor.description is None:
                 return _Count(cursor.rowcount)
-            plan.columns = columns = SimpleResultMetaData([it[0] for it in cursor.description])
+            plan.row = new_row = _row_class([it[0] for it in cursor.description])
         rows: Sequence[Any] = cursor.fetchall()
-        if rows and plan.processors:
-            rows = [_processed(row, plan.processors) for row in rows]
-        result = _Result(columns, iter(rows))
-        result.rowcount = cursor.rowcount
-        return result
+        if rows and plan.readers:
+            rows = [_processed(row, plan.readers) for row in rows]
+        return _Result(rows, new_row, cursor.rowcount)
 
     def scalar(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
         """Return the first column of the first row."""
@@ -149,15 +218,15 @@ class DirectConnection:
             for name in compiled.positiontup or ()
         ]
         entries = compiled._result_columns
-        columns = SimpleResultMetaData([it.keyname for it in entries]) if entries else None
+        row = _row_class([it.keyname for it in entries]) if entries else None
         readers = [it.type._cached_result_processor(self.dialect, None) for it in entries]
         return _Plan(
             compiled,
             str(compiled),
             parameters,
             bool(compiled.post_compile_params),
-            columns,
-            readers if any(readers) else None,
+            row,
+            [(index, read) for index, read in enumerate(readers) if read],
         )
 
     def _expanded(
@@ -166,14 +235,25 @@ class DirectConnection:
         """Return the SQL of a statement with a list in it, which has as many `?` as the list."""
         compiled = plan.compiled
         named = compiled.construct_params(values, extracted_parameters=own, escape_names=False)
-        state = compiled._process_parameters_for_postcompile(named)
-        processors = {**compiled._bind_processors, **state.processors}
-        arguments: list[Any] = []
-        for name in state.positiontup:
-            value = state.parameters[name]
-            process = processors.get(name)
-            arguments.append(process(value) if process else value)
-        return state.statement, arguments
+        lists = [name for name in named if isinstance(named[name], list | tuple)]
+        lengths = tuple(len(named[name]) for name in lists)
+        expanded = plan.expanded.get(lengths)
+        if expanded is None:
+            expanded = plan.expanded[lengths] = _expanded(compiled, named)
+        for name in lists:
+            named.update(zip(expanded.names[name], named[name], strict=True))
+        arguments = [
+            process(named[name]) if process else named[name]
+            for name, process in expanded.parameters
+        ]
+        return expanded.sql, arguments
+
+
+def _expanded(compiled: Any, named: Mapping[str, Any]) -> _Expanded:
+    state = compiled._process_parameters_for_postcompile(dict(named))
+    processors = {**compiled._bind_processors, **state.processors}
+    parameters = [(name, processors.get(name)) for name in state.positiontup]
+    return _Expanded(state.statement, parameters, state.parameter_expansion)
 
 
 def _plans_of(statement: Any) -> _Plans:
@@ -214,6 +294,8 @@ def _arguments(plan: _Plan, own: Sequence[Any], values: Mapping[str, Any] | None
     return arguments
 
 
-def _processed(row: Sequence[Any], processors: Sequence[_Processor]) -> tuple[Any, ...]:
-    pairs = zip(row, processors, strict=True)
-    return tuple(process(value) if process else value for value, process in pairs)
+def _processed(row: Sequence[Any], readers: Sequence[_Reader]) -> Sequence[Any]:
+    values = list(row)
+    for index, read in readers:
+        values[index] = read(values[index])
+    return tuple(values)

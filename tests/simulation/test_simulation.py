@@ -28,7 +28,7 @@ def test_seed_repeats_its_life() -> None:
     assert traces(range(100, 106)) == traces(range(100, 106))
 
 
-def test_lives_are_the_same_through_sqlalchemys_engine() -> None:
+def test_lives_are_the_same_through_engine_and_client() -> None:
     assert traces(range(200, 210)) == traces(range(200, 210), is_direct=False)
 
 

@@ -111,7 +111,7 @@ def hider(order: Order | None, settings: AdapterSettings) -> Hide:
 
     def hide(text: str) -> str:
         unescaped = _without_escaped(text, found_in)  # first, as an escape may be half of a word
-        return _masked(unescaped, found_in(unescaped))
+        return pattern.sub(MASK, unescaped)
 
     return hide
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -132,6 +133,11 @@ class Wait:
     """A short pause within an operation, in seconds. Core schedules all longer waits."""
 
     seconds: float
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for NaN and infinity."""
+        if not math.isfinite(self.seconds):
+            raise ValueError(f"a wait of {self.seconds} seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ An adapter derives its settings from `AdapterSettings`, and `Till.connect` valid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, NoReturn, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -144,8 +145,7 @@ class AdapterSettings(_Unpicklable):
     @classmethod
     def settings_of_address(cls) -> Sequence[str]:
         """Return the names of the settings that are part of the store's address."""
-        marked = [name for name, field in cls.model_fields.items() if _is_marked(field)]
-        return ("base_url", *marked)
+        return _settings_of_address(cls)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some settings changed. They are validated, unlike pydantic's own."""
@@ -155,7 +155,7 @@ class AdapterSettings(_Unpicklable):
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret text, to be removed from what a platform sends back."""
-        values: list[object] = [getattr(self, name) for name in type(self).model_fields]
+        values: Iterable[object] = vars(self).values()
         texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         return tuple(text for text in texts if text)
 
@@ -167,6 +167,12 @@ class AdapterSettings(_Unpicklable):
             client_id=self.client_id,
             client_secret=self.client_secret,
         )
+
+
+@cache
+def _settings_of_address(kind: type[AdapterSettings]) -> Sequence[str]:
+    marked = [name for name, field in kind.model_fields.items() if _is_marked(field)]
+    return ("base_url", *marked)
 
 
 def _is_marked(field: FieldInfo) -> bool:

@@ -18,11 +18,6 @@ def main() -> None:
     if not (find_spec("typer") and find_spec("rich")):
         sys.stderr.write("tillpost: the command needs an extra: pip install 'tillpost[cli]'\n")
         raise SystemExit(2)
-    try:
-        from tillpost.cli.app import run
+    from tillpost.cli.app import run
 
-        run()
-    except KeyboardInterrupt:
-        # The command itself wasn't running yet, so it can't say what was interrupted.
-        sys.stderr.write("tillpost: interrupted\n")
-        raise SystemExit(130) from None
+    run()

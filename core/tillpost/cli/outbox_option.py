@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from tillpost.outbox import Outbox
     from tillpost.outbox.db.database import Database
 
-__all__ = ["DatabaseUrl", "local_time", "name_of", "need_outbox", "opened", "opened_if_there"]
+__all__ = ["DatabaseUrl", "name_of", "need_outbox", "opened", "opened_if_there"]
 
 DatabaseUrl = Annotated[
     str,
@@ -97,14 +96,6 @@ def name_of(database: Database) -> str:
     from tillpost.outbox.db.database import shown_url
 
     return shown_url(database.engine.url)
-
-
-def local_time(at: float) -> str:
-    """Format epoch seconds in this machine's time zone; "?" for what no calendar has."""
-    try:
-        return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, ValueError, OSError):
-        return "?"
 
 
 def _has_extra() -> bool:

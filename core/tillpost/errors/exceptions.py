@@ -8,6 +8,7 @@ No error holds a credential.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
@@ -114,6 +115,11 @@ MAX_SUBJECTS = 5
 """How many lines or items `PosError.summary` names at most."""
 
 
+def _number_of_seconds(seconds: float | None) -> float | None:
+    """Return the seconds; None for what an adapter may have read that is no number of seconds."""
+    return seconds if seconds is not None and math.isfinite(seconds) else None
+
+
 class PosError(Exception):
     """An operation at the platform was refused, failed, or got no answer.
 
@@ -168,7 +174,7 @@ class PosError(Exception):
         self.subjects = tuple(plain(subject, LONGEST_CODE) for subject in subjects)
         self.reason = reason
         self.applied = applied
-        self.retry_after = retry_after
+        self.retry_after = _number_of_seconds(retry_after)
         self.refreshable = refreshable
         self.pos_order = pos_order
         # Core fills in what follows.

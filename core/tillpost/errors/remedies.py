@@ -5,7 +5,7 @@ error's kind, or `kind.reason` where one kind has several remedies.
 
 Placeholders of the texts:
     `{platform}`: the platform's name.
-    `{subjects}`: the lines, items or taxes at fault.
+    `{subjects}`: the lines, items or taxes at fault. `{taxes}`: the taxes in brackets, if known.
     `{detail}`: the platform's own message.
     `{who}`: the person who authorised the connection.
     `{imported}`: `MENU_IMPORTED` after a menu import that didn't help, else nothing.
@@ -296,7 +296,7 @@ REMEDIES: Mapping[str, RemedyText] = {
     "tax": RemedyText(
         Action.FIX_TAXES,
         Actor.STORE,
-        "{platform} adds more tax than the customer was charged ({subjects}). Keep only the sales "
+        "{platform} adds more tax than the customer was charged{taxes}. Keep only the sales "
         "tax, and set up any surcharge as a service charge instead of a tax. Then send the order "
         "again.",
         "{detail}. Nothing was changed at the register. Submit the order again once the taxes are "
@@ -305,7 +305,7 @@ REMEDIES: Mapping[str, RemedyText] = {
     "tax.created": RemedyText(
         Action.FIX_TAXES,
         Actor.STORE,
-        "{platform} already has the order, but its taxes ({subjects}) give a different total than "
+        "{platform} already has the order, but its taxes{taxes} give a different total than "
         "the customer paid. Correct the total at the register, then the taxes in {platform}. The "
         "order mustn't be sent again.",
         "The order was created, but its taxes differ when read back: {detail}. It isn't submitted "
@@ -318,6 +318,15 @@ REMEDIES: Mapping[str, RemedyText] = {
         "again, or reject the order and refund the customer.",
         "{detail}. Hold the order until it is due, and stop taking orders for this store in the "
         "meantime.",
+    ),
+    "store_closed.deactivated": RemedyText(
+        Action.REOPEN,
+        Actor.STORE,
+        "This location is deactivated in {platform}, so it can take no orders. Activate it again "
+        "in {platform}, or ask the ordering site's support to connect the location that replaces "
+        "it. Until then, reject the order and refund the customer.",
+        "{detail}. The connection itself works. Stop taking orders for this store until its "
+        "manager has activated the location; if it is closed for good, disconnect the store.",
     ),
     "order": RemedyText(
         Action.FIX_ORDER,
@@ -402,6 +411,7 @@ def fill(
     values = {
         "platform": platform,
         "subjects": _join(subjects),
+        "taxes": f" ({_join(subjects)})" if subjects else "",
         "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
         "who": connected_by,

@@ -91,9 +91,15 @@ class Row:
         self.faults: list[str] = []
         self._raw = values
         self._values: dict[str, Any] = {}
-        for name, check in _checks(table).items():
-            if name in values:
-                self._values[name] = self._checked(name, check, values[name])
+        checks = _checks(table)
+        for name, value in values.items():
+            check = checks.get(name)
+            if check is None:
+                continue
+            is_empty = value is None and check.nullable
+            self._values[name] = (
+                value if is_empty or check.fits(value) else self._fault(name, check)
+            )
 
     def __getitem__(self, column: str) -> Any:
         """Return a column of the right type."""
@@ -128,11 +134,8 @@ class Row:
             self._note(column)
         return value
 
-    def _checked(self, name: str, check: _Check, value: object) -> object:
-        if value is None and check.nullable:
-            return None
-        if check.fits(value):
-            return value
+    def _fault(self, name: str, check: _Check) -> object:
+        """Note that a column can't be read, and return what stands for its value."""
         self._note(name)
         if check.nullable:
             return None

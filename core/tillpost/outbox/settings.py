@@ -27,10 +27,13 @@ __all__ = ["ConnectionOptions", "OutboxSettings", "load_settings"]
 
 WEEK = 7 * 86_400
 
+MOST_DAYS = 36_500
+"""The longest time for which data is kept, in days: 100 years."""
+
 Seconds = Annotated[float, Field(gt=0, le=WEEK)]
 BackOff = Annotated[float, Field(gt=0, le=900)]
 LeadTime = Annotated[float, Field(ge=0, le=WEEK)]
-Days = Annotated[float, Field(ge=0)]
+Days = Annotated[float, Field(ge=0, le=MOST_DAYS)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 

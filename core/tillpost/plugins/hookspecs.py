@@ -10,10 +10,10 @@ the same Till, and one that is called for a menu import can't import the menu: t
 itself, and raises `RuntimeError`. Other orders may be submitted.
 
 A hook should return within a second: hand what takes longer to a queue of your own. One that blocks
-holds what calls it, such as a submission by a `Till`, or one of a worker's threads, of which each
-connection has its share. `order_escalated`, `order_unseen` and `store_availability_changed` share
-one thread of a worker: one of them that never returns keeps the others from being called, but stops
-no order.
+holds what calls it, such as a submission by a `Till`. A worker waits for the hooks of an order for
+a second, logs those that haven't returned, and goes on: a hook that never returns stops no other
+order. Of one connection 16 calls run at once, of all connections 64; others are dropped, and
+logged. Only hooks of a menu import are waited for, as a part of the import.
 """
 
 from __future__ import annotations

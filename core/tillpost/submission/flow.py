@@ -387,6 +387,8 @@ class Submission:
             error = self._context("submit").stamp(DoubtError(detail))
         else:
             error = self._error or PosError.from_record(failure.error)
+            # Look-ups since that failure may have settled it.
+            error.outcome = failure.error.outcome
             if error.outcome is Outcome.NOT_CREATED:
                 # A request may have been sent since that failure, whose answer nobody saw.
                 error.outcome = self._context(error.operation).outcome

@@ -154,6 +154,14 @@ class History(NamedTuple):
         return min((sent.since for sent in self.sent), default=None)
 
     @property
+    def is_refused_in_doubt(self) -> bool:
+        """Whether the create sent last was refused, and an earlier one may have worked."""
+        if not (self.sent and self.doubts):
+            return False
+        last = self.sent[-1]
+        return last.intent.effect is Effect.CREATE and last.applied is Applied.NO
+
+    @property
     def is_unsettled(self) -> bool:
         """Whether nobody knows yet how the request sent last has ended."""
         return bool(self.sent) and self.sent[-1].applied is None
@@ -281,7 +289,7 @@ def after(history: History, event: Event) -> History:
         case Failed():
             return _after_failure(history, event)
         case DoubtResolved():
-            return _next_generation(history)._replace(failure=None)
+            return _after_resolution(history)
         case KeyRetired():
             retired_keys = history.retired_keys + 1
             return _next_generation(history)._replace(failure=None, retired_keys=retired_keys)
@@ -394,6 +402,15 @@ def _after_lookup(history: History, event: LookedUp) -> History:
         return looked._replace(found=event.found, seen=True, address=address)
     empty_lookups = (*history.empty_lookups, event)
     return looked._replace(found=None, seen=False, empty_lookups=empty_lookups)
+
+
+def _after_resolution(history: History) -> History:
+    """Return the history of an order that doesn't exist. What refused it for good still does."""
+    failure = history.failure
+    if failure is None or failure.transient:
+        return _next_generation(history)._replace(failure=None)
+    error = failure.error.model_copy(update={"outcome": Outcome.NOT_CREATED})
+    return _next_generation(history)._replace(failure=replace(failure, error=error))
 
 
 def _after_sighting(history: History, event: Sighted) -> History:
@@ -509,7 +526,8 @@ def next_step(
 
     The rules are in order of rank: an order that exists ends the matter; one that may exist at
     another address is left alone; one that the platform has just reported is looked up; then
-    whether to give up; then a retry's wait; then what may already exist; and only then sending.
+    whether to give up, which waits until look-ups have settled whether a refused order exists; then
+    a retry's wait; then what may already exist; and only then sending.
 
     Args:
         history: What is known of the order.
@@ -532,7 +550,7 @@ def next_step(
     if history.is_reported:
         return Step(Action.LOOK_UP)
     if failure and _is_final(history, failure, now, policy):
-        return Step(Action.STOP)
+        return _last_step(history, failure, now, look_after)
 
     if failure and failure.transient:
         retry_at = _retry_at(history, failure, order_id, policy)
@@ -552,7 +570,25 @@ def next_step(
         return Step(Action.SUBMIT)
     if history.may_import:
         return Step(Action.IMPORT_MENU)
-    return Step(Action.SUBMIT if history.healed else Action.STOP)
+    if history.healed:
+        return Step(Action.SUBMIT)
+    return _last_step(history, failure, now, look_after)
+
+
+def _last_step(history: History, failure: Failed, now: float, look_after: Sequence[float]) -> Step:
+    """Stop, unless look-ups can still settle whether a refused order exists.
+
+    They can't where one was refused itself, or has shown a draft that couldn't be finished.
+    """
+    is_refused = not failure.transient and failure.error.operation != "find"
+    is_created = failure.error.outcome is Outcome.CREATED
+    if is_created or not is_refused or not history.is_refused_in_doubt:
+        return Step(Action.STOP)
+    if isinstance(history.found, Draft):
+        return Step(Action.FINISH)
+    if history.seen:
+        return Step(Action.STOP)
+    return next_lookup(history, now, look_after)
 
 
 def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> bool:

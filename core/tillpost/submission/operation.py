@@ -29,6 +29,7 @@ from tillpost.errors import (
     OutageError,
     Outcome,
     PosError,
+    TaxError,
     UnknownPosError,
     is_interruption,
 )
@@ -169,7 +170,9 @@ class OperationContext:
         error.granted_by = connection.granted_by
         error.sends = self.sends
         error.outcome = Outcome.CREATED if error.pos_order else self.outcome
-        if self.order and error.lines and not error.subjects:
+        # Of a tax error the taxes are at fault, and not the dishes that they are on.
+        names_lines = not error.subjects and not isinstance(error, TaxError)
+        if self.order and error.lines and names_lines:
             error.subjects = describe_lines(self.order, error.lines)
         return error
 

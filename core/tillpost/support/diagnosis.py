@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from tillpost.adapter.readiness import Readiness, Reason
 from tillpost.errors import ErrorRecord, Outcome, PosError
 from tillpost.errors.remedies import Actor, StepText
 from tillpost.models.base import FrozenModel
+from tillpost.models.local_time import local_time
 from tillpost.models.order import PosOrder, PosState
 from tillpost.models.outage import Outage, Whose
 from tillpost.support.runbook import (
@@ -266,25 +266,12 @@ def _evidence(facts: Facts) -> tuple[str, ...]:
     if facts.state == "due" and facts.workers == 0:
         sentences.append("No worker has a heartbeat")
     if facts.outage:
-        since = _local_time(facts.outage.began_at)
+        since = local_time(facts.outage.began_at, offset=True)
         sentences.append(f"The connection's orders have been failing since {since}")
     if facts.due_at is not None and not facts.paused:
-        sentences.append(f"It continues automatically at {_local_time(facts.due_at)}")
-    sentences.append(f"It was captured at {_local_time(facts.added_at)}")
+        sentences.append(f"It continues automatically at {local_time(facts.due_at, offset=True)}")
+    sentences.append(f"It was captured at {local_time(facts.added_at, offset=True)}")
     return tuple(sentences)
-
-
-def _local_time(at: float) -> str:
-    """Format epoch seconds in this machine's time zone, with its offset.
-
-    Returns "?" for what no calendar has.
-    """
-    try:
-        local = datetime.fromtimestamp(at, UTC).astimezone()
-    except (OverflowError, ValueError, OSError):
-        return "?"
-    # The reader may be in another time zone, so the offset is shown.
-    return local.isoformat(sep=" ", timespec="seconds")
 
 
 # The steps

@@ -17,13 +17,14 @@ before its size can be checked, so that a few kilobytes could fill the memory.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import zlib
 from base64 import b64decode
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -34,7 +35,7 @@ import httpx
 from tillpost.adapter.base import Adapter, Credentials, Signed
 from tillpost.adapter.echoes import without_secrets
 from tillpost.adapter.exchange import Fault, Request, Response
-from tillpost.errors import Applied, as_exception
+from tillpost.errors import Applied, ConfigError, as_exception
 from tillpost.transport.address_guard import (
     NOT_PUBLIC,
     UNPROVED,
@@ -74,6 +75,13 @@ class Limits:
     menu_bytes: int = 16 * 1024 * 1024
     menu_import: float = 1800.0
     operation: float = 120.0
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for what is no limit: 0, a negative number, NaN, infinity."""
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"limits: {limit.name} must be a number above 0, not {value!r}")
 
     def timeout(self) -> httpx.Timeout:
         """Return the limits that httpx applies."""
@@ -180,7 +188,8 @@ class _BaseTransport:
         self._adapter = adapter
         self._clock = clock
         self._own_network = own_network
-        self._cookies = None if own_network else _cookies_before_answers(client)
+        # None rather than no cookies: httpx would look for those of the request's host.
+        self._cookies = None if own_network else _cookies_before_answers(client) or None
         self._base_url: str = adapter.config.base_url
         self._limits = limits
         self._timeout = limits.timeout().as_dict()

@@ -214,6 +214,9 @@ def test_more_than_one_tax_is_named() -> None:
     assert isinstance(error, TaxError)
     assert (error.outcome, error.lines) == (Outcome.NOT_CREATED, (0,))
     assert "Surcharge" in error.detail
+    assert error.subjects == ()
+    assert "toastie" not in error.remedy.manager
+    assert "the customer was charged. Keep only the sales tax" in error.remedy.manager
 
 
 @pytest.mark.parametrize("inclusive", [True, False])

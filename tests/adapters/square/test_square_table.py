@@ -21,9 +21,11 @@ from tillpost.errors import (
     PosError,
     RateLimitError,
     SetupError,
+    StoreClosedError,
     TaxError,
     UnknownPosError,
 )
+from tillpost.errors.remedies import Actor
 from tillpost_square.error_table import BEYOND_THE_SPEC, TABLE
 
 POST = Request("POST", "/v2/orders", nothing, b"{}", Effect.CREATE, "k")
@@ -214,3 +216,21 @@ def test_bad_token_beats_menu_fault_so_no_import_follows() -> None:
 
 def test_errors_within_a_success_are_errors() -> None:
     assert isinstance(judged(refused("RATE_LIMITED", status=200)), RateLimitError)
+
+
+@pytest.mark.parametrize(
+    "text", ["is not active.", "is inactive", "has been deactivated", "CLOSED"]
+)
+@pytest.mark.parametrize("code", ["INVALID_LOCATION", "BAD_REQUEST", "INVALID_VALUE"])
+def test_deactivated_location_is_for_the_store_to_activate(code: str, text: str) -> None:
+    answer = refused(code, f"Location `L-CAFE` {text}", "order.location_id")
+    error = judged(answer)
+    assert isinstance(error, StoreClosedError)
+    assert (error.reason, error.applied) == ("deactivated", Applied.NO)
+    assert error.remedy.actor is Actor.STORE
+    assert "Activate it again" in error.remedy.manager
+
+
+def test_unknown_location_is_for_the_developer_to_correct() -> None:
+    answer = refused("INVALID_LOCATION", "Location `L-CAFE` not found.", "order.location_id")
+    assert isinstance(judged(answer), SetupError)

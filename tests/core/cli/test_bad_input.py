@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from core.cli.conftest import Command, write_config
+from tillpost.cli.app import build
 
 SECRET = "canary-token-4711"
 SETTINGS = {"base_url": "https://pos.invalid", "access_token": SECRET, "location_id": "L1"}
@@ -128,3 +130,33 @@ def test_ambiguous_connection_lists_known_connections(tillpost: Command) -> None
     assert (
         complaint == "which connection? Name one with --connection; tillpost.toml has: cafe, kiosk"
     )
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Yield the command and the name of each option that takes a number."""
+    apps = [("", build())]
+    while apps:
+        path, app = apps.pop()
+        for group in app.registered_groups:
+            assert group.typer_instance
+            apps.append((f"{path} {group.typer_instance.info.name}", group.typer_instance))
+        for command in app.registered_commands:
+            for hint in get_type_hints(command.callback, include_extras=True).values():
+                if get_args(hint)[:1] == (float,):
+                    info = get_args(hint)[1]
+                    names = (info.default, *(info.param_decls or ()))
+                    yield f"{path} {command.name}".strip(), names[0]
+
+
+def test_options_that_take_a_number_are_found() -> None:
+    assert ("outbox erase", "--days") in set(options())
+    assert len(set(options())) >= 5
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(("command", "option"), list(options()))
+def test_option_that_is_no_number_is_bad_input(
+    tillpost: Command, command: str, option: str, number: str
+) -> None:
+    result = tillpost(*command.split(), f"{option}={number}")
+    assert option in result.complaint

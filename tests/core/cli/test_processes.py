@@ -22,7 +22,9 @@ from tillpost import Outbox
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
-MAIN = (sys.executable, "-c", "from tillpost.cli import main; main()")
+ROOT = Path(__file__).parents[3]
+
+MAIN = (sys.executable, "-c", "from tillpost_command import main; main()")
 
 
 def tillpost(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,6 +82,30 @@ def test_example_orders_reach_a_simulator_in_another_process() -> None:
         assert "12/8 Wattle St, Ultimo NSW 2007, AU" in order["note"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+INTERRUPTING = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+"""
+"""Presses Ctrl-C when the module is imported that the first argument names."""
+
+
+@pytest.mark.parametrize("module", ["tillpost", "tillpost.models", "tillpost.cli.app", "typer"])
+def test_ctrl_c_during_imports_shows_no_traceback(module: str) -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    package, function = pyproject["project"]["scripts"]["tillpost"].split(":")
+    script = f"{INTERRUPTING}\nfrom {package} import {function}\n{function}()"
+    command = [sys.executable, "-c", script, module]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "tillpost: interrupted\n")
 
 
 def test_ctrl_c_stops_the_simulator_cleanly() -> None:

@@ -178,7 +178,7 @@ def test_settings_changed_through_our_own_doors_are_sealed_anew(
     secrets = connections.credentials.open(stored)
     settings = {**stored.settings, **secrets, "look_after": [1.0]}
     connections.connect("cafe", stored.platform, settings, Grant("Mia Chen"))
-    assert connections.credentials.rotate() == 2
+    assert connections.credentials.rotate() == (2, ())
     connections.outbox.add(lunch("ord-1"), connection="cafe")
     with Processor(connections.outbox) as processor:
         Worker(processor).run(until_idle=True)

@@ -402,6 +402,83 @@ def test_failed_import_leaves_the_orders_doubt() -> None:
     assert error.outcome is Outcome.UNKNOWN
 
 
+def refused_in_doubt(when: str, then: Response, adapter: Keyed | None = None) -> Run:
+    """Return a run whose create is lost before or after its effect, and then refused for good."""
+    failing = fail_on("/orders", (when, LOST), ("before", then))
+    return Run(Platform(), adapter=adapter or Keyed(StandInSettings()), failing=failing)
+
+
+NO_ADDRESS = refusal(400, "NO_ADDRESS", "an address is missing")
+"""A refusal that neither waiting nor a menu import can solve."""
+
+
+def test_refused_order_in_doubt_that_isnt_there_is_not_created() -> None:
+    run = refused_in_doubt("before", NO_ADDRESS)
+    error = run.attempt(an_order())
+    assert isinstance(error, OrderError)
+    assert (error.detail, error.outcome) == ("an address is missing", Outcome.NOT_CREATED)
+    assert paths(run) == ["POST /orders"] * 2 + ["GET /search/ord_1"] * 2
+    assert run.announced == ["order_failed"]
+
+
+def test_refused_order_in_doubt_that_is_found_arrives() -> None:
+    """The look-up finds a draft, which is paid."""
+    run = refused_in_doubt("after", NO_ADDRESS)
+    assert run.submit(an_order()).id == "o1"
+    assert paths(run) == ["POST /orders"] * 2 + ["GET /search/ord_1", "POST /pay/o1"]
+    assert len(run.platform.shown("ord_1")) == 1
+
+
+def test_unmendable_menu_error_in_doubt_is_looked_up() -> None:
+    """What was lost before the item was removed is paid; what was never made isn't."""
+    gone = refusal(400, "GONE", "line 0")
+    run = refused_in_doubt("after", gone)
+    assert run.submit(an_order()).id == "o1"
+    run = refused_in_doubt("before", gone)
+    run.platform.items = {"i9": ("S9", 900)}
+    error = run.attempt(an_order())
+    assert isinstance(error, MenuError)
+    assert error.outcome is Outcome.NOT_CREATED
+
+
+def test_refusal_in_doubt_keeps_its_outcome_if_look_ups_are_refused() -> None:
+    run = refused_in_doubt("after", NO_ADDRESS)
+    create = run.failing
+    run.failing = lambda r, n: (
+        ("before", refusal(403, "REVOKED")) if r.path.startswith("/search") else create(r, n)
+    )
+    error = run.attempt(an_order())
+    assert isinstance(error, PermissionsError)
+    assert error.outcome is Outcome.UNKNOWN
+    assert paths(run) == ["POST /orders"] * 2 + ["GET /search/ord_1"]
+
+
+def test_draft_in_doubt_that_is_refused_again_stops() -> None:
+    """A draft that can be neither paid nor undone isn't looked up for ever."""
+
+    class Unpayable(Keyed):
+        def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
+            raise OrderError("it can't be paid")
+            yield
+
+    run = refused_in_doubt("after", NO_ADDRESS, Unpayable(StandInSettings()))
+    error = run.attempt(an_order())
+    assert isinstance(error, OrderError)
+    assert (error.detail, error.outcome) == ("it can't be paid", Outcome.UNKNOWN)
+    assert paths(run) == ["POST /orders"] * 2 + ["GET /search/ord_1"]
+
+
+def test_refused_order_resolved_by_look_ups_goes_under_the_next_key() -> None:
+    run = refused_in_doubt("before", NO_ADDRESS)
+    run.attempt(an_order())
+    run.submit(an_order())
+    assert [request.key for request in run.requests if request.path == "/orders"] == [
+        "ord_1-0",
+        "ord_1-0",
+        "ord_1-1",
+    ]
+
+
 def test_import_refused_with_menu_error_does_not_loop() -> None:
     def failing(_request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
         return ("before", refusal(400, "GONE", "line 0")) if number < 50 else None

@@ -127,6 +127,8 @@ def test_keyless_order_not_known_as_new_is_in_doubt() -> None:
 
 LATE = failed("MenuError", 100)
 MENU, OUTAGE, TAX = failed("MenuError"), failed("OutageError"), failed("TaxError")
+BARRED = failed("PermissionsError", outcome=Outcome.UNKNOWN, operation="find")
+REFUSED = failed("OrderError", outcome=Outcome.UNKNOWN, operation="submit")
 LINE_1, LINE_2, LINE_3 = (failed("MenuError", lines=(line,)) for line in range(3))
 STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ("a new order is submitted", [ASKED], 0, True, Action.SUBMIT),
@@ -340,6 +342,87 @@ STEPS: list[tuple[str, list[Event], float, bool, Action]] = [
     ),
     ("any other error stops", [ASKED, TAX], 4, True, Action.STOP),
     (
+        "one that may have worked itself stops",
+        [ASKED, create(), MAYBE, REFUSED],
+        9,
+        True,
+        Action.STOP,
+    ),
+    (
+        "one in doubt waits for the look-up schedule",
+        [ASKED, create(), MAYBE, create(), NO, REFUSED],
+        2.5,
+        True,
+        Action.WAIT,
+    ),
+    (
+        "and is looked up when due",
+        [ASKED, create(), MAYBE, create(), NO, REFUSED],
+        9,
+        True,
+        Action.LOOK_UP,
+    ),
+    (
+        "an unchanged menu in doubt is looked up, too",
+        [ASKED, create(), MAYBE, create(), NO, MENU, Imported(4, changed=False)],
+        9,
+        True,
+        Action.LOOK_UP,
+    ),
+    (
+        "the last empty look-up resolves its doubt",
+        [ASKED, create(), MAYBE, create(), NO, REFUSED, LookedUp(9, None), LookedUp(12, None)],
+        12,
+        True,
+        Action.RESOLVE_DOUBT,
+    ),
+    (
+        "once it is resolved, the error stops",
+        [
+            ASKED,
+            create(),
+            MAYBE,
+            create(),
+            NO,
+            REFUSED,
+            LookedUp(9, None),
+            LookedUp(12, None),
+            DoubtResolved(12),
+        ],
+        12,
+        True,
+        Action.STOP,
+    ),
+    (
+        "a draft of it is finished",
+        [ASKED, create(), MAYBE, create(), NO, REFUSED, LookedUp(9, DRAFT)],
+        9,
+        True,
+        Action.FINISH,
+    ),
+    (
+        "a draft that is refused, too, stops",
+        [ASKED, create(), MAYBE, create(), NO, REFUSED, LookedUp(9, DRAFT), REFUSED],
+        9,
+        True,
+        Action.STOP,
+    ),
+    (
+        "a look-up that is refused stops",
+        [
+            ASKED,
+            create(),
+            MAYBE,
+            create(),
+            NO,
+            REFUSED,
+            failed("PermissionsError", operation="find"),
+        ],
+        9,
+        True,
+        Action.STOP,
+    ),
+    (
         "an error is forgotten when asked again",
         [ASKED, TAX, SubmissionRequested(5, "d")],
         5,
@@ -411,6 +494,14 @@ def decide(events: list[Event], now: float, *, keyed: bool, address: str = "") -
         policy=policy,
         address=address,
     )
+
+
+def test_resolved_doubt_makes_a_refusal_not_created() -> None:
+    looked_up: list[Event] = [LookedUp(9, None), LookedUp(12, None), DoubtResolved(12)]
+    refused = fold([ASKED, create(), MAYBE, create(), NO, REFUSED, *looked_up])
+    assert refused.failure
+    assert refused.failure.error.outcome is Outcome.NOT_CREATED
+    assert fold([ASKED, create(), MAYBE, OUTAGE, *looked_up]).failure is None
 
 
 def given_up(at: float) -> Settled:

@@ -29,7 +29,13 @@ def config(tmp_path: Path, square: Running[SquareSimulator]) -> Path:
 
 
 def worker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from tillpost.cli import main; main()", "worker", *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        "from tillpost_command import main; main()",
+        "worker",
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -263,7 +263,7 @@ class _OutboxDemo:
         command = [
             sys.executable,
             "-c",
-            "from tillpost.cli import main; main()",
+            "from tillpost_command import main; main()",
             "worker",
             "--json",
             "--config",

@@ -12,8 +12,9 @@ import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import CliError
-from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import print_line, show_facts, show_json
+from tillpost.models.local_time import local_time
 
 if TYPE_CHECKING:
     from tillpost.outbox import Outbox, StoredImport

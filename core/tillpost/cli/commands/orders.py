@@ -17,10 +17,11 @@ import typer
 
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import CliError
-from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import print_line, show_facts, show_hops, show_json, show_table
 from tillpost.errors import PosError, Transcript
 from tillpost.errors.remedies import ACTORS
+from tillpost.models.local_time import local_time
 from tillpost.models.money import format_money
 from tillpost.models.order import Draft, describe_lines
 from tillpost.models.safe_text import shell_word

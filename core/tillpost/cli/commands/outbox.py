@@ -32,6 +32,7 @@ Days = Annotated[
     typer.Option(
         "--days",
         min=0,
+        max=36_500,
         metavar="N",
         help="Only finished orders that were added more than N days ago.",
     ),

@@ -14,8 +14,9 @@ import typer
 from tillpost.cli.commands.connections import health
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT
-from tillpost.cli.outbox_option import DatabaseUrl, local_time, opened
+from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import print_line, show_facts, show_json, show_table
+from tillpost.models.local_time import local_time
 from tillpost.models.safe_text import shell_option, shell_word
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -27,13 +27,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.client.locks import NamedLocks
 from tillpost.errors import ConfigError
+from tillpost.models.safe_text import one_line
 from tillpost.outbox.connections.encryption import EncryptionKeys
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.rows import Row
+from tillpost.outbox.rows import Row, is_name
 from tillpost.plugins.manager import adapter_named
 
-__all__ = ["CredentialStore", "Grant", "StoredConnection", "secret_settings"]
+__all__ = ["CredentialStore", "Grant", "Rotation", "StoredConnection", "secret_settings"]
 
 _ROW = t.credentials.c
 
@@ -110,6 +111,19 @@ class StoredConnection:
         alone: an attacker who writes to the database could have put it there.
         """
         return StoredConnection(self.name, version=self.version, refresher=self.refresher)
+
+
+class Rotation(NamedTuple):
+    """The result of encrypting all secrets with another key.
+
+    Attributes:
+        encrypted: How many connections have secrets under the newest key now.
+        unreadable: The names of the connections whose secrets couldn't be read. They stay as they
+            were: under another key than those that are set, or damaged.
+    """
+
+    encrypted: int
+    unreadable: tuple[str, ...]
 
 
 class CredentialStore:
@@ -220,20 +234,31 @@ class CredentialStore:
         with self.database.writing() as db:
             return db.execute(row).rowcount == 1
 
-    def rotate(self) -> int:
-        """Encrypt all secrets with the newest key; return how many connections have some.
+    def rotate(self) -> Rotation:
+        """Encrypt all secrets with the newest key, except those that can't be read.
 
         Raises:
-            ConfigError: the secrets of a connection can't be decrypted. Nothing is changed then.
+            ConfigError: The key is missing, or is none.
         """
         keys = self.keyring()
+        unreadable: list[str] = []
+        encrypted = 0
         with self.database.writing() as db:
             query = select(_ROW.connection).where(_ROW.encrypted_secrets != "")
-            names = list(db.scalars(query))
-            for name in names:
+            for name in list(db.scalars(query.order_by(_ROW.connection))):
+                if not is_name(name):
+                    # No query finds the row again by this name.
+                    unreadable.append(one_line(str(name)))
+                    continue
                 stored = self.locked(db, name)
-                self.write(db, stored, self.open(stored), keys)
-        return len(names)
+                try:
+                    secrets = self.open(stored)
+                except ConfigError:
+                    unreadable.append(name)
+                    continue
+                self.write(db, stored, secrets, keys)
+                encrypted += 1
+        return Rotation(encrypted, tuple(unreadable))
 
     # ------------------------------------------------------------------ within a transaction
 

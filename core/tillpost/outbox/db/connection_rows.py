@@ -40,6 +40,10 @@ _LOCK = (
     .where(_CONNECTION.name == bindparam("connection_name"))
     .with_for_update()
 )
+_INSERT_ONCE = {
+    "sqlite": sqlite.insert(t.connections).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(t.connections).on_conflict_do_nothing(),
+}
 _UPDATE = update(t.connections).where(_CONNECTION.name == bindparam("connection_name"))
 _CREDENTIALS_VERSION = select(_CREDENTIALS.version).where(
     _CREDENTIALS.connection == bindparam("connection_name"), _CREDENTIALS.encrypted_secrets != ""
@@ -64,8 +68,6 @@ class ConnectionRows:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        insert = sqlite.insert if database.is_sqlite else postgresql.insert
-        self._insert_once = insert(t.connections).on_conflict_do_nothing()
 
     def lock(self, db: Connection, connection: str) -> Mapping[str, Any]:
         """Return a connection's row, locked to the end of the transaction.
@@ -76,7 +78,7 @@ class ConnectionRows:
         row = self._select_locked(db, connection)
         if row is not None:
             return row
-        db.execute(self._insert_once, {"name": connection, **_DEFAULTS})
+        db.execute(_INSERT_ONCE[db.dialect.name], {"name": connection, **_DEFAULTS})
         created = db.execute(_LOCK, {"connection_name": connection}).mappings().one()
         return Row(t.connections, created).values
 

@@ -84,14 +84,19 @@ class OrderRunner:
         heartbeat: Heartbeat,
         menus: Menus,
         clock: Callable[[], float],
+        begin_step: Callable[[float], object],
     ) -> None:
-        """Take the order's connection and claim, and the worker's parts."""
+        """Take the order's connection and claim, and the worker's parts.
+
+        `begin_step` is called before each step, with the step's time limit in seconds.
+        """
         self._opened = opened
         self._claim = claim
         self._claims = claims
         self._heartbeat = heartbeat
         self._menus = menus
         self._clock = clock
+        self._begin_step = begin_step
         # The request is recorded as of when the order was due. No event may seem older than that.
         earliest = max(claim.suspended_until, claim.eligible_at)
         self._flow_clock = flow_clock(clock, claim.events, earliest=earliest)
@@ -232,6 +237,9 @@ class OrderRunner:
     # ------------------------------------------------------------------ the flow's commands
 
     def _execute(self, command: Command) -> object:
+        limits = self._opened.connection.limits
+        is_import = isinstance(command, ImportMenu)
+        self._begin_step(limits.menu_import if is_import else limits.answer)
         match command:
             case Record(event):
                 self._record(event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tillpost.client.locks import NamedLocks
 from tillpost.errors import ErrorRecord, PosError
@@ -29,6 +29,16 @@ log = safe_logger("tillpost.outbox")
 
 _CONNECTION = t.connections.c
 
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_IN_EFFECT = select(
+    _CONNECTION.menu,
+    _CONNECTION.menu_at,
+    _CONNECTION.menu_in_review,
+    _CONNECTION.import_failure,
+    _CONNECTION.import_failed_at,
+).where(_CONNECTION.name == bindparam("connection_name"))
+_LOG_IMPORT = insert(t.menu_imports)
+
 
 @dataclass(frozen=True, slots=True)
 class Menus:
@@ -42,15 +52,9 @@ class Menus:
 
     def refresh(self, connection: str, menu_cache: MenuCache) -> None:
         """Load the menu that is in effect into the cache."""
-        query = select(
-            _CONNECTION.menu,
-            _CONNECTION.menu_at,
-            _CONNECTION.menu_in_review,
-            _CONNECTION.import_failure,
-            _CONNECTION.import_failed_at,
-        ).where(_CONNECTION.name == connection)
+        of_connection = {"connection_name": connection}
         with self.workers.database.reading() as db:
-            found = db.execute(query).mappings().one_or_none()
+            found = db.execute(_IN_EFFECT, of_connection).mappings().one_or_none()
         if found is None:
             return
         row = Row(t.connections, found)
@@ -179,7 +183,7 @@ class Menus:
             "changes": result.changes.model_dump_json(),
             "needed_review": result.held,
         }
-        db.execute(insert(t.menu_imports).values(**entry))
+        db.execute(_LOG_IMPORT, entry)
 
 
 def _menu_json(menu: Menu | None) -> str | None:

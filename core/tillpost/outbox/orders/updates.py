@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from tillpost.errors import ErrorRecord
 from tillpost.models.order import PosOrder
@@ -49,9 +49,30 @@ _NOT_KNOWN_AT_PLATFORM = (
     OrderState.MANUAL.value,
 )
 
-
 MOST_NAMESAKES = 8
 """Orders of one connection with the same id at the platform: one for each of its addresses."""
+
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_OF_CONNECTION = _ORDER.connection == bindparam("connection_name")
+_BY_POS_ID = (
+    select(t.orders)
+    .where(_OF_CONNECTION, _ORDER.pos_id == bindparam("wanted_id"))
+    .limit(MOST_NAMESAKES)
+)
+_BY_REFERENCE = select(t.orders).where(
+    _OF_CONNECTION, _ORDER.pos_id.is_(None), _ORDER.id == bindparam("wanted_id")
+)
+_LOCK_BY_POS_ID = _BY_POS_ID.with_for_update()
+_LOCK_BY_REFERENCE = _BY_REFERENCE.with_for_update()
+_ANY_CANDIDATE = (
+    select(_ORDER.id)
+    .where(
+        _OF_CONNECTION,
+        _ORDER.pos_id.is_(None),
+        _ORDER.state.in_(_NOT_KNOWN_AT_PLATFORM),
+    )
+    .limit(1)
+)
 
 
 class OrderUpdates:
@@ -86,12 +107,7 @@ class OrderUpdates:
             return not _is_elsewhere(db, row, address)
         if reference:
             return False
-        candidates = select(_ORDER.id).where(
-            _ORDER.connection == connection,
-            _ORDER.pos_id.is_(None),
-            _ORDER.state.in_(_NOT_KNOWN_AT_PLATFORM),
-        )
-        return db.execute(candidates.limit(1)).first() is not None
+        return db.execute(_ANY_CANDIDATE, {"connection_name": connection}).first() is not None
 
     def find(
         self,
@@ -280,13 +296,10 @@ class OrderUpdates:
         # A database may refuse to even compare with what isn't printable.
         if not (pos_id.isprintable() and reference.isprintable()):
             return None
-        of_connection = select(t.orders).where(_ORDER.connection == connection)
-        if lock:
-            of_connection = of_connection.with_for_update()
-        by_pos_id = of_connection.where(_ORDER.pos_id == pos_id).limit(MOST_NAMESAKES)
-        by_reference = of_connection.where(_ORDER.pos_id.is_(None), _ORDER.id == reference)
-
-        namesakes = [Row(t.orders, found) for found in db.execute(by_pos_id).mappings()]
+        by_pos_id = _LOCK_BY_POS_ID if lock else _BY_POS_ID
+        by_reference = _LOCK_BY_REFERENCE if lock else _BY_REFERENCE
+        wanted = {"connection_name": connection, "wanted_id": pos_id}
+        namesakes = [Row(t.orders, found) for found in db.execute(by_pos_id, wanted).mappings()]
         for row in namesakes:
             if row["id"] == reference:
                 return None if _is_ticket(row, pos_id) else row
@@ -294,7 +307,8 @@ class OrderUpdates:
             if not _is_elsewhere(db, row, address):
                 is_other = _is_ticket(row, pos_id) or names_another(row["id"], reference)
                 return None if is_other else row
-        found = db.execute(by_reference).mappings().first()
+        wanted["wanted_id"] = reference
+        found = db.execute(by_reference, wanted).mappings().first()
         if found is None:
             return None
         row = Row(t.orders, found)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     case,
     delete,
@@ -48,6 +49,23 @@ _NEXT_BEAT = _WORKER.beat + 1
 _BEAT = update(t.workers).where(_IS_GIVEN_WORKER).values(beat=_NEXT_BEAT)
 _GIVEN_WORKER = select(_WORKER.id).where(_IS_GIVEN_WORKER)
 _IS_ENLISTED = _GIVEN_WORKER.with_for_update(read=True, key_share=True)
+_is_importer = t.connections.c.importer == bindparam("holder")
+_is_refresher = t.credentials.c.refresher == bindparam("holder")
+_RELEASE_IMPORTS = update(t.connections).where(_is_importer).values(importer=None)
+_RELEASE_REFRESHES = update(t.credentials).where(_is_refresher).values(refresher=None)
+
+_HOLDERS = (_ORDER.worker, t.connections.c.importer, t.credentials.c.refresher)
+"""The columns that name the worker by which an order, an import or a refresh is held."""
+
+
+def _vanished_workers(holder: Column[Any]) -> Select[Any]:
+    """Return the query of the workers in a column that have no row."""
+    enlisted = select(_WORKER.id)
+    is_orphan = holder.is_not(None) & holder.not_in(enlisted)
+    return select(holder).distinct().where(is_orphan)
+
+
+_VANISHED = tuple(_vanished_workers(holder) for holder in _HOLDERS)
 
 
 class Pulse(NamedTuple):
@@ -162,24 +180,18 @@ class WorkerRegistry:
 
         That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
         """
-        released = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
-        holders: Mapping[Column[Any], Mapping[str, object]] = {
-            _ORDER.worker: released,
-            t.connections.c.importer: {"importer": None},
-            t.credentials.c.refresher: {"refresher": None},
-        }
-        enlisted = select(_WORKER.id)
-        for holder, values in holders.items():
-            is_orphan = holder.is_not(None) & holder.not_in(enlisted)
-            vanished_workers = select(holder).distinct().where(is_orphan)
-            for vanished in db.scalars(vanished_workers).all():
+        for holder, query in zip(_HOLDERS, _VANISHED, strict=True):
+            for vanished in db.scalars(query).all():
+                values: dict[str, object] = {holder.name: None}
+                if holder is _ORDER.worker:
+                    values |= {"due_at": due_after_release(now), "updated_at": now}
                 orphans = update(holder.table).where(named(holder, vanished))
                 release = orphans.values(**values)
                 db.execute(release)
 
     def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
-        self._release_imports(db, worker)
-        self._release_refreshes(db, worker)
+        db.execute(_RELEASE_IMPORTS, {"holder": worker})
+        db.execute(_RELEASE_REFRESHES, {"holder": worker})
         values = {
             "worker": None,
             "due_at": due_after_release(now),
@@ -189,13 +201,3 @@ class WorkerRegistry:
         claimed = update(t.orders).where(_ORDER.worker == worker)
         result = db.execute(claimed.values(**values))
         return result.rowcount
-
-    def _release_imports(self, db: Connection, worker: str) -> None:
-        is_importer = t.connections.c.importer == worker
-        importing = update(t.connections).where(is_importer)
-        db.execute(importing.values(importer=None))
-
-    def _release_refreshes(self, db: Connection, worker: str) -> None:
-        is_refresher = t.credentials.c.refresher == worker
-        refreshing = update(t.credentials).where(is_refresher)
-        db.execute(refreshing.values(refresher=None))

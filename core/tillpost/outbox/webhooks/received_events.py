@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.adapter.webhooks import WebhookEvent
@@ -24,6 +24,13 @@ LONGEST_ID = 200
 """Characters of an event's id that the table can hold."""
 
 _RECEIVED = t.webhooks.c
+
+# Statements are built once: SQLAlchemy takes longer to build one than to run it.
+_KNOWN = select(_RECEIVED.event_id).where(
+    _RECEIVED.connection == bindparam("connection_name"),
+    _RECEIVED.event_id.in_(bindparam("event_ids", expanding=True)),
+)
+_DELETE_OLD = delete(t.webhooks).where(_RECEIVED.received_at < bindparam("before"))
 
 # SQLAlchemy doesn't count inserted rows unless it is asked to.
 _COUNTED = {"preserve_rowcount": True}
@@ -40,10 +47,9 @@ def unreceived(
 ) -> Sequence[WebhookEvent]:
     """Return the events that weren't received before, and those that have no id."""
     keys = [_key(event) for event in events if event.event_id]
-    received = select(_RECEIVED.event_id).where(
-        _RECEIVED.connection == connection, _RECEIVED.event_id.in_(keys)
-    )
-    known = set(db.scalars(received))
+    if not keys:
+        return events
+    known = set(db.scalars(_KNOWN, {"connection_name": connection, "event_ids": keys}))
     return [event for event in events if not event.event_id or _key(event) not in known]
 
 
@@ -60,8 +66,7 @@ def record_event(db: Connection, connection: str, event: WebhookEvent, now: floa
 
 def delete_old_events(db: Connection, now: float) -> int:
     """Delete the events that no platform repeats any more; return how many there were."""
-    old = delete(t.webhooks).where(_RECEIVED.received_at < now - RETENTION)
-    return db.execute(old).rowcount
+    return db.execute(_DELETE_OLD, {"before": now - RETENTION}).rowcount
 
 
 def _key(event: WebhookEvent) -> str:

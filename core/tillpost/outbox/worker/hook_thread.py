@@ -1,7 +1,7 @@
 """Calls the hooks of a worker's loop in a thread of their own: one that blocks stops no order.
 
-The hooks of an order's run, of a check and of a poll are called in the thread of that work, which
-has its share (see `thread_shares`). Only the loop itself has no thread to spare.
+The hooks of an order's run, of a check and of a poll are called from the thread of that work, which
+waits for them for a limited time (see `bounded_hooks`). The loop itself has no time to spare.
 """
 
 from __future__ import annotations

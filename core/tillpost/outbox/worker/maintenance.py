@@ -164,6 +164,7 @@ class Maintenance:
         self._passed_over = PassedOver("the task")
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
+            _Task(1.0, processor.release_stuck),
             _Task(2.0, self._resume_reconnected),
             _Task(10.0, self._store_monitor.add_connections),
             _Task(1.0, self._store_monitor.start_due_checks),
@@ -227,7 +228,8 @@ class Maintenance:
                 continue
             if self._outbox.resume(name):
                 log_event("connection_restored", connection=name)
-                self._processor.connections[name].call_hook("connection_restored", {})
+                opened = self._processor.connections[name]
+                self._processor.call_hooks(name, [("connection_restored", {})], opened)
 
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -32,8 +33,10 @@ from tillpost.outbox.menus.shared import Menus
 from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.worker.bounded_hooks import BoundedHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.results import ResultWriter, broken_result, unconnected_result
+from tillpost.outbox.worker.stuck_orders import StuckOrders
 from tillpost.outbox.worker.thread_shares import ThreadShares
 from tillpost.plugins.manager import Hooks
 from tillpost.submission.journal import OfTicket
@@ -54,8 +57,14 @@ CLAIM_RETRY = 1.0
 FAILURE_RETRY = 10.0
 """In how many seconds an order is tried again whose processing broke down."""
 
+GRACE_OF_HOOKS = 1.0
+"""Seconds that a worker that retires waits for hooks that haven't returned."""
+
 STUCK_AFTER = 60.0
 """A worker whose loop makes no progress for this long is stuck, in seconds."""
+
+STUCK_SET_ASIDE_AFTER = 2
+"""An order that is stuck this many times in a row is left to a person."""
 
 
 class _Unreleased(NamedTuple):
@@ -100,9 +109,11 @@ class Processor:
         )
         self.connections = OpenConnections(source, outbox.settings, self.clock, self._hooks)
         self.menus = Menus(self.workers, self.connection_rows, self.clock)
+        self._bounded_hooks = BoundedHooks()
         self._results = ResultWriter(outbox, self.clock, self.call_hooks)
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
+        self._stuck = StuckOrders()
         self._passed_over = PassedOver("the claim")
         self._isolated: tuple[str, int] | None = None
         self._takes_more = True
@@ -124,6 +135,7 @@ class Processor:
         """Retire as a worker and close the connections."""
         self.take_no_more()
         self._heartbeat.__exit__(kind, error, trace)
+        self._bounded_hooks.close(GRACE_OF_HOOKS)
         self.connections.close()
 
     @property
@@ -262,6 +274,7 @@ class Processor:
 
     def handle(self, claim: Claim) -> None:
         """Run a claimed order as far as it goes now, and write the result."""
+        self._stuck.begin(claim)
         try:
             self._handle(claim)
         except LeaseLostError:
@@ -280,12 +293,26 @@ class Processor:
             log.exception("order %s couldn't be processed", claim.order.id)
             self._end_broken(claim, failure)
         finally:
+            self._stuck.end(claim)
             self._shares.end(_key(claim))
             self.release_unfinished()
 
-    def _end_broken(self, claim: Claim, failure: BaseException) -> None:
+    def release_stuck(self) -> None:
+        """Release the orders whose handling makes no progress, although this worker gets on.
+
+        The thread that hangs stays lost to the connection, so a person gets the order soon.
+        """
+        for claim in self._stuck.take():
+            log.error("order_stuck order=%s connection=%s", claim.order.id, claim.connection)
+            failure = TimeoutError("its handling makes no progress")
+            self._end_broken(claim, failure, most=STUCK_SET_ASIDE_AFTER)
+        self.release_unfinished()
+
+    def _end_broken(
+        self, claim: Claim, failure: BaseException, *, most: int = SET_ASIDE_AFTER
+    ) -> None:
         """Release an order whose processing broke down; leave it to a person after some times."""
-        if claim.crash_count + 1 >= SET_ASIDE_AFTER:
+        if claim.crash_count + 1 >= most:
             try:
                 self._results.write(claim, broken_result(claim, failure), None)
                 return
@@ -389,11 +416,18 @@ class Processor:
         opened = self.connections[connection]
         return import_shared_menu(opened, self.menus, self._heartbeat.worker, forced=True)
 
-    def call_hooks(self, connection: str, hook_calls: Iterable[HookCall]) -> None:
-        """Call hooks of the plugins, and of the objects that this processor was given."""
-        hooks = Hooks(connection, self._hooks)
-        for hook, facts in hook_calls:
-            hooks.call(hook, facts)
+    def call_hooks(
+        self,
+        connection: str,
+        hook_calls: Iterable[HookCall],
+        opened: OpenConnection | None = None,
+    ) -> None:
+        """Call hooks of the plugins, and of the objects that this processor was given.
+
+        An open connection has objects of its own, too. Hooks that don't return soon are left alone.
+        """
+        call_hook = opened.call_hook if opened else Hooks(connection, self._hooks).call
+        self._bounded_hooks.call(connection, hook_calls, call_hook)
 
     # ------------------------------------------------------------------ one order
 
@@ -420,6 +454,7 @@ class Processor:
             heartbeat=self._heartbeat,
             menus=self.menus,
             clock=self.clock,
+            begin_step=partial(self._stuck.begin_step, claim),
         )
 
 

@@ -98,7 +98,7 @@ class ResultWriter:
         self,
         outbox: Outbox,
         clock: Callable[[], float],
-        call_hooks: Callable[[str, Iterable[HookCall]], None],
+        call_hooks: Callable[[str, Iterable[HookCall], OpenConnection | None], None],
     ) -> None:
         """Take the outbox, and what calls a connection's hooks."""
         self._claims = outbox.claims
@@ -140,11 +140,7 @@ class ResultWriter:
         # That the platform still refuses access was announced before.
         of_order = () if _is_kept_out(claim, result) else result.hook_calls
         hook_calls = [*of_order, *of_refusal, *of_connection]
-        if opened is None:
-            self._call_hooks(claim.connection, hook_calls)
-            return
-        for hook, facts in hook_calls:
-            opened.call_hook(hook, facts)
+        self._call_hooks(claim.connection, hook_calls, opened)
 
     def _columns(self, claim: Claim, result: RunResult, now: float) -> dict[str, object]:
         """Return what the result changes in the order's row."""

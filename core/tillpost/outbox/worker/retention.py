@@ -18,13 +18,14 @@ from __future__ import annotations
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from tillpost.errors import ErrorRecord
+from tillpost.errors import ConfigError, ErrorRecord
 from tillpost.models.order import PosOrder
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.models import OrderState, UnreadableEventError, event_row
 from tillpost.outbox.orders.queries import UnreadableEvent, read_events, read_journal
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.rows import Row, is_name, parsed
+from tillpost.outbox.settings import MOST_DAYS
 from tillpost.submission.erasure import (
     error_without_texts,
     event_without_texts,
@@ -66,9 +67,11 @@ def erase(outbox: Outbox, days: float) -> int:
 
     Returns:
         The number of orders that were erased.
+
+    Raises:
+        ConfigError: `days` is no number from 0 to `MOST_DAYS`.
     """
-    outbox.prepare()
-    cutoff = outbox.clock() - days * _DAY
+    cutoff = _cutoff(outbox, days)
     erased = 0
     while True:
         with outbox.database.writing() as db:
@@ -142,9 +145,11 @@ def prune(outbox: Outbox, days: float) -> int:
 
     Returns:
         The number of journal events that were deleted.
+
+    Raises:
+        ConfigError: `days` is no number from 0 to `MOST_DAYS`.
     """
-    outbox.prepare()
-    cutoff = outbox.clock() - days * _DAY
+    cutoff = _cutoff(outbox, days)
     after = ""
     deleted = 0
     while True:
@@ -156,6 +161,17 @@ def prune(outbox: Outbox, days: float) -> int:
         if len(found) < BATCH or not order_ids:
             return deleted
         after = order_ids[-1]
+
+
+def _cutoff(outbox: Outbox, days: float) -> float:
+    """Return before when an order must be finished, in epoch seconds, and prepare the database.
+
+    On PostgreSQL every order is older than NaN.
+    """
+    if not 0 <= days <= MOST_DAYS:
+        raise ConfigError(f"days must be a number from 0 to {MOST_DAYS}, not {days!r}")
+    outbox.prepare()
+    return outbox.clock() - days * _DAY
 
 
 def _prunable(db: Connection, cutoff: float, after: str) -> list[str]:

@@ -113,7 +113,7 @@ def with_plugin(folder: Path, source: str, *arguments: str) -> subprocess.Comple
     )
     (information / "entry_points.txt").write_text("[tillpost]\nextra = extra_plugin\n")
     path = os.pathsep.join(part for part in (str(folder), os.environ.get("PYTHONPATH")) if part)
-    command = [sys.executable, "-c", "from tillpost.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from tillpost_command import main; main()", *arguments]
     return subprocess.run(
         command,
         env=os.environ | {"PYTHONPATH": path},

@@ -48,7 +48,7 @@ def test_refused_code_is_reported_without_an_order_outcome(
 
 
 def test_ctrl_c_at_a_prompt_exits_as_interrupted(connect: list[str]) -> None:
-    command = [sys.executable, "-c", "from tillpost.cli import main; main()", *connect]
+    command = [sys.executable, "-c", "from tillpost_command import main; main()", *connect]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
         assert running.stderr

@@ -28,7 +28,7 @@ from tillpost_simulators.kounta import KountaSettings, KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_simulators.square.world import WorldSettings
 
-COMMAND = [sys.executable, "-c", "from tillpost.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from tillpost_command import main; main()"]
 
 
 def free_port() -> int:
@@ -459,12 +459,30 @@ def test_key_new_and_rotate(
     assert tillpost("reconnect", "cafe", "--access-token-stdin", input=token + "\n").code == 0
     fresh = tillpost("key", "new").out.strip()
     monkeypatch.setenv("TILLPOST_KEY", f"{fresh},{key}")
-    assert tillpost("key", "rotate", "--json").json == {"ok": True, "sealed": 1}
+    assert tillpost("key", "rotate", "--json").json == {"ok": True, "sealed": 1, "unreadable": []}
     monkeypatch.setenv("TILLPOST_KEY", fresh)
     assert tillpost("connections", "--json").json["ok"]
     monkeypatch.setenv("TILLPOST_KEY", key)
     wrong = tillpost("connections", "--json").json["connections"][0]
     assert "isn't the key that the tokens in the database were encrypted with" in wrong["fault"]
+
+
+def test_key_rotation_names_the_stores_that_it_cannot_read(
+    store: Running[SquareSimulator], key: str, monkeypatch: pytest.MonkeyPatch, tillpost: Command
+) -> None:
+    token = store.settings["access_token"]
+    assert tillpost("reconnect", "cafe", "--access-token-stdin", input=token + "\n").code == 0
+    monkeypatch.setenv("TILLPOST_KEY", tillpost("key", "new").out.strip())
+    result = tillpost("key", "rotate")
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err == (
+        "tillpost: re-encrypted: 0 connections. The tokens of cafe can't be read: keep the other"
+        " keys and set the right one, or run `tillpost reconnect` for each\n"
+    )
+    result = tillpost("key", "rotate", "--json")
+    assert (result.code, result.err) == (1, "")
+    assert result.json == {"ok": False, "sealed": 0, "unreadable": ["cafe"]}
 
 
 # Commands that use a connection without the outbox

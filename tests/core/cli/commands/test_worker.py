@@ -40,7 +40,13 @@ def add(order_id: str = "ord-1") -> None:
 @contextmanager
 def working(*arguments: str) -> Generator[subprocess.Popen[str]]:
     """Run a worker in a process of its own, and wait until it has started."""
-    command = [sys.executable, "-c", "from tillpost.cli import main; main()", "worker", *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        "from tillpost_command import main; main()",
+        "worker",
+        *arguments,
+    ]
     environment = {name: value for name, value in os.environ.items() if name != "TILLPOST_DB"}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -159,7 +159,7 @@ def test_after_rotation_the_old_key_decrypts_nothing(
     store.save("cafe-42", "square", {"location_id": "L1", **TOKENS}, Grant())
     fresh = new_key()
     monkeypatch.setenv("TILLPOST_KEY", f"{fresh},{key}")
-    assert store.rotate() == 1
+    assert store.rotate() == (1, ())
     stored = store.get("cafe-42")
     assert stored is not None
     sealed = stored.encrypted_secrets, stored.key_fingerprint
@@ -169,16 +169,30 @@ def test_after_rotation_the_old_key_decrypts_nothing(
         old_keys.decrypt(*sealed, bound_to=stored.bound_to)
 
 
-def test_rotation_that_cannot_decrypt_everything_changes_nothing(
+def test_rotation_passes_over_what_cannot_be_decrypted(
     store: CredentialStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.save("cafe-1", "square", {"location_id": "L1", **TOKENS}, Grant())
-    monkeypatch.setenv("TILLPOST_KEY", new_key())
+    key = new_key()
+    monkeypatch.setenv("TILLPOST_KEY", key)
     store.save("cafe-2", "square", {"location_id": "L1", **TOKENS}, Grant())
-    before = dict(store.all())
-    with pytest.raises(ConfigError, match="cafe-1"):
+    before = store.get("cafe-1")
+    fresh = new_key()
+    monkeypatch.setenv("TILLPOST_KEY", f"{fresh},{key}")
+    assert store.rotate() == (1, ("cafe-1",))
+    assert store.get("cafe-1") == before
+    monkeypatch.setenv("TILLPOST_KEY", fresh)
+    stored = store.get("cafe-2")
+    assert stored
+    assert store.open(stored) == TOKENS
+
+
+def test_rotation_without_a_key_is_an_error(
+    store: CredentialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TILLPOST_KEY")
+    with pytest.raises(ConfigError, match="TILLPOST_KEY"):
         store.rotate()
-    assert dict(store.all()) == before
 
 
 # ---------------------------------------------------------------------- precedence

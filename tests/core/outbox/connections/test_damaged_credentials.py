@@ -47,3 +47,29 @@ def test_damaged_credentials_stop_only_their_connection(
             assert bad.error, what
             assert bad.error.kind == "SetupError", what
         store.delete("bad")
+
+
+@pytest.mark.parametrize("column", [column.name for column in t.credentials.columns])
+def test_damaged_row_stops_no_rotation_of_the_others(
+    shop_outbox: Outbox, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    key = new_key()
+    store = CredentialStore(shop_outbox.database)
+    values = (b"\xff", b"a\0b") if column == "connection" else None
+    for value in values or poisons_of(t.credentials.c[column], sqlite=True):
+        monkeypatch.setenv("TILLPOST_KEY", key)
+        for name in ("bad", "good"):
+            store.save(name, "square", {"location_id": "L1", "access_token": "t"}, Grant("Mia"))
+        damage(shop_outbox, t.credentials, column, value, "connection")
+        fresh = new_key()
+        monkeypatch.setenv("TILLPOST_KEY", f"{fresh},{key}")
+        rotation = store.rotate()
+        what = f"{column} = {value!r}"
+        assert rotation.encrypted + len(rotation.unreadable) == 2, what
+        assert "good" not in rotation.unreadable, what
+        monkeypatch.setenv("TILLPOST_KEY", fresh)
+        good = store.get("good")
+        assert good, what
+        assert store.open(good)["access_token"].get_secret_value() == "t", what
+        with shop_outbox.database.writing() as db:
+            db.execute(t.credentials.delete())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from core.outbox.stores import processing, work_off
 from core.toy import lost_order, toy_order
 from core.toy_server import ToyServer
-from tillpost import MenuError, OrderError
+from tillpost import ConfigError, MenuError, OrderError
 from tillpost.adapter.exchange import Effect
 from tillpost.errors import Applied, ErrorRecord, Outcome, Transcript
 from tillpost.models.order import Customer, Draft, Pickup, PosOrder, PosState, Progress
@@ -461,3 +462,13 @@ def test_journal_that_cannot_be_read_is_not_pruned(outbox: Outbox, server: ToySe
 
     assert len(outbox.entries("damaged")) > 1
     assert len(outbox.entries("well")) == 1
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), -1, 1e300])
+@pytest.mark.parametrize("act", [erase, prune])
+def test_retention_by_no_number_of_days_is_refused(
+    outbox: Outbox, act: Callable[[Outbox, float], int], number: float
+) -> None:
+    """To PostgreSQL, every order is older than NaN."""
+    with pytest.raises(ConfigError, match="days must be a number from 0 to"):
+        act(outbox, number)
