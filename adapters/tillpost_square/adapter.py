@@ -18,6 +18,7 @@ from urllib.parse import quote as escaped
 from pydantic import BaseModel, ValidationError
 
 from tillpost.adapter import (
+    EVERY_FEATURE,
     Account,
     Adapter,
     Applied,
@@ -34,6 +35,7 @@ from tillpost.adapter import (
     MenuError,
     Order,
     OrderError,
+    OrderFeature,
     OutageError,
     PermissionsError,
     PosError,
@@ -44,6 +46,7 @@ from tillpost.adapter import (
     Readiness,
     Request,
     Response,
+    SetupError,
     Signed,
     Webhook,
     WebhookEvent,
@@ -60,6 +63,7 @@ from tillpost.adapter import (
 )
 from tillpost_square import oauth as square_oauth
 from tillpost_square import wire
+from tillpost_square.adjustments import has_taxed_charge
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
 from tillpost_square.checks import (
     REGISTER_STEPS,
@@ -101,6 +105,8 @@ class Square(Adapter[SquareSettings]):
     settings = SquareSettings
     errors = TABLE
     keyed = True
+    # An unpaid order never shows on the register (developer documentation).
+    carries = EVERY_FEATURE - {OrderFeature.AMOUNT_DUE}
     # unconfirmed: for how long Square knows a key; it publishes no time (developer forum, threads
     # 28303 and 28309). Sending CreateOrder to a sandbox again after some days would show it.
     key_lifetime = timedelta(hours=24).total_seconds()
@@ -138,6 +144,10 @@ class Square(Adapter[SquareSettings]):
         except ValidationError:
             return ()
         return [Problem(entry.code, entry.field, entry.detail) for entry in entries]
+
+    def needs_menu_for(self, order: Order) -> bool:
+        """Return whether a charge is taxed: the menu says with which taxes."""
+        return has_taxed_charge(order, self.config)
 
     # Submitting
     # ---------------------------------------------------------------------------------------------
@@ -386,6 +396,8 @@ class Square(Adapter[SquareSettings]):
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         """Return what Square would charge with the tip, in minor units. Nothing is created."""
+        if attempt.menu is None and self.needs_menu_for(order):
+            raise SetupError("import the menu first: it says which taxes the charges have")
         body = translate(order, attempt, self.config).order
         priced = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
         tip_on_payment = order.total - total_due(order, self.config)

@@ -17,20 +17,24 @@ from typing import NamedTuple, TypeAlias
 from tillpost.adapter import (
     Address,
     Attempt,
+    Curbside,
     Customer,
     Delivery,
     DineIn,
+    FlatModifier,
+    Fulfilment,
     Line,
     Menu,
-    Modifier,
     Order,
+    Pickup,
     SetupError,
     format_money,
+    nested_choices,
     one_line,
     spelled_out,
     ticket_reference,
 )
-from tillpost_square import limits
+from tillpost_square import adjustments, limits
 from tillpost_square.limits import Limit, Trimming, intact
 from tillpost_square.settings import SquareSettings
 
@@ -75,12 +79,12 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
         "fulfillments": [_fulfilment(order, attempt, settings, trimming)],
         "pricing_options": {"auto_apply_taxes": settings.auto_apply_taxes},
     }
-    discounts = _discounts(order, trimming)
-    if discounts:
-        body["discounts"] = discounts
-    charges = _charges(order, settings, trimming)
-    if charges:
-        body["service_charges"] = charges
+    added = {
+        "discounts": adjustments.discounts(order, trimming),
+        "service_charges": adjustments.service_charges(order, attempt, settings, trimming),
+        "taxes": adjustments.charge_taxes(order, attempt, settings),
+    }
+    body |= {name: bodies for name, bodies in added.items() if bodies}
     return Translated(body, tuple(trimming.notices))
 
 
@@ -89,7 +93,7 @@ def total_due(order: Order, settings: SquareSettings) -> int:
 
     A tip on the payment isn't in it yet.
     """
-    return order.total - _payment_tip(order, settings)
+    return order.total - adjustments.payment_tip(order, settings)
 
 
 def check_payable(order: Order) -> None:
@@ -136,7 +140,7 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
         },
         "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(parts)),
     }
-    tip = _payment_tip(order, settings)
+    tip = adjustments.payment_tip(order, settings)
     if tip:
         body["tip_money"] = _money(tip, order.currency)
     return body
@@ -183,19 +187,6 @@ def digest_key(purpose: str, *parts: object) -> str:
     return f"{purpose}-{digest[:40]}"
 
 
-def _payment_tip(order: Order, settings: SquareSettings) -> int:
-    """Return the tip that goes on the payment.
-
-    If nothing else is to be paid, the tip becomes a service charge in any case.
-
-    unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads
-    1866 and 21523). Such a payment in a sandbox would show it.
-    """
-    if settings.tips == "payment" and order.tip < order.total:
-        return order.tip
-    return 0
-
-
 def _money(amount: int, currency: str) -> Body:
     return {"amount": amount, "currency": currency}
 
@@ -218,21 +209,36 @@ def _line(index: int, line: Line, currency: str, attempt: Attempt, trimming: Tri
     # says so of modifiers, and older reference pages of lines; a sandbox order would show it.
     if attempt.keep_paid or (menu is not None and _has_no_price(line, menu)):
         body["base_price_money"] = _money(line.unit_price, currency)
+    if line.is_open:
+        del body["catalog_object_id"]
+        body["name"] = trimming.cut(limits.ITEM_NAME, line.name, index + 1)
+        body["base_price_money"] = _money(line.unit_price, currency)
     if line.modifiers:
         keep_paid = attempt.keep_paid
-        body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.modifiers]
-    if line.note:
-        body["note"] = trimming.cut(limits.LINE_NOTE, line.note, index + 1)
+        body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.flat_modifiers()]
+    if line.discounts:
+        body["applied_discounts"] = adjustments.applied_discounts(index, line)
+    note = _line_note(line)
+    if note:
+        body["note"] = trimming.cut(limits.LINE_NOTE, note, index + 1)
     return body
 
 
-def _modifier(modifier: Modifier, currency: str, keep_paid: bool) -> Body:
+def _line_note(line: Line) -> str:
+    """Return what the customer wrote, then what belongs to what: Square nests no modifiers."""
+    parts = (line.note, nested_choices(line))
+    return "\n".join(part for part in parts if part)
+
+
+def _modifier(flat: FlatModifier, currency: str, keep_paid: bool) -> Body:
     body: Body = {
-        "catalog_object_id": modifier.modifier_id,
-        "quantity": str(modifier.quantity),
+        "catalog_object_id": flat.modifier.modifier_id,
+        "quantity": str(flat.quantity),
     }
     if keep_paid:
-        body["base_price_money"] = _money(modifier.unit_price, currency)
+        # unconfirmed: that Square takes a negative price here. A cheaper option in a sandbox's
+        # order would show it.
+        body["base_price_money"] = _money(flat.modifier.unit_price, currency)
     return body
 
 
@@ -243,34 +249,6 @@ def _has_no_price(line: Line, menu: Menu) -> bool:
         return False
     _, variation = product
     return variation.price is None
-
-
-def _discounts(order: Order, trimming: Trimming) -> list[Body]:
-    return [
-        {
-            "name": trimming.cut(limits.DISCOUNT_NAME, discount.name),
-            "type": "FIXED_AMOUNT",
-            "scope": "ORDER",
-            "amount_money": _money(discount.amount, order.currency),
-        }
-        for discount in order.discounts
-        if discount.amount
-    ]
-
-
-def _charges(order: Order, settings: SquareSettings, trimming: Trimming) -> list[Body]:
-    """Return the charges. They come after taxes, so that Square adds no tax to what was paid."""
-    named = [(charge.name, charge.amount) for charge in order.charges]
-    named.append(("Tip", order.tip - _payment_tip(order, settings)))
-    return [
-        {
-            "name": trimming.cut(limits.CHARGE_NAME, name),
-            "amount_money": _money(amount, order.currency),
-            "calculation_phase": "TOTAL_PHASE",
-        }
-        for name, amount in named
-        if amount
-    ]
 
 
 def _ticket_name(order: Order) -> str:
@@ -294,23 +272,44 @@ def _fulfilment(
     """
     fulfilment = order.fulfilment
     recipient, unsent = _recipient(order, trimming)
-    notes = (*unsent, *attempt.remarks, order.note)
+    charge_notes = adjustments.charge_notes(order)
+    notes = (*unsent, *attempt.remarks, order.note, *charge_notes)
     match fulfilment:
         case Delivery() if not settings.delivery_as_pickup:
             return _delivery(fulfilment, recipient, notes, settings, trimming)
         # The address or table comes first, so that it is never cut.
         case Delivery(address=address, instructions=instructions):
             notes = (f"DELIVER TO: {address}", instructions, *notes)
-        case DineIn(table=table):
-            notes = (f"TABLE {table}", *notes)
+        case DineIn(table=table, guests=guests):
+            people = f", {guests} GUESTS" if guests else ""
+            notes = (f"TABLE {table}{people}", *notes)
+        case Pickup(curbside=Curbside(details=where)):
+            if len(where) > limits.CURBSIDE.characters:
+                notes = (f"CURBSIDE: {where}", *notes)
         case _:
             pass
     schedule = _schedule(fulfilment.due_at, "pickup_at", settings.prep_minutes)
-    details: Body = {"recipient": recipient, **schedule}
+    details: Body = {"recipient": recipient, **schedule, **_curbside(fulfilment)}
     note = _note(notes)
     if note:
         details["note"] = trimming.cut(limits.PICKUP_NOTE, note)
     return {"type": "PICKUP", "state": "PROPOSED", "pickup_details": details}
+
+
+def _curbside(fulfilment: Fulfilment) -> Body:
+    """Return the fields of a curbside pickup, none for any other way.
+
+    Where the details are longer than the field, the note has all of them.
+    """
+    match fulfilment:
+        case Pickup(curbside=Curbside(details=details)):
+            body: Body = {"is_curbside_pickup": True}
+            if details:
+                beginning = Trimming().cut(limits.CURBSIDE, details)
+                body["curbside_pickup_details"] = {"curbside_details": beginning}
+            return body
+        case _:
+            return {}
 
 
 def _delivery(

@@ -100,7 +100,7 @@ from tillpost.errors import (
     UnsupportedError,
 )
 from tillpost.models.base import FrozenModel, Id
-from tillpost.models.docket import spelled_out
+from tillpost.models.docket import nested_choices, spelled_out
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.models.money import (
     Amount,
@@ -120,6 +120,7 @@ from tillpost.models.order import (
     Discount,
     Draft,
     FlatModifier,
+    Fulfilment,
     Line,
     Modifier,
     Order,
@@ -214,6 +215,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Discount",
     "Draft",
     "FlatModifier",
+    "Fulfilment",
     "Line",
     "Modifier",
     "Order",
@@ -224,6 +226,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "PosOrder",
     "PosState",
     "Progress",
+    "nested_choices",
     "one_line",
     "spelled_out",
     # Menus

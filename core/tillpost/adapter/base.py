@@ -165,7 +165,7 @@ class Adapter(ABC, Generic[S]):
     """
 
     needs_menu: ClassVar[bool] = False
-    """Whether `submit` needs an imported menu to translate an order."""
+    """Whether `submit` needs an imported menu to translate any order."""
 
     public_fields: ClassVar[frozenset[str]] = frozenset()
     """Names of JSON fields whose text transcripts may show. Never name a field about a person."""
@@ -200,6 +200,10 @@ class Adapter(ABC, Generic[S]):
     def __init__(self, settings: S) -> None:
         checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
+
+    def needs_menu_for(self, order: Order) -> bool:
+        """Return whether `submit` needs an imported menu for this order. See `needs_menu`."""
+        return self.needs_menu
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return the headers, and the body where signing changes it, that authenticate a request.

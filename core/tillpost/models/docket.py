@@ -18,7 +18,7 @@ from tillpost.models.money import format_money, to_major
 from tillpost.models.order import Curbside, Delivery, DineIn, Line, Modifier, Order, Pickup
 from tillpost.models.safe_text import one_line
 
-__all__ = ["CUT", "WIDTH", "docket", "spelled_out"]
+__all__ = ["CUT", "WIDTH", "docket", "nested_choices", "spelled_out"]
 
 WIDTH = 42
 """Characters in a docket's line: those of an 80 mm printer's usual font."""
@@ -197,3 +197,23 @@ def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
         subsequent_indent=indent,
     )
     yield from lines or [indent]
+
+
+def nested_choices(line: Line) -> str:
+    """Return in words what belongs to what among a line's modifiers, empty if none is nested.
+
+    For a platform that knows no nesting, and gets all of them side by side: "Left half (Margherita,
+    2 x Extra cheese); Right half (Napoli)".
+    """
+    nested = [modifier for modifier in line.modifiers if modifier.modifiers]
+    return "; ".join(one_line(_with_choices(modifier)) for modifier in nested)
+
+
+def _with_choices(modifier: Modifier) -> str:
+    text = modifier.name
+    if modifier.quantity > 1:
+        text = f"{modifier.quantity} x {text}"
+    if not modifier.modifiers:
+        return text
+    inner = ", ".join(_with_choices(each) for each in modifier.modifiers)
+    return f"{text} ({inner})"

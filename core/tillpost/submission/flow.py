@@ -199,7 +199,7 @@ class Submission:
         if not self.history.doubts:
             self._refuse_uncarried()
         adapter, menu_cache = self.connection.adapter, self.connection.menu_cache
-        if adapter.needs_menu and menu_cache.menu is None:
+        if adapter.needs_menu_for(self.order) and menu_cache.menu is None:
             yield ImportMenu()
         history = self.history
         binding = self._bind()
