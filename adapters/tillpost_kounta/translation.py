@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from tillpost.adapter import (
+    DineIn,
     Menu,
     NetOrderLine,
     Order,
@@ -33,8 +34,10 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
     prices and read back, would show it.
     """
     payment_method = int(settings.payment_method_id)
+    guests = order.fulfilment.guests if isinstance(order.fulfilment, DineIn) else None
     return {
         "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
+        "guests": guests,
         "notes": order_note(order, remarks),
         "lines": [_line(line) for line in net_order_lines(order, menu, settings)],
         "payments": [
