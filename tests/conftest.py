@@ -2,7 +2,8 @@
 
 Tests marked `slow` are left out by `addopts`; run them with `-m slow`. Tests marked
 `vendor_document` need documents that aren't in this repository, and are left out where no
-environment variable names their folder; see `vendor_documents`.
+environment variable names their folder; see `vendor_documents`. Those marked `needs` are left out
+on a system that can't have what they need. So nothing is ever skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import certifi
@@ -31,7 +35,7 @@ SEED = pytest.StashKey[int]()
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-pytest_plugins = ["databases", "core.outbox.killing", "core.outbox.stores"]
+pytest_plugins = ["pytester", "databases", "core.outbox.killing", "core.outbox.stores"]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -132,14 +136,33 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that need a vendor's document where there is none."""
-    if vendor_documents() is not None:
-        return
-    without = [item for item in items if item.get_closest_marker("vendor_document") is None]
-    left_out = [item for item in items if item.get_closest_marker("vendor_document") is not None]
-    items[:] = without
+    """Deselect the tests that need what isn't here: a vendor's document, or a part of a system."""
+    left_out = [item for item in items if _lacks_something(item)]
+    items[:] = [item for item in items if item not in left_out]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
+
+
+def _lacks_something(item: pytest.Item) -> bool:
+    if item.get_closest_marker("vendor_document") and vendor_documents() is None:
+        return True
+    return any(not _HAS[marker.args[0]]() for marker in item.iter_markers("needs"))
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+_HAS: Mapping[str, Callable[[], bool]] = {
+    "/dev/full": Path("/dev/full").exists,
+    "fork": lambda: hasattr(os, "fork"),
+    "ipv6": cache(_has_ipv6),
+}
+"""What not each system has, and whether this one does."""
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ class Relay:
     def __init__(self, target_port: int) -> None:
         self.port = 0
         self._target_port = target_port
+        self._accepted = 0
         self._silent = False
         self._ended = False
         self._impostors: Sequence[Streams] = ()
@@ -53,7 +54,7 @@ class Relay:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(
@@ -87,7 +88,13 @@ class Relay:
         for pump in self._pumps:
             pump.cancel()
 
+    @property
+    def connections(self) -> int:
+        """How many connections it has accepted."""
+        return self._accepted
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._accepted += 1
         self._writers.append(writer)
         if self._silent:
             await asyncio.Event().wait()

@@ -63,14 +63,14 @@ class WorkerProcess:
         """Ask the process to end; return how many seconds that took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         assert code == 0, code
         return time.monotonic() - began
 
     def kill(self) -> None:
         """Kill the process."""
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
     def __enter__(self) -> Self:
         return self

@@ -7,9 +7,10 @@ so each new order is read back, and a total other than what was paid is reported
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -70,7 +71,7 @@ from tillpost.adapter import (
     verify_total,
 )
 from tillpost_kounta import wire
-from tillpost_kounta.error_table import TABLE
+from tillpost_kounta.error_table import TABLE, speaks_of_oauth
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
@@ -86,6 +87,9 @@ _PRODUCT_FIELDS = (
 _PAGES = PageHeaders(onward="x-next-page", count="x-pages", number="x-page")
 _READ_BACK = (0.5, 1.0, 2.0)
 """Pauses in seconds while a new order may still be a 404."""
+
+_NO_ACCESS = (401, 403, 407)
+"""Statuses with which a proxy refuses access as well as Kounta."""
 
 _MOST_RESTARTS = 2
 """How often a menu import starts again when a product disappears under it."""
@@ -124,6 +128,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
         A success may contain an error as well, but its `message` is none. A 201 that names a new
         order has created it, whatever its body says.
+
+        Proxies refuse access with a `message` or an `error`, too, such as "Forbidden". So the text
+        of such a refusal is Kounta's only in the fields of OAuth, or if it speaks of OAuth.
+
+        unconfirmed: that Kounta's own refusals of access have that form; a recorded 401 and a
+        recorded 403 would show it.
         """
         if response.status == 201 and id_in_location(response, "orders"):
             return ()
@@ -134,12 +144,13 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         fields = ["error_description", "error_message", "error"]
         if not succeeded:
             fields.insert(2, "message")
-        for field in fields:
-            if field in texts:
-                return [Problem(code=texts.get("error", ""), text=texts[field])]
-        if response.status == 401 and response.body.lstrip().startswith(b'{"error'):
-            return [Problem()]  # in Kounta's form, though without a text
-        return ()
+        field = next((field for field in fields if field in texts), None)
+        if field is None:
+            return ()
+        may_be_a_proxys = response.status in _NO_ACCESS and field in ("message", "error")
+        if may_be_a_proxys and not speaks_of_oauth(texts[field]):
+            return ()
+        return [Problem(code=texts.get("error", ""), text=texts[field])]
 
     # Submitting
     # ---------------------------------------------------------------------------------------------
@@ -274,10 +285,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             raise SetupError("the setting attention_product names no product for the ticket")
         reference = ticket_reference(order)
         # Not limited by value: staff may have put the order's items on the ticket.
-        recent = yield from self._created_since(searched_from(order, None), reference)
-        for seen in recent:
-            if seen.sale_number == reference:
-                return pos_order(seen, reference)
+        made = yield from self._created_since(
+            searched_from(order, None), reference, lambda seen: seen.sale_number == reference
+        )
+        if made:
+            return pos_order(made[0], reference)
         created = yield from self._create(reference, (), **ticket_body(order, product_id))
         return pos_order(created, reference)
 
@@ -294,8 +306,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         unconfirmed: whether /orders/saleid, which isn't asked, knows our number. One order would
         show it.
         """
-        recent = yield from self._created_since(searched_from(order, since), order.id)
-        mentioned = [seen for seen in recent if mentions(order, seen)]
+        start = searched_from(order, since)
+        mentioned = yield from self._created_since(start, order.id, partial(mentions, order))
         mentioned.sort(key=lambda seen: seen.status == REJECTED)
         doubt: DoubtError | None = None
         for listed in mentioned:
@@ -360,12 +372,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         except PosError as error:
             if error.status_code != 404:
                 raise
-            deleted = yield from self._orders(f"{self._site}/orders/deleted.json", pos_id)
-            for seen in deleted:
-                if seen.id == pos_id:
-                    deleted_order = seen.model_copy(update={"deleted": True})
-                    return pos_order(deleted_order, self._own_reference(seen))
-            raise
+            path = f"{self._site}/orders/deleted.json"
+            found = yield from self._orders(path, pos_id, lambda seen: seen.id == pos_id)
+            if not found:
+                raise
+            deleted_order = found[0].model_copy(update={"deleted": True})
+            return pos_order(deleted_order, self._own_reference(deleted_order))
 
     def _own_reference(self, seen: wire.Order) -> str:
         return own_reference(seen, self.config.payment_method_id)
@@ -489,15 +501,25 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     # Requests
     # ---------------------------------------------------------------------------------------------
 
-    def _created_since(self, start: datetime, reference: str) -> Exchange[list[wire.Order]]:
-        """Return the site's orders that were created since a time, of all values and states."""
+    def _created_since(
+        self, start: datetime, reference: str, keep: Callable[[wire.Order], bool]
+    ) -> Exchange[list[wire.Order]]:
+        """Search the site's orders that were created since a time, of all values and states."""
         window = urlencode({"created_gte": _in_query(start)})
-        return self._orders(f"{self._site}/orders.json?{window}", reference)
+        return self._orders(f"{self._site}/orders.json?{window}", reference, keep)
 
-    def _orders(self, path: str, reference: str) -> Exchange[list[wire.Order]]:
-        """Read a list of orders in which the one with the reference is looked for."""
+    def _orders(
+        self, path: str, reference: str, keep: Callable[[wire.Order], bool]
+    ) -> Exchange[list[wire.Order]]:
+        """Search a list of orders for the one with the reference.
+
+        Args:
+            path: The list's path.
+            reference: A text that the order contains.
+            keep: Whether an order may be the one.
+        """
         read = passing_over_odd_rows(reading_list(wire.Order), wire.Order, reference)
-        return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url)
+        return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url, keep)
 
     def _order(self, pos_id: str) -> Request[wire.Order]:
         path = f"{self._company}/orders/{path_segment(pos_id)}.json"

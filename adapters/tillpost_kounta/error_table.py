@@ -11,6 +11,8 @@ recorded refusal of each kind would show it.
 
 from __future__ import annotations
 
+import re
+
 from tillpost.adapter import (
     UNPROVEN_STATUSES,
     DoubtError,
@@ -25,7 +27,10 @@ from tillpost.adapter import (
     TaxError,
 )
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "speaks_of_oauth"]
+
+_LONGEST_TEXT = 1_000
+"""Characters that are searched: the patterns would take the square of a text's length."""
 
 # Kounta may report an error within a 200, so the rows that go by the text take that as well.
 _REFUSALS = (200, *(status for status in range(400, 500) if status not in UNPROVEN_STATUSES))
@@ -33,6 +38,9 @@ _REFUSALS = (200, *(status for status in range(400, 500) if status not in UNPROV
 _SCOPES = r"\bscopes?\b|\binsufficient_scope\b"
 _EXPIRED = r"\btoken\b.*\bexpired\b"
 _INVALID = r"\btoken\b.*\binvalid\b|_token\b"
+_GRANT = r"\binvalid_grant\b"
+_CLIENT = r"\binvalid_client\b"
+_UNAUTHORIZED_CLIENT = r"\bunauthorized_client\b"
 _DENIED = (
     r"\bunauthori[sz]ed|\b(?:access|permission)\b.*\bdenied\b|\bpermissions?\b"
     r"|\bnot (?:allowed|authori[sz]ed)\b"
@@ -56,10 +64,11 @@ TABLE = (
     Row(PermissionsError, status=_REFUSALS, text=_SCOPES, reason="scopes"),
     Row(PermissionsError, codes=frozenset({"invalid_grant"}), reason="withdrawn"),
     Row(PermissionsError, codes=frozenset({"invalid_client", "unauthorized_client"})),
-    Row(PermissionsError, status=_REFUSALS, text=r"\binvalid_grant\b", reason="withdrawn"),
-    Row(PermissionsError, status=_REFUSALS, text=r"\binvalid_client\b"),
+    Row(PermissionsError, status=_REFUSALS, text=_GRANT, reason="withdrawn"),
+    Row(PermissionsError, status=_REFUSALS, text=_CLIENT),
     Row(PermissionsError, status=_REFUSALS, text=_EXPIRED, reason="expired", refreshable=True),
     Row(PermissionsError, status=_REFUSALS, text=_INVALID, refreshable=True),
+    # An expired token may be refused without a body, or in other words than OAuth's.
     # unconfirmed: that Kounta sends a 401 without a body; a recorded refusal would show it.
     Row(PermissionsError, status=(401,), refreshable=True, bodyless=True),
     Row(PermissionsError, status=_REFUSALS, text=_DENIED, reason="demoted"),
@@ -78,3 +87,12 @@ TABLE = (
     Row(OrderError, status=_REFUSALS, text=_ORDER),
     Row(SetupError, status=(404, 405, 406, 415)),
 )
+
+_OAUTH = re.compile(
+    "|".join((_SCOPES, _EXPIRED, _INVALID, _GRANT, _CLIENT, _UNAUTHORIZED_CLIENT)), re.IGNORECASE
+)
+
+
+def speaks_of_oauth(text: str) -> bool:
+    """Return whether a text is about a token, a scope, a grant or a client."""
+    return _OAUTH.search(text[:_LONGEST_TEXT]) is not None

@@ -9,7 +9,7 @@ states.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -51,6 +51,7 @@ from tillpost.adapter import (
     Webhook,
     WebhookEvent,
     ask,
+    ask_list,
     ask_with_answer,
     oauth,
     passing_over_odd_rows,
@@ -92,9 +93,6 @@ P = TypeVar("P", bound=wire.Page)
 
 MOST_IN_PAGE = 100
 """Orders in a page of a search: 500, the usual number, could be too large an answer."""
-
-MOST_PAGES = 1000
-"""An answer with more pages than this counts as endless."""
 
 
 class Square(Adapter[SquareSettings]):
@@ -349,9 +347,10 @@ class Square(Adapter[SquareSettings]):
             )
             return replace(search, read=read)
 
-        pages = yield from _pages(page)
-        found = [each for page_of in pages for each in page_of.orders]
-        ours = [each for each in found if each.reference_id == order.id]
+        def ours_in(answer: wire.OrdersPage) -> Iterable[wire.SquareOrder]:
+            return (each for each in answer.orders if each.reference_id == order.id)
+
+        ours = yield from _all(page, ours_in)
         for each in ours:
             if is_paid(each) and each.state != "CANCELED":
                 return _as_ordered(order, each)
@@ -437,8 +436,7 @@ class Square(Adapter[SquareSettings]):
             onward = f"&cursor={escaped(cursor, safe='')}" if cursor else ""
             return _get(f"/v2/catalog/list?types={types}{onward}", wire.CatalogPage)
 
-        pages = yield from _pages(page)
-        objects = [each for page_of in pages for each in page_of.objects]
+        objects = yield from _all(page, lambda answer: answer.objects)
         return menu_of(objects, location, datetime.now(UTC))
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
@@ -455,9 +453,15 @@ class Square(Adapter[SquareSettings]):
                 cursor=cursor,
             )
 
-        pages = yield from _pages(page)
-        objects = [each for page_of in pages for each in page_of.objects]
-        return changes_of(objects, until=pages[-1].latest_time)
+        until = ""
+
+        def objects_of(answer: wire.CatalogPage) -> Iterable[wire.CatalogObject]:
+            nonlocal until
+            until = answer.latest_time
+            return answer.objects
+
+        objects = yield from _all(page, objects_of)
+        return changes_of(objects, until=until)
 
     def check(self) -> Exchange[Readiness]:
         """Check the token, its scopes and the location. What can't be read is a finding too."""
@@ -571,18 +575,17 @@ def _post(
     return Request("POST", path, reading(model), body, effect, key)
 
 
-def _pages(page: Callable[[str | None], Request[P]]) -> Exchange[list[P]]:
+def _all(
+    page: Callable[[str | None], Request[P]], rows_of: Callable[[P], Iterable[M]]
+) -> Exchange[list[M]]:
     """Read page after page, until one has no cursor.
 
     Args:
         page: Returns the request for the page at a cursor, None for the first.
+        rows_of: Returns the rows of a page that are to be kept.
     """
-    pages: list[P] = []
-    cursor: str | None = None
-    while len(pages) < MOST_PAGES:
-        answer = yield from ask(page(cursor))
-        pages.append(answer)
-        cursor = answer.cursor
-        if not cursor:
-            return pages
-    raise OutageError(f"the answer doesn't end after {MOST_PAGES} pages")
+
+    def next_page(answer: P, *_: object) -> Request[P] | None:
+        return page(answer.cursor) if answer.cursor else None
+
+    return ask_list(page(None), rows_of, next_page)

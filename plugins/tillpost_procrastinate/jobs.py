@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import procrastinate
 import psycopg
@@ -22,9 +22,12 @@ from procrastinate.jobs import DeleteJobCondition, Status
 from sqlalchemy import URL
 
 from tillpost.models.safe_text import safe_logger
+from tillpost.outbox.db.database import NETWORK
 from tillpost_procrastinate.names import QUEUE, TASK
 
 __all__ = ["Jobs"]
+
+T = TypeVar("T")
 
 log = safe_logger("tillpost.outbox")
 
@@ -39,6 +42,9 @@ RECONNECT_AFTER = 1.0
 
 ANSWER_TIMEOUT = 5.0
 """A database that doesn't answer for this long is gone, in seconds."""
+
+RECANCEL_AFTER = 1.0
+"""How long to wait for a cancelled task before it is cancelled again, in seconds."""
 
 STALLED_AFTER = 60.0
 """Jobs whose worker was silent for this long are deleted, and how often, in seconds."""
@@ -118,19 +124,23 @@ class Jobs:
         )
         app = procrastinate.App(connector=connector)
         app.task(name=TASK, queue=QUEUE)(self._run_job)
-        watched = await psycopg.AsyncConnection.connect(**self._address, autocommit=True)
-        async with watched, app.open_async():
-            work = asyncio.create_task(self._work(app))
-            watch = asyncio.create_task(self._watch(watched, app))
+        watched = await _answered(psycopg.AsyncConnection.connect(**self._address, autocommit=True))
+        try:
+            await _answered(connector.open_async())
+            tasks = (
+                asyncio.create_task(self._work(app)),
+                asyncio.create_task(self._watch(watched, app)),
+            )
             try:
-                await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                work.cancel()
-                watch.cancel()
-                results = await asyncio.gather(work, watch, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
+                await _end(tasks, self._grace + ANSWER_TIMEOUT)
+            for task in tasks:
+                if not task.cancelled():
+                    task.result()
+        finally:
+            await watched.close()
+            await _answered(connector.close_async())
 
     async def _work(self, app: procrastinate.App) -> None:
         await app.run_worker_async(
@@ -152,11 +162,10 @@ class Jobs:
         """Check the connection until it breaks, which raises, and delete stalled jobs."""
         delete_at = time.monotonic()
         while True:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                await connection.execute("SELECT 1")
+            await _answered(connection.execute("SELECT 1"))
             if time.monotonic() >= delete_at:
                 delete_at += STALLED_AFTER
-                await self._delete_stalled_jobs(app)
+                await _answered(self._delete_stalled_jobs(app))
             await asyncio.sleep(WATCH_INTERVAL)
 
     async def _delete_stalled_jobs(self, app: procrastinate.App) -> None:
@@ -168,10 +177,42 @@ class Jobs:
                 await jobs.finish_job(job, Status.FAILED, delete_job=True)
 
 
+async def _answered(request: Coroutine[Any, Any, T]) -> T:
+    """Return what a request to the database returns.
+
+    Raises:
+        TimeoutError: The database doesn't answer for `ANSWER_TIMEOUT` seconds.
+    """
+    task = asyncio.create_task(request)
+    try:
+        await asyncio.wait((task,), timeout=ANSWER_TIMEOUT)
+        if not task.done():
+            raise TimeoutError(f"the database is silent for {ANSWER_TIMEOUT:g} s")
+        return task.result()
+    finally:
+        if not task.done():
+            await _end((task,), ANSWER_TIMEOUT)
+
+
+async def _end(tasks: Collection[asyncio.Task[Any]], seconds: float) -> None:
+    """Cancel tasks, and again after some seconds, until all have ended.
+
+    psycopg, cancelled during a query, asks the database to cancel that and waits for its answer.
+    If the database is silent, only another cancellation ends the wait.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=seconds)
+        seconds = RECANCEL_AFTER
+
+
 def _address(url: URL) -> dict[str, Any]:
     """Return the database's address as psycopg takes it."""
     address: dict[str, Any] = url.translate_connect_args(username="user", database="dbname")
-    address["connect_timeout"] = str(int(ANSWER_TIMEOUT))
+    address |= NETWORK
+    address["connect_timeout"] = int(ANSWER_TIMEOUT)
     for name, value in url.query.items():
         address[name] = value if isinstance(value, str) else ",".join(value)
     return address

@@ -126,3 +126,20 @@ def test_wrong_clock_finds_the_order_of_another_process(world: AnyWorld, ahead: 
         assert found.id == made.id
         assert till.submit(order).id == made.id
     assert len(world.simulator.ledger().entries) == 1
+
+
+BEYOND = [("kounta", 25.5, 1), ("kounta", 27.0, 2), ("square", 27.0, 1), ("generic", 27.0, 1)]
+
+
+@pytest.mark.parametrize(("world", "hours", "made"), BEYOND, indirect=["world"])
+def test_clock_beyond_what_is_believed_duplicates_without_keys(
+    world: AnyWorld, hours: float, made: int
+) -> None:
+    """An answer told the platform's time before, so the gap begins after 26 hours."""
+    ahead = hours * 3600.0
+    order = placed(world.order("ord-1"), ahead)
+    with connected(world, MemoryJournal(), ahead=ahead) as till:
+        till.import_menu()
+        lose_answer_of_create(world)
+        till.submit(order, is_new=True)
+    assert len(world.simulator.ledger().entries) == made

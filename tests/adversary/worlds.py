@@ -23,7 +23,8 @@ ONCE = Policy(retries=0, retry_seconds=0, first_wait=0.01, longest_wait=0.02)
 
 _SIMULATORS: Mapping[str, Callable[[], Simulator]] = {
     "square": SquareSimulator,
-    "kounta": lambda: KountaSimulator(KountaSettings(oauth_limit=100_000)),
+    # One page holds all: the next page's address would be the simulator's, not the server's before.
+    "kounta": lambda: KountaSimulator(KountaSettings(oauth_limit=100_000, page_size=1_000)),
     "generic": GenericSimulator,
 }
 _WORLDS: Mapping[str, type[AnyWorld]] = {

@@ -10,7 +10,7 @@ from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import OutageError, Outcome, PermissionsError, PosError, UnknownPosError
 from tillpost.adapter.webhooks import OrderChanged
 from tillpost.models.order import Order, PosOrder
-from tillpost.testing.world import KINDS, Delivery, Impossible, Trouble, World
+from tillpost.testing.world import KINDS, Delivery, Trouble, World
 from tillpost_generic.adapter import Generic
 from tillpost_generic.signature import signed_text
 from tillpost_simulators.generic import GenericSimulator
@@ -55,7 +55,7 @@ class GenericWorld(World[GenericSimulator]):
         )
         return event.model_dump_json().encode()
 
-    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+    def troubles(self) -> Mapping[type[PosError], Trouble]:
         simulator = self.simulator
 
         def named(kind: type[PosError]) -> Trouble:

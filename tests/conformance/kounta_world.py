@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import (
@@ -22,7 +23,7 @@ from tillpost import (
 )
 from tillpost.models.order import Order, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.testing.world import Delivery, Impossible, Trouble, World
+from tillpost.testing.world import Delivery, Trouble, World
 from tillpost_kounta.adapter import Kounta
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.kounta.order_json import single_order
@@ -40,6 +41,9 @@ STAND_INS = {
 class KountaWorld(World[KountaSimulator]):
     adapter = Kounta
     create_path = "/orders.json$"
+    impossible: ClassVar[Mapping[type[PosError], str]] = {
+        OrderError: "no refusal of an order's own content is known; an unknown one keeps its words"
+    }
 
     @property
     def settings(self) -> dict[str, object]:
@@ -93,7 +97,7 @@ class KountaWorld(World[KountaSimulator]):
         world = self.simulator.world
         return to_json(single_order(world, world.orders[int(pos_order.id)])).encode()
 
-    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+    def troubles(self) -> Mapping[type[PosError], Trouble]:
         simulator = self.simulator
 
         def create_answered(fault: Fault) -> None:
@@ -116,9 +120,6 @@ class KountaWorld(World[KountaSimulator]):
             PermissionsError: Trouble(lambda: simulator.revoke_token(), outcome=Outcome.UNKNOWN),
             TaxError: Trouble(surcharge_as_a_tax, outcome=Outcome.CREATED, after_import=True),
             StoreClosedError: Trouble(lambda: simulator.switch_ordering(online=False)),
-            OrderError: Impossible(
-                "no refusal of an order's own content is known; an unknown one keeps its words"
-            ),
             SetupError: Trouble(settings={"tip_product": None}),
             UnknownPosError: Trouble(
                 lambda: create_answered(Fault(kind=FaultKind.HTML, status=418)),

@@ -8,7 +8,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import (
@@ -27,7 +27,7 @@ from tillpost import (
 )
 from tillpost.models.order import Order, Pickup, PosOrder
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
-from tillpost.testing.world import Delivery, Impossible, Trouble, World
+from tillpost.testing.world import Delivery, Trouble, World
 from tillpost_simulators.square import SquareSimulator
 from tillpost_square.adapter import Square
 
@@ -38,6 +38,10 @@ class SquareWorld(World[SquareSimulator]):
     adapter = Square
     create_path = "/v2/orders$"
     advance_path = "/v2/payments$"
+    impossible: ClassVar[Mapping[type[PosError], str]] = {
+        RegisterOfflineError: "Square doesn't report whether a register is online",
+        StoreClosedError: "Square's Orders API takes orders at any hour; no code says closed",
+    }
 
     def order(self, order_id: str) -> Order:
         white = FLAT_WHITE.model_copy(
@@ -102,7 +106,7 @@ class SquareWorld(World[SquareSimulator]):
         }
         return json.dumps(event).encode()
 
-    def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
+    def troubles(self) -> Mapping[type[PosError], Trouble]:
         simulator = self.simulator
 
         def always(fault: Fault) -> None:
@@ -117,12 +121,8 @@ class SquareWorld(World[SquareSimulator]):
             MenuError: Trouble(order=self.gone),
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
             RateLimitError: Trouble(lambda: always(Fault(kind=FaultKind.RATE_LIMITED))),
-            RegisterOfflineError: Impossible("Square doesn't report whether a register is online"),
             PermissionsError: Trouble(lambda: simulator.revoke_token()),
             TaxError: Trouble(lambda: simulator.add_tax("Weekend surcharge", "10")),
-            StoreClosedError: Impossible(
-                "Square's Orders API takes orders at any hour; no code says closed"
-            ),
             OrderError: Trouble(order=self.late),
             SetupError: Trouble(settings={"location_id": "L-NOWHERE"}),
             UnknownPosError: Trouble(refuse_in_new_words, outcome=Outcome.UNKNOWN),

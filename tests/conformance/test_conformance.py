@@ -17,6 +17,8 @@ from tillpost_simulators.square import SquareSimulator
 
 
 class TestSquare(Conformance):
+    world_class = SquareWorld
+
     @pytest.fixture
     def world(self) -> Iterator[SquareWorld]:
         with serve_in_thread(SquareSimulator()) as running:
@@ -24,6 +26,8 @@ class TestSquare(Conformance):
 
 
 class TestKounta(Conformance):
+    world_class = KountaWorld
+
     @pytest.fixture
     def world(self) -> Iterator[KountaWorld]:
         with serve_in_thread(KountaSimulator(KountaSettings(oauth_limit=100_000))) as running:
@@ -31,6 +35,8 @@ class TestKounta(Conformance):
 
 
 class TestGeneric(Conformance):
+    world_class = GenericWorld
+
     @pytest.fixture
     def world(self) -> Iterator[GenericWorld]:
         with serve_in_thread(GenericSimulator()) as running:

@@ -127,7 +127,7 @@ class BlockingAsync(BlockingTill):
     def close(self) -> None:
         self.wait(self.till.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
 

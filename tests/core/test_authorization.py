@@ -82,7 +82,7 @@ def stranger() -> Generator[tuple[int, list[bytes]]]:
             yield server.getsockname()[1], heard
         finally:
             stop.set()
-            thread.join(5)
+            thread.join(60)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -10,6 +10,7 @@ of a kind, instead of carrying them out, or afterwards:
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 import struct
@@ -169,21 +170,16 @@ def truncate() -> Act:
     return act
 
 
-def drip(*, every: float = 0.02, head: bool = False) -> Act:
-    """Do it, and send the answer's body byte by byte; with `head`, its headers too."""
+def drip_for_ever(beginning: bytes, data: bytes) -> Act:
+    """Send a beginning, then the same bytes again and again, one by one."""
 
     async def act(server: ToyServer, seen: Seen, writer: asyncio.StreamWriter) -> bool:
-        answered = server.do(seen)
-        slow = answered.body
-        if head:
-            slow = answered.head() + slow
-        else:
-            writer.write(answered.head())
-        for byte in slow:
+        writer.write(beginning)
+        for byte in itertools.cycle(data):
             writer.write(bytes([byte]))
             await writer.drain()
-            await asyncio.sleep(every)
-        return True
+            await asyncio.sleep(0.02)
+        return False
 
     return act
 
@@ -196,7 +192,7 @@ def hang(*, effect: bool = True) -> Act:
             server.do(seen)
         server.hanging.set()
         with suppress(TimeoutError):
-            await asyncio.wait_for(server.stopping.wait(), 30)
+            await asyncio.wait_for(server.stopping.wait(), 600)
         return False
 
     return act
@@ -206,7 +202,7 @@ def meet(barrier: asyncio.Barrier, then: Act) -> Act:
     """Wait until all requests of the barrier are here: they all see the same state."""
 
     async def act(server: ToyServer, seen: Seen, writer: asyncio.StreamWriter) -> bool:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await barrier.wait()
         return await then(server, seen, writer)
 
@@ -337,7 +333,7 @@ class ToyServer:
             target=lambda: asyncio.run(self._serve(started)), daemon=True
         )
         self._thread.start()
-        self.port = started.result(10)
+        self.port = started.result(60)
         return self
 
     def __exit__(
@@ -347,7 +343,7 @@ class ToyServer:
         trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self.stopping.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     async def _serve(self, started: Future[int]) -> None:
         self._loop, self.stopping = asyncio.get_running_loop(), asyncio.Event()

@@ -166,7 +166,7 @@ class Reader:
         """Stop the servers that the page started."""
         for server in self.servers:
             server.terminate()
-            server.wait(timeout=10)
+            server.wait(timeout=60)
 
     def _python(self, block: Block, page: Path) -> str:
         if named := re.match(r"# (\w+\.py)\n", block.text):

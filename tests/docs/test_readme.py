@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import httpx
+import pytest
 
 from docs.pages import DOCS, ROOT, Reader, blocks, commands
 from tillpost import errors
@@ -100,6 +101,7 @@ def test_readme_links_lead_to_files() -> None:
         assert (ROOT / target).is_file(), target
 
 
+@pytest.mark.slow
 def test_readme_shop_brings_order_to_simulated_register(
     reader: Reader,
 ) -> None:

@@ -70,12 +70,14 @@ def render(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_reference_is_in_step_with_the_code() -> None:
     """If this fails, run `python docs/render.py` and commit what it writes."""
     done = render("--check")
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_every_change_of_the_public_api_is_in_the_changelog() -> None:
     """If this fails, name the change in CHANGELOG.md, under Unreleased."""
     done = render("--api")

@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import bindparam, delete, update
 
 from tillpost.adapter import verdicts
-from tillpost.adapter.exchange import reading
-from tillpost.errors import PosError
+from tillpost.adapter.exchange import Fault, reading
+from tillpost.errors import Applied, PosError
 from tillpost.models.order import PosOrder
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.delivery import runner
@@ -32,6 +33,8 @@ from tillpost.submission import flow, history
 from tillpost.submission.history import Action, History, Step
 from tillpost.submission.journal import Sighted, Submitted
 from tillpost.submission.operation import OperationContext
+from tillpost.transport import http
+from tillpost.transport.network import Exchange
 from tillpost_square.adapter import Square
 from tillpost_square.translation import total_due
 
@@ -172,6 +175,19 @@ def page_pauses_store(patch: Patch) -> None:
     patch.setattr(verdicts, "GATE_STATUSES", ())
 
 
+def failure_judged_by_type(patch: Patch) -> None:
+    """Take an invalid URL for an unsent request, whenever httpx raises it."""
+    fault_of = http.fault_of
+
+    def by_type(failure: Exception, exchange: Exchange) -> Fault:
+        fault = fault_of(failure, exchange)
+        if isinstance(failure, (httpx.InvalidURL, httpx.LocalProtocolError)):
+            return Fault(Applied.NO, fault.text)
+        return fault
+
+    patch.setattr(http, "fault_of", by_type)
+
+
 def not_undone(patch: Patch) -> None:
     """Raise why a draft can't be paid without undoing it."""
     settle = Square._settle
@@ -205,5 +221,6 @@ FAULTS: Mapping[str, Callable[[Patch], None]] = {
         poison_row,
         page_pauses_store,
         not_undone,
+        failure_judged_by_type,
     )
 }

@@ -30,6 +30,7 @@ TROUBLES = {
     "poison_row": ["poison"],
     "page_pauses_store": ["network"],
     "not_undone": ["payments refused"],
+    "failure_judged_by_type": ["network"],
 }
 """The kinds of trouble that show a fault, by its name."""
 

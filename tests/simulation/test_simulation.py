@@ -15,21 +15,27 @@ import pytest
 
 from simulation.__main__ import live, traces
 
-LIVES = 60
+FEW = 20
 
 
-def test_lives_break_no_promise() -> None:
-    broken, states = live(range(LIVES))
+@pytest.mark.parametrize(
+    "lives", [range(FEW), pytest.param(range(FEW, 60), marks=pytest.mark.slow)]
+)
+def test_lives_break_no_promise(lives: range) -> None:
+    broken, states = live(lives)
     assert not broken, "\n\n".join(str(outcome) for outcome in broken[:2])
-    assert states["received"] > LIVES / 2, "most orders arrive in spite of all"
+    assert states["received"] > len(lives) / 2, "most orders arrive in spite of all"
 
 
 def test_seed_repeats_its_life() -> None:
     assert traces(range(100, 106)) == traces(range(100, 106))
 
 
-def test_lives_are_the_same_through_engine_and_client() -> None:
-    assert traces(range(200, 210)) == traces(range(200, 210), is_direct=False)
+@pytest.mark.parametrize(
+    "lives", [range(200, 203), pytest.param(range(203, 210), marks=pytest.mark.slow)]
+)
+def test_lives_are_the_same_through_engine_and_client(lives: range) -> None:
+    assert traces(lives) == traces(lives, is_direct=False)
 
 
 @pytest.mark.slow

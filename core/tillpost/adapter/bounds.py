@@ -17,7 +17,7 @@ from tillpost.adapter.error_table import Problem
 from tillpost.adapter.exchange import Response
 from tillpost.models.safe_text import cut
 
-__all__ = ["bounded_answer", "bounded_problems", "refuse_large_json"]
+__all__ = ["bounded_answer", "bounded_problems", "count_objects", "refuse_large_json"]
 
 MOST_PARTS = 100_000
 """The parts that an answer's JSON may have: values in lists and objects."""
@@ -56,6 +56,11 @@ def refuse_large_json(body: bytes, *, is_menu: bool = False) -> None:
         parts = body.count(b",") + body.count(b"[") + body.count(b"{")
         if parts > most:
             raise ValueError(f"the JSON has more than {most} parts")
+
+
+def count_objects(body: bytes) -> int:
+    """Return about how many objects a body's JSON has, each of which may become a model."""
+    return body.count(b"{")
 
 
 def bounded_answer(answer: Response, *, succeeded: bool) -> Response:

@@ -57,8 +57,9 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
         secrets: The secrets; those shorter than `WHOLE_WORD` are left in.
     """
     long = {secret for secret in secrets if len(secret) >= WHOLE_WORD}
+    longest_first = sorted(long, key=len, reverse=True)  # one may begin with another
     encodings = ("utf-8", "utf-16-le", "utf-16-be") if b"\0" in body else ("utf-8",)
-    for secret in long:
+    for secret in longest_first:
         for encoding in encodings:
             spelling = secret.encode(encoding)
             # Searching backwards takes a quarter of the time that `replace` takes to search.

@@ -68,7 +68,7 @@ class Row:
         refreshable: Whether a new access token may solve it.
         bodyless: Whether an answer without a body is the platform's own too. Otherwise a 401 or 403
             in which the adapter finds no problem counts as an outage: something between us and the
-            platform may have sent it.
+            platform may have sent it. A refreshable row's token is refreshed after that, too.
     """
 
     error: type[PosError]

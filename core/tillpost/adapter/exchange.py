@@ -17,7 +17,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -41,6 +41,7 @@ __all__ = [
     "Response",
     "Wait",
     "ask",
+    "ask_list",
     "ask_pages",
     "ask_when_there",
     "ask_with_answer",
@@ -63,6 +64,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MOST_PAGES = 1000
 """A list with more pages than this counts as endless."""
+
+MOST_ROWS = 50_000
+"""A list of which more rows are kept than this counts as endless: five times a large menu."""
 
 
 class Effect(StrEnum):
@@ -222,35 +226,70 @@ class PageHeaders:
     number: str
 
 
-def ask_pages(
-    first: Request[Sequence[M]], headers: PageHeaders, base_url: str
+def ask_list(
+    first: Request[T],
+    rows_of: Callable[[T], Iterable[M]],
+    next_page: Callable[[T, Response, int], Request[T] | None],
 ) -> Exchange[list[M]]:
-    """Read a list to its last page, and return all its rows.
+    """Read a list page by page to its last one, and return the rows that are kept.
+
+    Args:
+        first: The request for the first page.
+        rows_of: Returns the rows of a page that are to be kept. A search should keep only those
+            that may be the one that it looks for: all others would fill the memory.
+        next_page: Returns the request for the next page, None after the last one. It takes the
+            page, its answer and the number of pages that were read.
+
+    Raises:
+        OutageError: The list doesn't end.
+    """
+    rows: list[M] = []
+    request = first
+    for pages_read in range(1, MOST_PAGES + 1):
+        page, answer = yield from ask_with_answer(request)
+        rows += rows_of(page)
+        if len(rows) > MOST_ROWS:
+            raise OutageError(f"the list doesn't end after {MOST_ROWS} rows")
+        following = next_page(page, answer, pages_read)
+        if following is None:
+            return rows
+        request = following
+    raise OutageError(f"the list doesn't end after {MOST_PAGES} pages")
+
+
+def ask_pages(
+    first: Request[Sequence[M]],
+    headers: PageHeaders,
+    base_url: str,
+    keep: Callable[[M], bool] = lambda _: True,
+) -> Exchange[list[M]]:
+    """Read a list whose headers name its next page or count them. See `ask_list`.
 
     Args:
         first: The request for the first page.
         headers: The names of the platform's headers for paging.
         base_url: The platform's address. Of the next page's address only the query is used, and
             only if it has the same origin.
+        keep: Whether a row is kept; by default all are.
+
+    Returns:
+        The rows that are kept.
 
     Raises:
         OutageError: The next page has another origin, or the list doesn't end.
     """
-    rows: list[M] = []
-    request = first
-    for pages_read in range(1, MOST_PAGES + 1):
-        page, answer = yield from ask_with_answer(request)
-        rows += page
-        next_page = answer.headers.get(headers.onward, "")
+
+    def next_page(_: object, answer: Response, pages_read: int) -> Request[Sequence[M]] | None:
+        address = answer.headers.get(headers.onward, "")
         page_count = answer.headers.get(headers.count, "")
-        if next_page:
-            query = _query_of_page(next_page, base_url)
-            request = replace(first, path=f"{first.path.partition('?')[0]}?{query}")
-        elif page_count.isdecimal() and pages_read < int(page_count):
-            request = replace(first, headers={headers.number: str(pages_read)})
-        else:
-            return rows
-    raise OutageError(f"the list doesn't end after {MOST_PAGES} pages")
+        if address:
+            query = _query_of_page(address, base_url)
+            return replace(first, path=f"{first.path.partition('?')[0]}?{query}")
+        if page_count.isdecimal() and pages_read < int(page_count):
+            return replace(first, headers={headers.number: str(pages_read)})
+        return None
+
+    return ask_list(first, lambda page: filter(keep, page), next_page)
 
 
 def _query_of_page(address: str, base_url: str) -> str:

@@ -300,22 +300,26 @@ def _gate_error(adapter: Adapter[Any], answer: Response, problem: Problem) -> Po
     """Return the error of a refused access that isn't in the platform's own words.
 
     Unless the adapter says that the platform answers so, it is an outage: something between us and
-    the platform may have sent it, and then our credentials aren't to blame.
+    the platform may have sent it, and then our credentials aren't to blame. Where the platform's
+    own form isn't known that well, the token is refreshed all the same.
     """
-    if not answer.body.strip():
-        for row in adapter.errors:
-            if row.bodyless and row.takes(answer.status, problem.code):
-                return row.error(
-                    status_code=answer.status,
-                    reason=row.reason,
-                    applied=row.applied_at(answer.status),
-                    refreshable=row.refreshable,
-                )
+    own = next(
+        (row for row in adapter.errors if row.bodyless and row.takes(answer.status, problem.code)),
+        None,
+    )
+    if own and not answer.body.strip():
+        return own.error(
+            status_code=answer.status,
+            reason=own.reason,
+            applied=own.applied_at(answer.status),
+            refreshable=own.refreshable,
+        )
     return OutageError(
         problem.text,
         status_code=answer.status,
         reason="intercepted",
         applied=Applied.MAYBE,
+        refreshable=own is not None and own.refreshable,
     )
 
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
+from tillpost.adapter.bounds import count_objects
 from tillpost.adapter.echoes import hide_in, hider
 from tillpost.adapter.exchange import Effect, Exchange, Fault, Reply, Request, Response, Wait
 from tillpost.adapter.verdicts import Verdict, import_pause, judge
@@ -49,12 +50,17 @@ P = ParamSpec("P")
 MOST_RECEIVED = 128 * 1024 * 1024
 """Bytes of all answers of one operation: a list's pages have no end but this."""
 
+MOST_OBJECTS = 500_000
+"""JSON objects in all answers of one operation. Each may become a model, which takes 500 to 900
+bytes of memory, however few it has on the wire. A menu of 10,000 items has some 200,000."""
+
 
 class OperationContext:
     """One operation in progress: on which connection, for which order, and what is known of it.
 
     An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
-    how often the last request was sent, `received` the bytes of all answers that were read.
+    how often the last request was sent, `received` the bytes of all answers that were read, and
+    `objects` the JSON objects in them.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class OperationContext:
         self.journal: EventJournal = journal or OrderJournal()
         self.sends = 1
         self.received = 0
+        self.objects = 0
         self._began = time.monotonic()
 
     @property
@@ -128,6 +135,16 @@ class OperationContext:
         if isinstance(step, Request) and step.effect.counts:
             return False
         return time.monotonic() - self._began >= self.longest
+
+    def count(self, answer: Response) -> PosError | None:
+        """Count an answer that was read. Return the error if they are too much together."""
+        self.received += len(answer.body)
+        self.objects += count_objects(answer.body)
+        if self.received > MOST_RECEIVED:
+            return _endless(self, f"are larger than {MOST_RECEIVED // 1024**2} MB")
+        if self.objects > MOST_OBJECTS:
+            return _endless(self, f"have more than {MOST_OBJECTS} objects")
+        return None
 
     def misdirected(self) -> DoubtError | None:
         """Return the error of an order that is or may be at another address, None otherwise."""
@@ -222,10 +239,9 @@ def run_operation(
             if context.operation == "import_menu":
                 step = replace(step, is_menu=True)
             reply, error = yield from _send(context, step)
-            if reply:
-                context.received += len(reply.response.body)
-            if context.received > MOST_RECEIVED:
-                reply, error = None, _endless(context)
+            too_much = context.count(reply.response) if reply else None
+            if too_much:
+                reply, error = None, too_much
             if reply and context.operation == "import_menu":
                 yield from _pause_between_pages(context, reply.response)
     finally:
@@ -265,12 +281,8 @@ def searched_since(connection: Connection, order: Order, history: History) -> fl
     return min(order.placed_at.timestamp(), now) - lead
 
 
-def _endless(context: OperationContext) -> PosError:
-    megabytes = MOST_RECEIVED // 1024**2
-    return OutageError(
-        f"the answers of one {context.operation} are larger than {megabytes} MB",
-        applied=Applied.MAYBE,
-    )
+def _endless(context: OperationContext, how: str) -> PosError:
+    return OutageError(f"the answers of one {context.operation} {how}", applied=Applied.MAYBE)
 
 
 def _too_long(context: OperationContext) -> PosError:
@@ -365,8 +377,8 @@ def _transmit(
                 # The answer isn't in the platform's own words, so the create may have worked.
                 return Verdict(expired.applied, error=_expired_in_doubt())
             transmission = yield transmit
-        elif transmission.signed_with.refresh_token:
-            # The authorisation server grants no tokens any more.
+        elif transmission.signed_with.refresh_token and refused.reason != "intercepted":
+            # The authorisation server grants no tokens any more. An outage stays one.
             refused.reason = "withdrawn"
     except PosError as unreachable:
         # The authorisation server is unreachable: the store need not be reconnected.

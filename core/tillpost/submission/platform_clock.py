@@ -2,8 +2,8 @@
 
 A search of a platform's orders begins at a time, and a clock that is hours ahead would put that
 time behind the order. So what is known of the difference is recorded with each request. A
-difference of more than some minutes is logged. One of more than a day is logged and not believed:
-some proxies have no clock, and send a date of 1970.
+difference of more than some minutes is logged, and so is each leap of it. One of more than a day
+is logged and not believed: some proxies have no clock, and send a date of 1970.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class PlatformClock:
     def __init__(self) -> None:
         self.skew: float | None = None
         self._reading: _Reading | None = None
-        self._is_reported = False
+        self._reported_skew = 0.0
 
     def observe(self, answer: Response | Fault, now: float, connection: str) -> None:
-        """Read the platform's clock from an answer, and log the first large difference.
+        """Read the platform's clock from an answer, and log a large difference, and each leap.
 
         Args:
             answer: The answer that has just come, or the fault.
@@ -56,8 +56,10 @@ class PlatformClock:
         self.skew = now - date
         if abs(self.skew) <= MOST_SKEW:
             self._reading = _Reading(date, time.monotonic())
-        if abs(self.skew) > TOLERATED_SKEW and not self._is_reported:
-            self._is_reported = True
+        if abs(self.skew) <= TOLERATED_SKEW:
+            self._reported_skew = 0.0
+        elif abs(self.skew - self._reported_skew) > TOLERATED_SKEW:
+            self._reported_skew = self.skew
             log.warning("clock_skew connection=%s seconds=%.0f", connection, self.skew)
 
     def ahead(self, now: float) -> float | None:

@@ -1,12 +1,13 @@
 """The conformance suite's tests of access: tokens, authorisation codes and webhooks.
 
-A test of an operation that the adapter doesn't have passes at once. `World` says how the platform
+A test of an operation that the adapter lacks isn't collected. `World` says how the platform
 behaves. Needs the extra `testing`.
 """
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tillpost.authorization import authorize_url, exchange_code
 from tillpost.client.sync import Till
 from tillpost.errors import PermissionsError
 from tillpost.models.order import PosOrder, PosState
-from tillpost.testing.world import AnyWorld, Delivery, Suite
+from tillpost.testing.world import AnyWorld, Delivery, Suite, World, needs, only_where
 
 __all__ = ["AccessConformance"]
 
@@ -49,9 +50,8 @@ class AccessConformance(Suite):
 
     # Tokens
 
+    @needs("refresh")
     def test_expired_token_is_refreshed_once_and_saved(self, world: AnyWorld) -> None:
-        if "refresh" not in world.adapter.capabilities():
-            return
         world.expire_token()
         saved: list[Credentials] = []
         with self.till(world, None, saved.append, **world.renewal()) as till:
@@ -63,9 +63,17 @@ class AccessConformance(Suite):
         shown = [entry.reference for entry in self.shown(world)]
         assert shown == ["conform-1", "conform-2"]
 
+    @needs("refresh")
+    def test_concurrent_submits_refresh_an_expired_token_once(self, world: AnyWorld) -> None:
+        references = [f"conform-{number}" for number in range(8)]
+        world.expire_token()
+        with self.till(world, None, None, **world.renewal()) as till, ThreadPoolExecutor(8) as pool:
+            list(pool.map(till.submit, [world.order(reference) for reference in references]))
+        assert world.simulator.count("POST", world.token_path) == 1
+        assert sorted(entry.reference for entry in self.shown(world)) == references
+
+    @needs("refresh")
     def test_saved_credentials_connect_a_new_process(self, world: AnyWorld) -> None:
-        if "refresh" not in world.adapter.capabilities():
-            return
         order = world.order("conform-1")
         world.expire_token()
         saved: list[Credentials] = []
@@ -76,12 +84,11 @@ class AccessConformance(Suite):
             assert till.submit(order).reference == "conform-1"
         assert world.simulator.count("POST", world.token_path) == 1
 
+    @needs("refresh")
     @pytest.mark.parametrize("withdrawn", [True, False])
     def test_refused_refresh_is_a_permissions_error_without_a_loop(
         self, world: AnyWorld, withdrawn: bool
     ) -> None:
-        if "refresh" not in world.adapter.capabilities():
-            return
         order = world.order("conform-1")
         world.expire_token()
         if withdrawn:
@@ -95,18 +102,16 @@ class AccessConformance(Suite):
         assert self.shown(world) == ()
         assert world.simulator.count("POST", world.token_path) <= 1
 
+    @needs("refresh")
     def test_expired_token_without_refresh_is_a_permissions_error(self, world: AnyWorld) -> None:
-        if "refresh" not in world.adapter.capabilities():
-            return
         order = world.order("conform-1")
         world.expire_token()
         with self.till(world) as till:
             assert type(self.refusal(till, order)) is PermissionsError
         assert world.simulator.count("POST", world.token_path) == 0
 
+    @needs("exchange_code")
     def test_code_is_exchanged_once_for_working_credentials(self, world: AnyWorld) -> None:
-        if "exchange_code" not in world.adapter.capabilities():
-            return
         order = world.order("conform-1")
         granted: dict[str, Any] = {**world.granted(), "base_url": world.running.url}
         credentials = exchange_code(world.adapter.platform, **granted)
@@ -119,9 +124,8 @@ class AccessConformance(Suite):
             exchange_code(world.adapter.platform, **granted)
         assert granted["code"] not in f"{caught.value!r} {caught.value.record()!r}"
 
+    @needs("authorize_url")
     def test_authorize_url_has_the_state_and_no_secret(self, world: AnyWorld) -> None:
-        if "authorize_url" not in world.adapter.capabilities():
-            return
         url = authorize_url(
             world.adapter.platform,
             client_id="our-app",
@@ -136,11 +140,9 @@ class AccessConformance(Suite):
 
     # Webhooks
 
-    def listening(self, world: AnyWorld) -> tuple[Till, PosOrder] | None:
-        """Return a Till that checks webhooks and an accepted order; None without webhooks."""
+    def listening(self, world: AnyWorld) -> tuple[Till, PosOrder]:
+        """Return a Till that checks webhooks, and an accepted order."""
         order = world.order("conform-1")
-        if "parse_webhook" not in world.adapter.capabilities():
-            return None
         till = self.till(world, None, None, **world.webhook_settings())
         pos_order = till.submit(order)
         world.accept(pos_order)
@@ -158,10 +160,9 @@ class AccessConformance(Suite):
             self.events(till, sent, seen)
         return caught.value.fault
 
+    @needs("parse_webhook")
     def test_webhook_names_the_changed_order(self, world: AnyWorld) -> None:
-        if not (ready := self.listening(world)):
-            return
-        till, pos_order = ready
+        till, pos_order = self.listening(world)
         with till:
             now = time.time()
             sent = world.signed(world.about(pos_order, now), now)
@@ -171,11 +172,10 @@ class AccessConformance(Suite):
             if event.pos_order is not None:
                 assert event.pos_order.state is PosState.ACCEPTED
 
+    @needs("parse_webhook")
     @pytest.mark.parametrize("forged", ["body", "signature", "unsigned"])
     def test_webhook_with_a_wrong_signature_is_refused(self, world: AnyWorld, forged: str) -> None:
-        if not (ready := self.listening(world)):
-            return
-        till, pos_order = ready
+        till, pos_order = self.listening(world)
         now = time.time()
         sent = world.signed(world.about(pos_order, now), now)
         other = world.signed(b"another body", now)
@@ -189,19 +189,20 @@ class AccessConformance(Suite):
             assert self.fault(till, wrong[forged]) in (WebhookFault.FORGED, WebhookFault.UNSIGNED)
             assert len(world.simulator.requests) == requests_before
 
+    @only_where(
+        lambda world: world.signs_time and "parse_webhook" in world.adapter.capabilities(),
+        "no signature of a webhook covers its time",
+    )
     def test_webhook_signed_at_another_time_is_stale(self, world: AnyWorld) -> None:
-        if not world.signs_time or not (ready := self.listening(world)):
-            return
-        till, pos_order = ready
+        till, pos_order = self.listening(world)
         with till:
             for at in (time.time() - THREE_DAYS, time.time() + THREE_DAYS):
                 sent = world.signed(world.about(pos_order, at), at)
                 assert self.fault(till, sent) is WebhookFault.STALE
 
+    @needs("parse_webhook")
     def test_repeated_webhook_is_refused_when_events_are_recorded(self, world: AnyWorld) -> None:
-        if not (ready := self.listening(world)):
-            return
-        till, pos_order = ready
+        till, pos_order = self.listening(world)
         seen = SeenEvents()
         now = time.time()
         sent = world.signed(world.about(pos_order, now), now)
@@ -210,26 +211,32 @@ class AccessConformance(Suite):
             assert self.fault(till, sent, seen) is WebhookFault.REPEATED
             assert self.events(till, sent)
 
+    @needs("parse_webhook")
     @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b"\xff\xfe"])
     def test_signed_webhook_without_an_event_is_unreadable(
         self, world: AnyWorld, body: bytes
     ) -> None:
-        if not (ready := self.listening(world)):
-            return
-        with ready[0] as till:
+        till, _ = self.listening(world)
+        with till:
             assert self.fault(till, world.signed(body, time.time())) is WebhookFault.UNREADABLE
 
+    @needs("parse_webhook")
     def test_oversized_webhook_is_refused(self, world: AnyWorld) -> None:
-        if not (ready := self.listening(world)):
-            return
-        with ready[0] as till:
+        till, _ = self.listening(world)
+        with till:
             sent = world.signed(b" " * (LARGEST + 1), time.time())
             assert self.fault(till, sent) is WebhookFault.TOO_LARGE
 
+    @only_where(
+        lambda world: (
+            world.webhook_settings is not World.webhook_settings
+            and "parse_webhook" in world.adapter.capabilities()
+        ),
+        "webhooks need no settings of their own",
+    )
     def test_webhook_without_a_configured_secret_is_refused(self, world: AnyWorld) -> None:
-        if not world.webhook_settings() or not (ready := self.listening(world)):
-            return
-        configured, pos_order = ready
+        assert world.webhook_settings(), "leave `webhook_settings` out where there are none"
+        configured, pos_order = self.listening(world)
         configured.close()
         now = time.time()
         with self.till(world) as till:

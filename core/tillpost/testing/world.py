@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import httpx
 import pytest
@@ -38,7 +38,17 @@ from tillpost.submission.context import Connection
 from tillpost.submission.journal import MemoryJournal
 from tillpost.submission.policy import Policy
 
-__all__ = ["KINDS", "AnyWorld", "Delivery", "Impossible", "Suite", "Trouble", "World"]
+__all__ = [
+    "KINDS",
+    "AnyWorld",
+    "Delivery",
+    "Impossible",
+    "Suite",
+    "Trouble",
+    "World",
+    "needs",
+    "only_where",
+]
 
 KINDS: tuple[type[PosError], ...] = (
     MenuError,
@@ -98,6 +108,8 @@ class World(ABC, Generic[S]):
     """A regular expression for the path of the POST that creates an order."""
     advance_path: str = ""
     """The same for a second POST that shows the order to staff; empty where there is none."""
+    impossible: ClassVar[Mapping[type[PosError], str]] = {}
+    """Those of `KINDS` that can't occur on the platform, each with the reason."""
 
     def __init__(self, running: Running[S]) -> None:
         self.running = running
@@ -126,7 +138,10 @@ class World(ABC, Generic[S]):
 
     @abstractmethod
     def troubles(self) -> Mapping[type[PosError], Trouble | Impossible]:
-        """Return how each of `KINDS` is provoked, or why it can't occur."""
+        """Return how each of `KINDS` is provoked, except those that are `impossible`.
+
+        An `Impossible` may stand for one that only a running platform shows to be impossible.
+        """
 
     # Where the adapter has `refresh` and `exchange_code`
 
@@ -195,8 +210,73 @@ class _ChangedAnswers(httpx.HTTPTransport):
         return httpx.Response(answer.status_code, headers=headers, content=body)
 
 
+class _Requirement(NamedTuple):
+    """What a world must have for a test of it, and what it lacks otherwise."""
+
+    is_met: Callable[[type[AnyWorld]], bool]
+    otherwise: str
+
+
+_REQUIREMENT = "_tillpost_requirement"
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def only_where(is_met: Callable[[type[AnyWorld]], bool], otherwise: str) -> Callable[[F], F]:
+    """Leave a test of the suite out for worlds that don't meet a condition.
+
+    Args:
+        is_met: Returns whether a class of worlds meets it.
+        otherwise: What a world lacks that doesn't.
+    """
+
+    def require(test: F) -> F:
+        setattr(test, _REQUIREMENT, _Requirement(is_met, otherwise))
+        return test
+
+    return require
+
+
+def needs(operation: str) -> Callable[[F], F]:
+    """Leave a test of the suite out for adapters that lack an operation."""
+    return only_where(
+        lambda world: operation in world.adapter.capabilities(),
+        f"the adapter has no operation {operation!r}",
+    )
+
+
+def _lacks(test: object, world_class: type[AnyWorld]) -> str:
+    """Return what the class of worlds lacks for a test; empty if nothing."""
+    requirement: _Requirement | None = getattr(test, _REQUIREMENT, None)
+    if requirement is None or requirement.is_met(world_class):
+        return ""
+    return requirement.otherwise
+
+
 class Suite:
-    """What the parts of the suite share: how a Till is connected."""
+    """What the parts of the suite share: which tests apply, and how a Till is connected."""
+
+    world_class: ClassVar[type[AnyWorld] | None] = None
+    """The class of the fixture `world`. Without it, tests that don't apply are skipped at run time.
+
+    With it, they aren't collected.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.world_class is None:
+            return
+        for name in dir(cls):
+            if _lacks(getattr(cls, name), cls.world_class):
+                setattr(cls, name, None)  # pytest doesn't collect it
+
+    @pytest.fixture(autouse=True)
+    def _applies(self, request: pytest.FixtureRequest, world: AnyWorld) -> None:
+        """Skip a test that doesn't apply, where that isn't known at collection."""
+        if self.world_class is not None:
+            assert isinstance(world, self.world_class), "`world_class` isn't the fixture's class"
+        if reason := _lacks(request.function, type(world)):
+            pytest.skip(reason)
 
     policy = Policy(retries=2, retry_seconds=5, first_wait=0.01, longest_wait=0.05)
 

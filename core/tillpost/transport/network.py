@@ -17,8 +17,8 @@ Both are httpx's own transports over another pool, so that libraries which repla
 `httpx.HTTPTransport.handle_request` in tests work here too.
 
 A name is resolved within the same deadline, and its addresses are tried in turn: each gets its
-share of the time. A proxy over HTTP is spoken to under the same promises; one over SOCKS isn't,
-since httpx's own transport is used for it.
+share of the time. A proxy over HTTP is spoken to under the same promises. Any other proxy of the
+environment is refused: through SOCKS, httpcore would write outside of the exchange's deadline.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
+from tillpost.errors import ConfigError
 from tillpost.transport.address_guard import require_public
 from tillpost.transport.name_lookup import addresses_of, async_addresses_of
 from tillpost.transport.slots import RECHECK, Exchanges, Timed
@@ -834,23 +835,16 @@ class _NoCookies(CookieJar):
         """Take nothing."""
 
 
-_NO_KEEPALIVE = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
-"""For httpx's own transports, which don't notice what came on an idle connection."""
-
-
 def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
     """Return a client for a platform's address.
 
     A proxy that the environment names is used, but never for the loopback, nor when only public
     addresses are allowed: the proxy would choose the address then.
+
+    Raises:
+        ConfigError: The environment names a proxy that isn't spoken to over HTTP.
     """
     proxy = None if guarded else _environment_proxy(base_url)
-    if proxy and proxy.url.scheme not in _HTTP:
-        return httpx.Client(
-            transport=httpx.HTTPTransport(verify=_ssl_context(), proxy=proxy, limits=_NO_KEEPALIVE),
-            trust_env=False,
-            cookies=_NoCookies(),
-        )
     transport = NetworkTransport(guarded=guarded, proxy=proxy)
     return httpx.Client(transport=transport, trust_env=False, cookies=_NoCookies())
 
@@ -858,16 +852,6 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
 def new_async_client(base_url: str, *, guarded: bool = False) -> httpx.AsyncClient:
     """Return an async client for a platform's address. See `new_client`."""
     proxy = None if guarded else _environment_proxy(base_url)
-    if proxy and proxy.url.scheme not in _HTTP:
-        return httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                verify=_ssl_context(),
-                proxy=proxy,
-                limits=_NO_KEEPALIVE,
-            ),
-            trust_env=False,
-            cookies=_NoCookies(),
-        )
     transport = AsyncNetworkTransport(guarded=guarded, proxy=proxy)
     return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_NoCookies())
 
@@ -878,10 +862,29 @@ def _environment_proxy(base_url: str) -> httpx.Proxy | None:
     if _is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
-    address = proxies.get(parts.scheme) or proxies.get("all")
-    if not address:
+    kind = parts.scheme if parts.scheme in proxies else "all"
+    if kind not in proxies:
         return None
-    return httpx.Proxy(_with_scheme(address))
+    try:
+        proxy = httpx.Proxy(_with_scheme(proxies[kind]))
+    except (ValueError, httpx.InvalidURL):
+        proxy = None
+    if proxy is None or proxy.url.scheme not in _HTTP:
+        # The address isn't shown: a password may be in it.
+        raise ConfigError(
+            f"{_variable(kind)} names a proxy that Tillpost can't use: only proxies over http and "
+            "https are. Name one of these, add the host to NO_PROXY, or pass a client of your own "
+            "as http_client"
+        )
+    return proxy
+
+
+def _variable(kind: str) -> str:
+    """Return the name of the environment variable from which `getproxies` reads a kind of proxy."""
+    name = f"{kind}_proxy"
+    if os.environ.get(name):
+        return name
+    return name.upper() if os.environ.get(name.upper()) else "the system's setting"
 
 
 def _with_scheme(address: str) -> str:

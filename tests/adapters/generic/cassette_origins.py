@@ -110,7 +110,6 @@ REFUSALS: Sequence[Refusal[GenericSimulator]] = (
         "TaxError",
         422,
         (0, 1),
-        subjects=("Flat white, regular (line 1)", "BLT toastie (line 2)"),
         prepare=lambda pos: pos.add_tax("Weekend", "15"),
     ),
     Refusal(

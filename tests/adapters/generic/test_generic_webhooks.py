@@ -131,8 +131,8 @@ def test_webhook_cannot_choose_the_contact_and_names_in_a_remedy() -> None:
     ids=["wide", "deep", "digits"],
 )
 def test_webhook_of_too_many_parts_is_unreadable_at_once(body: bytes) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(WebhookError) as raised:
         Store().till.parse_webhook(signed(body), body, URL)
     assert raised.value.fault is WebhookFault.UNREADABLE
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0

@@ -40,7 +40,7 @@ def url() -> Iterator[str]:
         port: int = probe.getsockname()[1]
     server = subprocess.Popen([sys.executable, str(SERVER), str(port)], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -52,7 +52,7 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def till(url: str, policy: Policy = QUICK, **changed: Any) -> Till:

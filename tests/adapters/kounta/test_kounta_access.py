@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -97,16 +96,6 @@ def test_a_rotated_refresh_token_is_used_the_next_time(running: Running[KountaSi
             running.simulator.expire_token(token)
             till.submit(plain_order(f"ord_{number}"))
     assert len({credentials.refresh_token for credentials in saved}) == 3
-
-
-def test_many_threads_refresh_an_expired_token_once(
-    running: Running[KountaSimulator],
-) -> None:
-    running.simulator.expire_token()
-    with connected(running) as till, ThreadPoolExecutor(8) as pool:
-        list(pool.map(till.submit, [plain_order(f"ord_{n}") for n in range(8)]))
-    assert renewals(running) == 1
-    assert len(running.simulator.ledger().shown) == 8
 
 
 def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(

@@ -59,9 +59,7 @@ SEEN: list[tuple[int, str, type[PosError]]] = [
     (429, "Too Many Requests", RateLimitError),
 ]
 LIKELY: list[tuple[int, str, type[PosError]]] = [
-    (403, "You do not have permission to access this resource.", PermissionsError),
     (403, "insufficient_scope", PermissionsError),
-    (401, "unauthorized", PermissionsError),
     (422, "Product #5312 is out of stock", MenuError),
     (400, "Modifier 228 is not valid for this product", MenuError),
     (400, "Option set How cooked of product #5320 has 0 options selected.", MenuError),
@@ -92,6 +90,33 @@ def test_text_has_its_class_in_any_field(
     assert error.applied is (
         Applied.MAYBE if kind in (OutageError, UnknownPosError) else Applied.NO
     )
+
+
+REFUSED_ACCESS = [
+    (403, "You do not have permission to access this resource."),
+    (401, "unauthorized"),
+    (403, "Forbidden"),
+    (401, "Unauthorized"),
+    (403, "access denied by policy"),
+]
+"""What a proxy may say as well as Kounta."""
+
+
+@pytest.mark.parametrize("place", ["error_description", "error_message"])
+@pytest.mark.parametrize(("status", "text"), REFUSED_ACCESS)
+def test_refused_access_in_the_form_of_oauth_is_kountas(place: str, status: int, text: str) -> None:
+    error = judged(status, {"error": "denied", place: text})
+    assert type(error) is PermissionsError
+    assert error.applied is Applied.NO
+
+
+@pytest.mark.parametrize("place", ["message", "error"])
+@pytest.mark.parametrize(("status", "text"), REFUSED_ACCESS)
+def test_refused_access_in_other_words_proves_nothing(place: str, status: int, text: str) -> None:
+    error = judged(status, {place: text})
+    assert (type(error), error.reason) == (OutageError, "intercepted")
+    assert error.applied is Applied.MAYBE
+    assert error.refreshable is (status == 401)
 
 
 def test_most_specific_field_is_read_first() -> None:

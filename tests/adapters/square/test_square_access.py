@@ -9,7 +9,6 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -82,16 +81,6 @@ def test_expired_token_is_renewed_saved_and_used(
     assert running.simulator.count("POST", "/oauth2/token") == 1
 
 
-def test_many_threads_refresh_an_expired_token_once(
-    running: Running[SquareSimulator],
-) -> None:
-    running.simulator.expire_token()
-    with connected(running) as till, ThreadPoolExecutor(8) as pool:
-        list(pool.map(till.submit, [paid(f"ord_{n}", [TOASTIE]) for n in range(8)]))
-    assert running.simulator.count("POST", "/oauth2/token") == 1
-    assert len(running.simulator.ledger().shown) == 8
-
-
 def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(
     running: Running[SquareSimulator],
 ) -> None:
@@ -109,16 +98,6 @@ def test_tasks_refresh_it_once_too_and_an_async_save_is_awaited(
     asyncio.run(main())
     assert len(saved) == 1
     assert running.simulator.count("POST", "/oauth2/token") == 1
-
-
-def test_refused_refresh_is_a_permissions_error_without_loop(
-    running: Running[SquareSimulator],
-) -> None:
-    running.simulator.revoke_authorisation()
-    running.simulator.expire_token()
-    with connected(running) as till, pytest.raises(PermissionsError):
-        till.submit(paid("ord_1", [TOASTIE]))
-    assert running.simulator.count("POST", "/oauth2/token") <= 1
 
 
 def test_expired_token_without_refresh_is_a_permissions_error(

@@ -48,9 +48,9 @@ def test_long_error_text_is_judged_at_once(platform: str, status: int) -> None:
         f'"kind": "MenuError", "detail": "{SPITEFUL}"}}'
     ).encode()
     request = REQUESTS[platform][0]
-    began = time.process_time()
+    began = time.thread_time()
     verdict = judge(ADAPTERS[platform], request, None, Response(status, {}, body), NOW)
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0
     assert verdict.error is not None
     assert len(verdict.error.detail) <= 1_000
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -69,6 +69,7 @@ def test_short_secret_stays_in_an_answer() -> None:
     assert without_secrets(b'{"orders": 1}', ["orders"]) == b'{"orders": 1}'
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=300), st.text(min_size=8, max_size=12))
 def test_any_body_and_secret_can_be_masked(body: bytes, secret: str) -> None:
     secret = secret.encode("utf-8", "replace").decode()
@@ -83,6 +84,18 @@ def test_masking_takes_time_in_proportion_to_the_size(piece: bytes) -> None:
     began = time.thread_time()
     without_secrets(body, [TOKEN, "E" * 8 + "x"])
     assert time.thread_time() - began < 2
+
+
+def test_escaped_secrets_that_overlap_are_both_masked() -> None:
+    shown = without_secrets(b"<one-two%2dthree-four>", ["one-two-three", "two-three-four"])
+    assert not any(part in shown for part in (b"one", b"two", b"three", b"four"))
+    assert (shown[:1], shown[-1:]) == (b"<", b">")
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_secret_that_begins_with_another_is_masked_whole(number: int) -> None:
+    short = f"{number}-one-two"
+    assert b"three" not in without_secrets(f"<{short}-three>".encode(), [short, f"{short}-three"])
 
 
 # People

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from core.toy import ToyStatus
 from tillpost.adapter.exchange import (
     MOST_PAGES,
+    MOST_ROWS,
     Effect,
     PageHeaders,
     Reply,
@@ -161,6 +162,23 @@ def test_a_list_is_read_on_by_the_number_of_its_pages() -> None:
     assert found == [True, False]
 
 
+def test_list_of_too_many_rows_is_an_outage() -> None:
+    half = page(*[True] * (MOST_ROWS // 2), x_next="/list?page=2")
+    with pytest.raises(OutageError, match=f"doesn't end after {MOST_ROWS} rows"):
+        read(half, half, half)
+
+
+def test_rows_that_are_not_kept_count_for_nothing() -> None:
+    whole = Reply([ToyStatus(open=False)] * MOST_ROWS, page(x_next="/list?page=2").response)
+    exchange = ask_pages(PAGE, HEADERS, HERE, lambda status: status.open)
+    next(exchange)
+    exchange.send(whole)
+    exchange.send(whole)
+    with pytest.raises(StopIteration) as end:
+        exchange.send(page(False, True))
+    assert end.value.value == [ToyStatus(open=True)]
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -297,3 +315,9 @@ def test_answer_with_another_id_is_unreadable() -> None:
     assert read(b'{"id": "7"}') == Thing(id="7")
     with pytest.raises(ValueError, match="something else"):
         read(b'{"id": "8"}')
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_pause_without_an_end_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="a wait of"):
+        next(pause(seconds))

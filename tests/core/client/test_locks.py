@@ -36,7 +36,7 @@ def test_threads_with_other_names_do_not_wait() -> None:
 
     def work(name: str) -> None:
         with locks.hold(name):
-            both.wait(30)
+            both.wait(60)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, ("ord-1", "ord-2")))
@@ -99,7 +99,7 @@ def test_tasks_with_other_names_do_not_wait() -> None:
 
     async def work(name: str) -> None:
         async with locks.hold(name):
-            await asyncio.wait_for(both.wait(), 5)
+            await asyncio.wait_for(both.wait(), 60)
 
     async def the_two() -> None:
         await asyncio.gather(work("ord-1"), work("ord-2"))

@@ -174,20 +174,23 @@ def test_retry_after_is_waited_for(opening: Opening, server: ToyServer, retry_af
     assert server.count("GET /status") == 2
 
 
-@pytest.mark.parametrize("seconds", ["21", "100000", "1" * 500])
+@pytest.mark.parametrize("seconds", ["21", "100000"])
 def test_too_long_retry_after_is_not_waited_for(
     opening: Opening, server: ToyServer, seconds: str
 ) -> None:
     server.on("GET /status", answer(429, retry_after=seconds))
     policy = Policy(retry_seconds=0.2, first_wait=0.3)
-    began = time.monotonic()
-    if len(seconds) < 10:
-        with pytest.raises(RateLimitError) as caught:
-            opening(server.adapter(), policy=policy).check()
-        assert caught.value.retry_after == float(seconds)
-    else:  # a Retry-After that makes no sense is ignored
-        assert opening(server.adapter(), policy=policy).check().ready
-    assert time.monotonic() - began < 10
+    with pytest.raises(RateLimitError) as caught:
+        opening(server.adapter(), policy=policy).check()
+    assert caught.value.retry_after == float(seconds)
+    assert server.count("GET /status") == 1  # a request after the wait would have succeeded
+
+
+def test_retry_after_that_makes_no_sense_is_ignored(opening: Opening, server: ToyServer) -> None:
+    server.on("GET /status", answer(429, retry_after="1" * 500))
+    policy = Policy(retry_seconds=0.2, first_wait=0.3)
+    assert opening(server.adapter(), policy=policy).check().ready
+    assert server.count("GET /status") == 2
 
 
 def test_outage_is_raised_with_doubt_after_the_budget(opening: Opening, server: ToyServer) -> None:

@@ -8,17 +8,17 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from core.both import Kind
+from core.both import BlockingTill, Kind
 from core.conftest import QUICK, Opening
 from core.toy import TOKEN, Toy, ToyItem, lost_order, toy_menu, toy_order
-from core.toy_server import ToyServer, answer, hang, passing, redirect, refuse
+from core.toy_server import Act, ToyServer, answer, hang, passing, redirect, refuse
 from features import PATHS, order_with
 from tillpost import (
     AsyncTill,
@@ -35,6 +35,7 @@ from tillpost import (
 from tillpost.adapter.order_features import OrderFeature
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import Intended, MemoryJournal, Settled
+from waiting import AGES
 
 # The operations
 
@@ -242,15 +243,29 @@ def test_different_orders_are_submitted_concurrently(opening: Opening, server: T
     assert sorted(result.id for result in results) == ["o1", "o2", "o3", "o4"]
 
 
+def import_once_all_wait(till: BlockingTill, waiting: int, then: Act) -> Act:
+    """Act on a request for the menu once so many callers want the import that it is for."""
+    executor = vars(till.till)["_executor"]
+    users: Mapping[str, int] = vars(vars(executor)["_import_lock"])["_users"]
+
+    async def act(*request: Any) -> bool:
+        async with asyncio.timeout(AGES):
+            while users.get("", 0) < waiting:
+                await asyncio.sleep(0.01)
+        return await then(*request)
+
+    return act
+
+
 @pytest.mark.parametrize("cooldown", [60.0, 0.0])
 def test_concurrent_menu_errors_import_once(
     opening: Opening, server: ToyServer, cooldown: float
 ) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
-    server.on("GET /menu", passing(delay=0.1))
     policy = QUICK.model_copy(update={"import_cooldown": cooldown})
     numbers = iter(range(8))
     till = opening(server.adapter(), policy=policy)
+    server.on("GET /menu", import_once_all_wait(till, 8, passing()))
     results = till.together(lambda t: t.submit(lost_order(f"ord-{next(numbers)}")), 8)
     assert [type(result) for result in results] == [MenuError] * 8
     assert server.count("GET /menu") == 1
@@ -258,14 +273,9 @@ def test_concurrent_menu_errors_import_once(
 
 def test_concurrent_menu_errors_share_a_failed_import(opening: Opening, server: ToyServer) -> None:
     server.gather("POST /orders", 8, refuse("GONE", "line 0"))
-
-    async def fail_slowly(*args: Any) -> bool:
-        await asyncio.sleep(0.1)
-        return await answer(503)(*args)
-
-    server.on("GET /menu", fail_slowly)
     numbers = iter(range(8))
     till = opening(server.adapter(), policy=Policy(retries=0))
+    server.on("GET /menu", import_once_all_wait(till, 8, answer(503)))
     results = till.together(lambda t: t.submit(lost_order(f"ord-{next(numbers)}")), 8)
     assert all(isinstance(result, OutageError) for result in results)
     assert {result.operation for result in results} == {"import_menu"}
@@ -484,9 +494,9 @@ def test_ctrl_c_in_a_submit_leaves_its_doubt(server: ToyServer) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
     ) as running:
-        assert server.hanging.wait(20)
+        assert server.hanging.wait(AGES)
         running.send_signal(signal.SIGINT)
-        out, _ = running.communicate(timeout=20)
+        out, _ = running.communicate(timeout=AGES)
     assert out.split() == [b"interrupted", b"o1"]
     assert server.count("POST /orders") == 2
     assert len(server.made("ord-1")) == 1

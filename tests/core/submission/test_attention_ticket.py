@@ -27,6 +27,7 @@ from core.stand_in import (
     an_order,
     fail_on,
     refusal,
+    success,
 )
 from tillpost import MenuError, OrderError, Outcome, Policy, PosError, PosOrder
 from tillpost.adapter.base import ticket_reference
@@ -44,7 +45,7 @@ from tillpost.errors import StoreClosedError
 from tillpost.models.order import Order
 from tillpost.submission.attention_ticket import TICKET_REMAINS
 from tillpost.submission.history import fold
-from tillpost.submission.journal import OfTicket
+from tillpost.submission.journal import OfTicket, Submitted
 
 ON = Policy(attention_ticket=True, import_cooldown=0)
 TICKET = ticket_reference(an_order())
@@ -360,14 +361,37 @@ def test_stop_at_any_command_never_makes_two_tickets(world: str, mended: bool) -
             assert tickets(run) == [], drop_at
 
 
+def test_ticket_answered_about_another_order_is_not_believed() -> None:
+    run = keyed()
+    other = success({"id": "o1", "ref": "ord_9", "total": 0, "state": "OPEN", "paid": True})
+    run.failing = lambda request, _: (
+        ("after", other) if TICKET.encode() in (request.body or b"") else None
+    )
+    assert isinstance(run.attempt(an_order()), MenuError)
+    assert not any(
+        isinstance(event, OfTicket) and isinstance(event.event, Submitted)
+        for event in run.journal.read("ord_1")
+    )
+
+
+def test_cancelled_ticket_with_another_id_is_not_believed() -> None:
+    run = keyed()
+    assert isinstance(run.attempt(an_order()), MenuError)
+    other = success({"id": "o9", "ref": TICKET, "total": 0, "state": "DEAD", "paid": True})
+    run.failing = lambda request, _: (
+        ("before", other) if request.path.startswith("/cancel") else None
+    )
+    mend(run)
+    result = run.submit(an_order())
+    assert TICKET_REMAINS in result.notices
+
+
 ANSWERS = st.sampled_from(
     [None, None, ("before", LOST), ("after", LOST), ("before", BROKEN), ("before", REFUSED)]
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(data=st.data(), world=st.sampled_from(list(WORLDS)))
-def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
+def assert_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
     def failing(request: Request[Any], number: int) -> tuple[str, Response | Fault] | None:
         return data.draw(ANSWERS) if number < 25 else None
 
@@ -387,3 +411,19 @@ def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, 
             assert len(shown) == 1
             assert tickets(run) == [] or TICKET_REMAINS in result.notices
             break
+
+
+DRAWN = {"data": st.data(), "world": st.sampled_from(list(WORLDS))}
+
+
+@settings(max_examples=60, deadline=None)
+@given(**DRAWN)
+def test_any_failure_makes_tickets_only_for_missing_orders(data: st.DataObject, world: str) -> None:
+    assert_tickets_only_for_missing_orders(data, world)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None)
+@given(**DRAWN)
+def test_any_failure_of_many_makes_tickets_only_if_missing(data: st.DataObject, world: str) -> None:
+    assert_tickets_only_for_missing_orders(data, world)

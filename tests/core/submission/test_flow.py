@@ -441,7 +441,7 @@ def test_unmendable_menu_error_in_doubt_is_looked_up() -> None:
     assert error.outcome is Outcome.NOT_CREATED
 
 
-def test_refusal_in_doubt_keeps_its_outcome_if_look_ups_are_refused() -> None:
+def test_refusal_in_doubt_keeps_outcome_if_look_ups_are_refused() -> None:
     run = refused_in_doubt("after", NO_ADDRESS)
     create = run.failing
     run.failing = lambda r, n: (
@@ -468,7 +468,7 @@ def test_draft_in_doubt_that_is_refused_again_stops() -> None:
     assert paths(run) == ["POST /orders"] * 2 + ["GET /search/ord_1"]
 
 
-def test_refused_order_resolved_by_look_ups_goes_under_the_next_key() -> None:
+def test_refused_order_after_look_ups_goes_under_the_next_key() -> None:
     run = refused_in_doubt("before", NO_ADDRESS)
     run.attempt(an_order())
     run.submit(an_order())
@@ -879,9 +879,7 @@ FAULTS: list[Response | Fault] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(list(WORLDS)))
-def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
+def assert_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
     platform, adapter = WORLDS[kind]()
 
     def failing(request: Request[Any], _: int) -> tuple[str, Response | Fault] | None:
@@ -924,6 +922,22 @@ def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, ki
         assert isinstance(result, PosOrder)
         assert len(platform.shown("ord_1")) == 1
     assert platform.half_done() == []
+
+
+DRAWN = {"data": st.data(), "kind": st.sampled_from(list(WORLDS))}
+
+
+@settings(max_examples=30, deadline=None)
+@given(**DRAWN)
+def test_any_failure_makes_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None:
+    assert_one_order_with_a_true_outcome(data, kind)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(**DRAWN)
+def test_any_failure_of_many_makes_one_order(data: st.DataObject, kind: str) -> None:
+    assert_one_order_with_a_true_outcome(data, kind)
 
 
 def test_journal_of_an_arrived_order_is_pruned() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.stand_in import Keyless, Platform, Run, StandInSettings, an_order, refusal
+from core.stand_in import Dropped, Keyless, Platform, Run, StandInSettings, an_order, refusal
 from tillpost.adapter.exchange import Fault, Request, Response
 from tillpost.errors import Applied, OrderError, Outcome
 
@@ -37,6 +37,34 @@ def test_search_that_lags_behind_the_schedule_duplicates(lag: float, made: int) 
     run.failing = failing
     run.submit(an_order(), is_new=True)
     assert len(run.platform.orders) == made
+
+
+@pytest.mark.parametrize(
+    ("kept", "lag", "made"), [(False, 1.9, 1), (False, 2.1, 2), (True, 15.9, 1)]
+)
+def test_killed_till_without_journal_looks_up_once(*, kept: bool, lag: float, made: int) -> None:
+    """Without keys; the next process submits 2 seconds later. With the journal it waits."""
+    killed = Run(Platform(needs_payment=False), adapter=KEYLESS)
+    next_run = Run(killed.platform, adapter=KEYLESS, now=killed.now + 2.0)
+    if kept:
+        next_run.journal = killed.journal
+    visible_at = killed.now + lag
+
+    def losing(request: Request[Any], _: int) -> tuple[str, Fault] | None:
+        if request.path != "/orders":
+            return None
+        killed.drop_at = killed.commands
+        return "after", LOST
+
+    def lagging(request: Request[Any], _: int) -> tuple[str, Response] | None:
+        is_hidden = "search" in request.path and next_run.now < visible_at
+        return ("before", NOTHING_FOUND) if is_hidden else None
+
+    killed.failing, next_run.failing = losing, lagging
+    with pytest.raises(Dropped):
+        killed.submit(an_order())
+    next_run.submit(an_order())
+    assert len(killed.platform.orders) == made
 
 
 @pytest.mark.parametrize(("other_comes", "made"), [("/search/ord_1", 1), ("/orders", 2)])

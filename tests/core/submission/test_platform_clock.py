@@ -48,6 +48,14 @@ def test_large_difference_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
     assert caplog.messages == ["clock_skew connection=cafe seconds=-7200"]
 
 
+def test_each_leap_of_the_difference_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    clock = PlatformClock()
+    for skew in (7200, 7300, 10_800, 10_700, 20, 7200, -7200):
+        clock.observe(answer(), NOON + skew, "cafe")
+    logged = [message.rpartition("=")[2] for message in caplog.messages]
+    assert logged == ["7200", "10800", "7200", "-7200"]
+
+
 @pytest.mark.parametrize(
     "date", ["Thu, 01 Jan 1970 00:00:10 GMT", "Mon, 01 Jan 0100 00:00:10 GMT", "1 Jan 9999 00:00 Z"]
 )

@@ -8,10 +8,9 @@ import json
 import logging
 import math
 import socket
-import time
 from base64 import b64encode
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -151,11 +150,12 @@ def full_backlog() -> Generator[str, None, None]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(listening.getsockname())
-        time.sleep(0.05)
+        waiting: list[socket.socket] = []
+        with suppress(TimeoutError):
+            while len(waiting) < 100:
+                waiting.append(socket.socket())
+                waiting[-1].settimeout(0.2)
+                waiting[-1].connect(listening.getsockname())
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         for one in waiting:
             one.close()

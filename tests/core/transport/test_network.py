@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from core.raw_server import CHUNKED, Handler, drip, drip_after, read_request, served, silent
+from tillpost.errors import ConfigError
 from tillpost.transport.network import (
     EXCHANGE,
     AsyncNetworkTransport,
@@ -26,11 +28,14 @@ from tillpost.transport.network import (
     new_async_client,
     new_client,
 )
-from waiting import eventually
+from waiting import AGES, eventually
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 FOREIGN = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nforeign"
 """An answer that nothing asked for."""
+
+FOR_EACH_BYTE = 10 * AGES
+"""What a client waits for each byte, in seconds, so that only the deadline ends an exchange."""
 
 Kind = str
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -63,7 +68,9 @@ def get(
         return {EXCHANGE: exchanges[-1]}
 
     def run() -> None:
-        with httpx.Client(transport=NetworkTransport(guarded=guarded), timeout=15) as client:
+        with httpx.Client(
+            transport=NetworkTransport(guarded=guarded), timeout=FOR_EACH_BYTE
+        ) as client:
             for url in urls:
                 try:
                     results.append(client.get(url, extensions=extensions()).content)
@@ -72,7 +79,7 @@ def get(
 
     async def arun() -> None:
         transport = AsyncNetworkTransport(guarded=guarded)
-        async with httpx.AsyncClient(transport=transport, timeout=15) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=FOR_EACH_BYTE) as client:
             for url in urls:
                 try:
                     answer = await client.get(url, extensions=extensions())
@@ -174,7 +181,7 @@ def test_late_data_on_an_idle_connection_is_no_answer(kind: str, late: bytes) ->
         assert server.accepted == 2
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.needs("fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @BOTH
 def test_child_of_a_fork_opens_connections_of_its_own(kind: Kind) -> None:
@@ -277,7 +284,7 @@ def test_exchange_ends_at_its_deadline(kind: Kind, handle: Handler) -> None:
         began = time.monotonic()
         (failure,), (exchange,) = get(kind, [server.url], seconds=1.0)
         assert isinstance(failure, httpx.TransportError)
-        assert time.monotonic() - began < 10.0  # read alone would allow 15 s for each byte
+        assert time.monotonic() - began < AGES
         assert exchange.sent
 
 
@@ -292,7 +299,7 @@ def test_refused_connection_sends_nothing(kind: Kind) -> None:
 
 @BOTH
 def test_unanswered_tls_handshake_sends_nothing_and_ends(kind: Kind) -> None:
-    with served(lambda client: time.sleep(60)) as server:
+    with served(lambda client: time.sleep(2 * AGES)) as server:
         url = server.url.replace("http://", "https://")
         (failure,), (exchange,) = get(kind, [url], seconds=1.0)
         assert isinstance(failure, httpx.ConnectTimeout)
@@ -313,7 +320,7 @@ def test_unread_answer_frees_its_connection() -> None:
             client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
 
     with served(large) as server:
-        client = httpx.Client(transport=NetworkTransport(max_connections=1), timeout=10)
+        client = httpx.Client(transport=NetworkTransport(max_connections=1), timeout=60)
         with client:
             for _ in range(3):
                 with client.stream("GET", server.url) as answer:
@@ -328,7 +335,7 @@ def test_unread_async_answer_frees_its_connection() -> None:
 
     async def run(url: str) -> None:
         transport = AsyncNetworkTransport(max_connections=1)
-        async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=60) as client:
             for _ in range(3):
                 async with client.stream("GET", url) as answer:
                     assert answer.status_code == 200
@@ -349,7 +356,7 @@ def test_request_beyond_the_limit_waits_for_a_connection() -> None:
             with pytest.raises(httpx.PoolTimeout):
                 client.get(server.url)
             server.close()
-            first.join(30)
+            first.join(AGES)
 
 
 def _ignore(client: httpx.Client, url: str) -> None:
@@ -371,6 +378,82 @@ def test_cancelled_request_frees_its_connection() -> None:
 
     with served(silent) as server, served(answer_all) as good:
         assert asyncio.run(run(server.url, good.url)) == b"ok"
+
+
+# ---------------------------------------------------------------------- cost
+
+
+def looked_at_for_one_request(
+    kind: Kind, idle: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, int]:
+    """Return how many connections a request looks at and opens, with some idle ones."""
+    looked_at: list[object] = []
+    opened: list[object] = []
+    name = "HTTPConnection" if kind == "sync" else "AsyncHTTPConnection"
+    connection: Any = getattr(httpcore, name)
+    has_expired, begin = connection.has_expired, connection.__init__
+
+    def counted(self: object) -> bool:
+        looked_at.append(self)
+        return bool(has_expired(self))
+
+    def counted_begin(self: object, *args: object, **kwargs: object) -> None:
+        opened.append(self)
+        begin(self, *args, **kwargs)
+
+    async def run(url: str) -> None:
+        async with httpx.AsyncClient(transport=AsyncNetworkTransport()) as client:
+            requests = [client.build_request("GET", url) for _ in range(idle)]
+            answers = [await client.send(request, stream=True) for request in requests]
+            for answer in answers:
+                await answer.aread()
+            assert len(opened) == idle
+            looked_at.clear()
+            await client.get(url)
+
+    with monkeypatch.context() as patched, served(answer_all) as server:
+        patched.setattr(connection, "has_expired", counted)
+        patched.setattr(connection, "__init__", counted_begin)
+        if kind == "async":
+            asyncio.run(run(server.url))
+        else:
+            with httpx.Client(transport=NetworkTransport()) as client:
+                requests = [client.build_request("GET", server.url) for _ in range(idle)]
+                answers = [client.send(request, stream=True) for request in requests]
+                for answer in answers:
+                    answer.read()
+                assert len(opened) == idle
+                looked_at.clear()
+                client.get(server.url)
+    return len(looked_at), len(opened) - idle
+
+
+@BOTH
+def test_request_costs_the_same_with_many_connections(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = looked_at_for_one_request(kind, 2, monkeypatch)
+    assert looked_at_for_one_request(kind, 40, monkeypatch) == few
+    assert few[0] <= 3
+    assert few[1] == 0
+
+
+@BOTH
+def test_one_tls_context_serves_the_process(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    make = ssl.create_default_context
+
+    def counted(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        made.append(args)
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    with served(socket.socket.close) as first, served(socket.socket.close) as second:
+        for server in (first, second):
+            url = server.url.replace("http:", "https:")
+            (failure,), _ = get(kind, [url])
+            assert isinstance(failure, httpx.TransportError)
+    assert len(made) <= 1
 
 
 @BOTH
@@ -411,6 +494,24 @@ def test_environment_proxy_serves_other_hosts(kind: Kind, monkeypatch: pytest.Mo
         assert asyncio.run(run()) == b"ok"
 
 
+@pytest.mark.parametrize("address", ["socks5://user:word@127.0.0.1:1", "socks5h://p", "ftp://p"])
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "https_proxy"])
+@BOTH
+def test_proxy_that_is_not_http_is_refused(
+    kind: Kind, variable: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No deadline would be kept through it. The message names the variable, and no password."""
+    for name in ("ALL_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(ConfigError, match=f"^{variable} names a proxy") as refused:
+        (new_client if kind == "sync" else new_async_client)("https://pos.example")
+    assert "word" not in str(refused.value)
+    monkeypatch.setenv("NO_PROXY", "pos.example")
+    assert new_client("https://pos.example")
+
+
 # ---------------------------------------------------------------------- proxies and names
 
 
@@ -427,13 +528,13 @@ def through_proxy(
 
     async def run() -> bytes:
         async with new_async_client(url) as client:
-            return (await client.get(url, extensions=extensions, timeout=15)).content
+            return (await client.get(url, extensions=extensions, timeout=FOR_EACH_BYTE)).content
 
     try:
         if kind == "async":
             return asyncio.run(run()), exchange
         with new_client(url) as client:
-            return client.get(url, extensions=extensions, timeout=15).content, exchange
+            return client.get(url, extensions=extensions, timeout=FOR_EACH_BYTE).content, exchange
     except httpx.TransportError as failure:
         return failure, exchange
 
@@ -456,7 +557,7 @@ def test_proxy_that_drips_ends_at_the_deadline(
         began = time.monotonic()
         failure, exchange = through_proxy(kind, proxy.url, "https://pos.example/", monkeypatch)
         assert isinstance(failure, httpx.TransportError)
-        assert time.monotonic() - began < 10.0
+        assert time.monotonic() - began < AGES
         assert exchange.surely_unsent
 
 
@@ -494,7 +595,7 @@ def test_name_that_is_not_resolved_ends_at_the_deadline(
 
     def slow(*arguments: object, **_: object) -> list[object]:
         lookups.append(arguments)
-        resolving.wait(20)
+        resolving.wait(2 * AGES)
         raise socket.gaierror("no such name")
 
     with monkeypatch.context() as patched:
@@ -502,7 +603,7 @@ def test_name_that_is_not_resolved_ends_at_the_deadline(
         began = time.monotonic()
         # A name of its own: the lookup of the test before may not have ended yet.
         failures, exchanges = get(kind, [f"http://slow-{kind}.example/"] * 2, seconds=0.5)
-        assert time.monotonic() - began < 10.0
+        assert time.monotonic() - began < AGES
         assert len(lookups) == 1
         resolving.set()
     for failure, exchange in zip(failures, exchanges, strict=True):

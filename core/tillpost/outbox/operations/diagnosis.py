@@ -31,7 +31,13 @@ from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.sources import FromFileAndDatabase
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
-from tillpost.outbox.orders.models import OrderState, StoredOrder
+from tillpost.outbox.orders.models import (
+    OrderState,
+    StoredOrder,
+    UnreadableEventError,
+    unreadable_error,
+)
+from tillpost.outbox.orders.unreadable import JOURNAL
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.rows import Row
 from tillpost.outbox.worker.processor import Processor
@@ -221,14 +227,27 @@ def _with_live_facts(
         except ConfigError as error:
             return replace(facts, live_error=SetupError(str(error)).record())
         try:
-            events = outbox.journal(stored.id)
-            facts = replace(facts, live=_fetch_order(queries, stored, events, facts))
+            facts = _with_live_order(facts, outbox, stored, queries)
             return replace(facts, readiness=queries.check())
         except PosError as error:
             live = facts.live
             if error.reason != ADDRESS:
                 live = live or error.pos_order
             return replace(facts, live=live, live_error=error.record())
+
+
+def _with_live_order(
+    facts: Facts, outbox: Outbox, stored: StoredOrder, queries: StoreQueries
+) -> Facts:
+    """Add what the platform shows of the order, unless its journal can't be read.
+
+    Then it isn't known where the order was sent, so it is looked up nowhere.
+    """
+    try:
+        events = outbox.journal(stored.id)
+    except UnreadableEventError:
+        return replace(facts, live_error=unreadable_error((JOURNAL,)))
+    return replace(facts, live=_fetch_order(queries, stored, events, facts))
 
 
 def _fetch_order(

@@ -191,6 +191,7 @@ def test_database_that_is_set_is_followed(
     assert [text.partition(" ")[0] for text in caplog.messages] == ["database_clock_changed"]
 
 
+@pytest.mark.slow
 def test_clocks_that_drift_apart_stay_within_a_round_trip(scene: Scene) -> None:
     for _ in range(500):
         scene.ahead -= 0.001

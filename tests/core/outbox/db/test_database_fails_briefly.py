@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ import pytest
 from adapters.square.shop_orders import TOASTIE, paid
 from databases import PostgresServer
 from tillpost.outbox import DatabaseError, Outbox, OutboxSettings, Processor
+from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from waiting import eventually
+
+LEASE = 4.0
 
 
 @contextmanager
@@ -72,15 +75,22 @@ def test_no_worker_is_reaped_after_a_database_outage(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
     with ExitStack() as workers:
-        outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=4)))
+        outbox = workers.enter_context(Outbox(postgres_url, settings=OutboxSettings(lease=LEASE)))
         for _ in range(4):
             workers.enter_context(Processor(outbox))
         eventually(lambda: len(outbox.workers.beats()) == 4)
-        before = set(outbox.workers.beats())
+        before = outbox.workers.beats()
 
         postgres.stop()
-        time.sleep(8)
+        time.sleep(2 * LEASE)
         postgres.start()
-        time.sleep(6)
+        # Meanwhile each observes the others for longer than a lease.
+        eventually(lambda: each_has_beaten(outbox, before, 2 * BEATS_PER_LEASE))
 
-        assert set(outbox.workers.beats()) == before
+        assert set(outbox.workers.beats()) == set(before)
+
+
+def each_has_beaten(outbox: Outbox, before: Mapping[str, int], times: int) -> bool:
+    """Return whether each worker still there has beaten so many times since."""
+    beats = outbox.workers.beats()
+    return all(beats[worker] >= before[worker] + times for worker in set(beats) & set(before))

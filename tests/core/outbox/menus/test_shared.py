@@ -66,7 +66,7 @@ def test_one_import_heals_the_orders_of_two_workers(
     server.on("GET /menu", passing(delay=0.3))
     for number in range(6):
         outboxes[0].add(toy_order(f"ord-{number}"), connection="cafe")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     with processing(outboxes[0], server) as one, processing(outboxes[1], server) as other:
 
         def work(processor: Processor) -> None:

@@ -14,6 +14,7 @@ from tillpost.outbox import Outbox, Processor
 from tillpost.outbox.exceptions import MenuImportRunning
 from tillpost.outbox.menus.shared import Menus
 from tillpost.submission.context import MenuCache
+from waiting import AGES
 
 
 def open_outbox(url: str) -> Outbox:
@@ -82,14 +83,14 @@ def test_worker_reaped_during_claim_holds_nothing(postgres_url: str) -> None:
                 thread.start()
                 wait_for_lock(outbox, 1 if thread is claiming else 2)
         for thread in (claiming, reaping):
-            thread.join(timeout=10)
+            thread.join(timeout=AGES)
 
         assert workers.beats() == {}
         assert holder(outbox) is None
 
 
 def wait_for_lock(outbox: Outbox, waiters: int) -> None:
-    """Wait until so many transactions wait for a lock, for two seconds at most.
+    """Wait until so many transactions wait for a lock, for a minute at most.
 
     Without the lock under test, fewer would wait.
     """
@@ -97,7 +98,7 @@ def wait_for_lock(outbox: Outbox, waiters: int) -> None:
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + AGES
     while time.monotonic() < deadline:
         with outbox.database.reading() as db:
             if db.scalar(waiting) == waiters:

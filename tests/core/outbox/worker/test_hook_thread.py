@@ -65,7 +65,7 @@ def test_escalation_that_blocks_stops_no_other_order(
         worker = Worker(processor)
         running = threading.Thread(target=worker.run, daemon=True)
         running.start()
-        assert blocking.called.wait(30)
+        assert blocking.called.wait(60)
         outbox.add(lunch("ord-1"), connection="cafe")
 
         def arrived() -> bool:
@@ -74,7 +74,7 @@ def test_escalation_that_blocks_stops_no_other_order(
 
         eventually(arrived)
         worker.stop()
-        running.join(30)
+        running.join(60)
         assert not running.is_alive()
 
 

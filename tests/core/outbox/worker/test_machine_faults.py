@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.worker.maintenance import Maintenance
 from tillpost.submission.journal import SubmissionRequested
+from waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +80,10 @@ def wait_until_all_arrived(outbox: Outbox) -> None:
             pass
         assert time.monotonic() < deadline, outbox.orders()
         time.sleep(0.05)
+
+
+def wait_for_orders(server: ToyServer, at_least: int) -> None:
+    eventually(lambda: len(server.orders) >= at_least)
 
 
 def assert_each_once(server: ToyServer, orders: set[str]) -> None:
@@ -199,7 +204,8 @@ def test_threads_waiting_for_a_lock_give_up(impatient: Outbox, path: Path) -> No
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(5)
+            thread.join(SOON)
+            assert not thread.is_alive()
     assert refused == ["the database failed: database is locked"] * 4
 
 
@@ -211,8 +217,8 @@ def test_worker_waits_for_locked_database_and_sends_once(
     for name in sorted(orders):
         impatient.add(toy_order(name), connection="cafe")
     with working(impatient, server):
-        for _ in range(3):
-            time.sleep(0.2)
+        for number in range(3):
+            wait_for_orders(server, 5 * number + 1)
             with locked(path):
                 time.sleep(0.5)
         wait_until_all_arrived(impatient)
@@ -220,6 +226,12 @@ def test_worker_waits_for_locked_database_and_sends_once(
 
 
 # ---------------------------------------------------------------------- PostgreSQL restarted
+
+
+def wait_until_more_are(taken: Collection[str]) -> None:
+    """Wait until orders have been added since."""
+    before = len(taken)
+    eventually(lambda: len(taken) > before + 2)
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
@@ -248,9 +260,9 @@ def test_order_added_during_restart_is_stored_or_refused(
         for thread in threads:
             thread.start()
         for _ in range(2):
-            time.sleep(0.3)
+            wait_until_more_are(taken)
             postgres.restart(how)
-        time.sleep(0.3)
+        wait_until_more_are(taken)
         stop.set()
         for thread in threads:
             thread.join(SOON)
@@ -271,8 +283,8 @@ def test_worker_survives_restart_and_sends_nothing_twice(
         for name in sorted(orders):
             outbox.add(toy_order(name), connection="cafe")
         with working(outbox, server):
-            for _ in range(2):
-                time.sleep(0.3)
+            for number in range(2):
+                wait_for_orders(server, 10 * number + 1)
                 postgres.restart(how)
             wait_until_all_arrived(outbox)
     assert_each_once(server, orders)

@@ -443,7 +443,7 @@ def test_hanging_platform_delays_neither_checks_nor_orders(
 
     class Hanging(Toy):
         def check(self) -> Any:
-            gone_on.wait(20)
+            gone_on.wait(600)
             return super().check()
 
     slow = Hanging(server.settings())

@@ -27,7 +27,7 @@ class Caller:
         self.simulator = running.simulator
         self.url = running.url
         self.settings = running.settings
-        self.client = httpx.Client(base_url=running.url, timeout=10)
+        self.client = httpx.Client(base_url=running.url, timeout=60)
         self.client.headers["Authorization"] = f"Bearer {running.settings['access_token']}"
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:

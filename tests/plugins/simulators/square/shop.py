@@ -43,7 +43,7 @@ class Shop:
     def __init__(self, running: Running[SquareSimulator], spec: SquareSpec | None = None) -> None:
         self.simulator = running.simulator
         self.settings = running.settings
-        self.client = httpx.Client(base_url=running.url, timeout=10)
+        self.client = httpx.Client(base_url=running.url, timeout=60)
         self.headers = {"Authorization": f"Bearer {running.settings['access_token']}"}
         self._spec = spec or square_spec()
         self._keys = itertools.count(1)
