@@ -24,7 +24,7 @@ from tillpost.authorization import authorize_url, exchange_code
 from tillpost.client.sync import Till
 from tillpost.errors import PermissionsError
 from tillpost.models.order import PosOrder, PosState
-from tillpost.testing.world import AnyWorld, Delivery, Suite, World, needs, only_where
+from tillpost.testing.world import AnyWorld, Delivery, Suite, needs, only_where
 
 __all__ = ["AccessConformance"]
 
@@ -229,7 +229,7 @@ class AccessConformance(Suite):
 
     @only_where(
         lambda world: (
-            world.webhook_settings is not World.webhook_settings
+            world.webhook_settings is not AnyWorld.webhook_settings
             and "parse_webhook" in world.adapter.capabilities()
         ),
         "webhooks need no settings of their own",

@@ -245,8 +245,9 @@ def test_different_orders_are_submitted_concurrently(opening: Opening, server: T
 
 def import_once_all_wait(till: BlockingTill, waiting: int, then: Act) -> Act:
     """Act on a request for the menu once so many callers want the import that it is for."""
-    executor = vars(till.till)["_executor"]
-    users: Mapping[str, int] = vars(vars(executor)["_import_lock"])["_users"]
+    executor: Any = vars(till.till)["_executor"]
+    lock: Any = vars(executor)["_import_lock"]
+    users: Mapping[str, int] = vars(lock)["_users"]
 
     async def act(*request: Any) -> bool:
         async with asyncio.timeout(AGES):

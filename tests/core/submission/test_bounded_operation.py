@@ -13,12 +13,18 @@ from tillpost.submission.journal import Failed
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_pages_without_end_are_an_outage(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operation, "MOST_RECEIVED", 100)
+@pytest.mark.parametrize(
+    ("limit", "most", "fault"),
+    [("MOST_RECEIVED", 100, "are larger than"), ("MOST_OBJECTS", 1, "have more than 1 objects")],
+)
+def test_pages_without_end_are_an_outage(
+    platform: str, limit: str, most: int, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operation, limit, most)
     with (
         a_world(platform) as world,
         connected_to("sync", world, world.running.url) as till,
-        pytest.raises(OutageError, match="the answers of one import_menu are larger than"),
+        pytest.raises(OutageError, match=f"the answers of one import_menu {fault}"),
     ):
         till.import_menu()
 

@@ -27,7 +27,7 @@ def left_out(world: type[AnyWorld]) -> set[str]:
 @pytest.mark.parametrize(
     ("world", "missing"),
     [
-        (SquareWorld, set()),
+        (SquareWorld, set[str]()),
         (KountaWorld, {DRAFT, STALE, CANCELLED}),
     ],
 )

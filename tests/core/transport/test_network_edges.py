@@ -183,7 +183,10 @@ def test_failed_headers_over_a_foreign_transport(failure: Exception, is_unsent: 
 
 @BOTH
 def test_name_without_an_address_sends_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    def find_none(*_: object, **__: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_none)
     failure, exchange = post(kind, f"http://no-address-{kind}.example/")
     assert isinstance(failure, httpx.ConnectError)
     assert exchange.surely_unsent
