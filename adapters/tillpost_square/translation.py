@@ -216,8 +216,9 @@ def _line(index: int, line: Line, currency: str, attempt: Attempt, trimming: Tri
     if line.modifiers:
         keep_paid = attempt.keep_paid
         body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.flat_modifiers()]
-    if line.discounts:
-        body["applied_discounts"] = adjustments.applied_discounts(index, line)
+    applied = adjustments.applied_discounts(index, line)
+    if applied:
+        body["applied_discounts"] = applied
     note = _line_note(line)
     if note:
         body["note"] = trimming.cut(limits.LINE_NOTE, note, index + 1)

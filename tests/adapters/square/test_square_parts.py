@@ -8,10 +8,10 @@ import pytest
 
 from adapters.sample_orders import an_order, plain_order
 from adapters.square.bench import Bench, checked_bench
-from features import order_with
 from tillpost import Order, OrderError, SetupError, TaxError
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.order_features import OrderFeature
+from tillpost.testing.order_parts import order_with
 from tillpost_simulators.square import WorldSettings
 from tillpost_square.adapter import Square
 from tillpost_square.settings import SquareSettings
@@ -162,3 +162,16 @@ def test_curbside_pickup_has_its_own_fields() -> None:
 def test_guests_are_beside_the_table_in_the_note() -> None:
     body = sent(plain_order(fulfilment={"type": "dine_in", "table": "7", "guests": 4}))
     assert "TABLE 7, 4 GUESTS" in body["fulfillments"][0]["pickup_details"]["note"]
+
+
+@pytest.mark.parametrize("keep_paid", [True, False])
+def test_option_that_makes_an_item_cheaper_arrives(keep_paid: bool) -> None:
+    bench = checked_bench()
+    if not keep_paid:
+        bench.simulator.change_price("228", -40)
+    cheaper = {"modifier_id": "228", "name": "Own cup", "unit_price": -40}
+    coffee = {"item_id": "7302", "name": "Flat white", "quantity": 2, "unit_price": 550}
+    order = paid(1020, lines=[coffee | {"modifiers": [cheaper]}])
+    made = bench.run(bench.adapter.submit(order, Attempt(keep_paid=keep_paid)), order)
+    (entry,) = bench.simulator.ledger().shown
+    assert entry.total == entry.paid == made.total == 1020

@@ -19,7 +19,6 @@ from core.both import BlockingTill, Kind
 from core.conftest import QUICK, Opening
 from core.toy import TOKEN, Toy, ToyItem, lost_order, toy_menu, toy_order
 from core.toy_server import Act, ToyServer, answer, hang, passing, redirect, refuse
-from features import PATHS, order_with
 from tillpost import (
     AsyncTill,
     MenuError,
@@ -35,6 +34,7 @@ from tillpost import (
 from tillpost.adapter.order_features import OrderFeature
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import Intended, MemoryJournal, Settled
+from tillpost.testing.order_parts import PATHS, order_with
 from waiting import AGES
 
 # The operations
