@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +246,7 @@ def test_different_orders_are_submitted_concurrently(opening: Opening, server: T
 
 def import_once_all_wait(till: BlockingTill, waiting: int, then: Act) -> Act:
     """Act on a request for the menu once so many callers want the import that it is for."""
-    executor: Any = vars(till.till)["_executor"]
-    lock: Any = vars(executor)["_import_lock"]
-    users: Mapping[str, int] = vars(lock)["_users"]
+    users: Mapping[str, int] = attrgetter("_executor._import_lock._users")(till.till)
 
     async def act(*request: Any) -> bool:
         async with asyncio.timeout(AGES):
