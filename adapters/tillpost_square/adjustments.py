@@ -52,6 +52,9 @@ def discounts(order: Order, trimming: Trimming) -> list[Body]:
         # sandbox would show it.
         if charge.amount < 0:
             _check_rounding(order, index)
+            trimming.notices.append(
+                f"{charge.name} went as a discount, since Square takes no negative charge"
+            )
             bodies.append(_discount(charge.name, -charge.amount, order.currency, trimming))
     return bodies
 
@@ -112,6 +115,11 @@ def service_charges(
     taxes = charge_taxes(order, attempt, settings)
     bodies: list[Body] = []
     for charge in order.charges:
+        if charge.discount:
+            trimming.notices.append(
+                f"{charge.name} went at what is left of it after its discounts, which are in the "
+                "note"
+            )
         if charge.total <= 0:
             continue  # a rounding is a discount; of a free charge the note says all
         body = _service_charge(charge.name, charge.total, order.currency, trimming)

@@ -121,6 +121,17 @@ def test_charges_discount_is_in_the_note_with_its_name() -> None:
     assert "service_charges" not in body
 
 
+def test_what_goes_in_another_form_is_named_in_notices() -> None:
+    free = DELIVERY | {"discounts": [{"name": "FREE DELIVERY", "amount": 100}]}
+    rounding = {"kind": "rounding", "name": "Rounding", "amount": -2}
+    order = paid(1848, charges=[free, rounding])
+    assert translate(order, Attempt(), SETTINGS).notices == (
+        "Rounding went as a discount, since Square takes no negative charge",
+        "Delivery went at what is left of it after its discounts, which are in the note",
+    )
+    assert translate(plain_order(), Attempt(), SETTINGS).notices == ()
+
+
 def test_negative_rounding_is_a_discount_where_prices_include_tax() -> None:
     rounding = {"kind": "rounding", "name": "Rounding", "amount": -2}
     (discount,) = sent(paid(1448, charges=[rounding]))["discounts"]
