@@ -34,11 +34,15 @@ class WebhookReader:
     def read(self, headers: Mapping[str, str], body: bytes, url: str) -> tuple[WebhookEvent, ...]:
         """Return a webhook's events, once it is proved to be the platform's.
 
+        Where its signature proves nothing of an order, the events say only that it changed.
+
         Raises:
             WebhookError: It isn't the platform's, or can't be read.
         """
         parse = self._connection.adapter.parse_webhook
         events = read_webhook(parse, headers, body, url, self._connection.clock())
+        if not self.proves_orders:
+            events = tuple(_without_unproved_facts(event) for event in events)
         return tuple(_without_another_order(event) for event in events)
 
     def ids_to_fetch(self, events: Iterable[WebhookEvent]) -> set[str]:
@@ -64,6 +68,27 @@ class WebhookReader:
         return settled(events, fetched, seen, context.stamp)
 
 
+def _without_unproved_facts(event: WebhookEvent) -> WebhookEvent:
+    """Return what an event is good for whose signature proves nothing: the order is fetched."""
+    match event:
+        case OrderChanged():
+            return event.model_copy(update={"pos_order": None})
+        case OrderRefused():
+            return _changed(event)
+        case _:
+            return event
+
+
+def _changed(event: OrderChanged | OrderRefused) -> OrderChanged:
+    """Return that something of the event's order changed, and nothing more."""
+    return OrderChanged(
+        event_id=event.event_id,
+        at=event.at,
+        pos_id=event.pos_id,
+        reference=event.reference,
+    )
+
+
 def _without_another_order(event: WebhookEvent) -> WebhookEvent:
     """Return an event without its state of the order, if that is of another order.
 
@@ -80,9 +105,4 @@ def _without_another_order(event: WebhookEvent) -> WebhookEvent:
     both_named = bool(event.reference)
     if is_same_id and not (both_named and names_another(event.reference, shown.reference)):
         return event
-    return OrderChanged(
-        event_id=event.event_id,
-        at=event.at,
-        pos_id=event.pos_id,
-        reference=event.reference,
-    )
+    return _changed(event)

@@ -14,7 +14,15 @@ from core.toy import Toy, toy_order
 from core.toy_server import ToyServer, hangup, refuse
 from tillpost import AsyncTill, ConfigError, OutageError, Outcome, PosError, Till, UnsupportedError
 from tillpost.adapter.base import Credentials
-from tillpost.adapter.webhooks import MenuChanged, OrderChanged, Webhook, WebhookError, WebhookEvent
+from tillpost.adapter.webhooks import (
+    MenuChanged,
+    OrderChanged,
+    OrderRefused,
+    Webhook,
+    WebhookError,
+    WebhookEvent,
+)
+from tillpost.errors import ErrorRecord
 from tillpost.models.order import PosOrder
 from tillpost.submission.context import Connection
 
@@ -98,6 +106,24 @@ def test_order_from_a_weak_webhook_is_fetched_first(opening: Opening, server: To
     assert isinstance(order, OrderChanged)
     assert order.pos_order == made
     assert isinstance(menu, MenuChanged)
+
+
+class WeaklyRefusing(Toy):
+    """A toy adapter whose webhook claims a refusal that its signature doesn't prove."""
+
+    webhooks_proved = False
+
+    def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
+        error = ErrorRecord(kind="MenuError", detail="gone", outcome=Outcome.NOT_CREATED)
+        return (OrderRefused(pos_id="o1", reference="ord-1", error=error),)
+
+
+def test_refusal_in_a_weak_webhook_is_fetched_first(opening: Opening, server: ToyServer) -> None:
+    till = opening(WeaklyRefusing(server.adapter().config))
+    made = till.submit(toy_order())
+    (event,) = parsed(till)
+    assert isinstance(event, OrderChanged)
+    assert event.pos_order == made
 
 
 def test_webhook_with_failed_fetch_is_accepted_when_resent(

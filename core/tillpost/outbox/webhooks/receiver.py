@@ -138,8 +138,6 @@ class Receiver:
         self, opened: OpenConnection, claims: Sequence[WebhookEvent]
     ) -> Sequence[WebhookEvent]:
         """Return the events with what the platform shows, where the signature proves nothing."""
-        if not opened.webhooks.proves_orders:
-            claims = [_without_unproved_facts(claim) for claim in claims]
         claims = [self._with_confirmed_access(opened, claim) for claim in claims]
         fetched = self._fetch_orders(opened, claims)
         events = opened.webhooks.settle(claims, fetched)
@@ -210,22 +208,6 @@ class Receiver:
         name, address = opened.connection.name, opened.connection.address
         with self._database.reading() as db:
             return self._orders.is_elsewhere(db, name, event.pos_id, event.reference, address)
-
-
-def _without_unproved_facts(claim: WebhookEvent) -> WebhookEvent:
-    """Return what an unproved claim is good for: the order has to be fetched."""
-    match claim:
-        case OrderChanged():
-            return claim.model_copy(update={"pos_order": None})
-        case OrderRefused():
-            return OrderChanged(
-                event_id=claim.event_id,
-                at=claim.at,
-                pos_id=claim.pos_id,
-                reference=claim.reference,
-            )
-        case _:
-            return claim
 
 
 def _claims_not_created(error: ErrorRecord) -> bool:
