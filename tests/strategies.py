@@ -25,6 +25,7 @@ from tillpost.models.menu import (
 from tillpost.models.order import (
     Address,
     Charge,
+    Curbside,
     Customer,
     Delivery,
     DineIn,
@@ -33,6 +34,7 @@ from tillpost.models.order import (
     Line,
     Modifier,
     Order,
+    OrderTax,
     Payment,
     Pickup,
 )
@@ -68,16 +70,20 @@ def addresses() -> st.SearchStrategy[Address]:
 def fulfilments(tables: Sequence[str] | None = None) -> st.SearchStrategy[Fulfilment]:
     """Draw pickup, delivery or dine-in, due at a time or at once; at any or one of `tables`."""
     due = st.none() | times
+    curbside = st.none() | st.builds(Curbside, details=texts)
+    guests = st.none() | st.integers(1, 999)
     ways = [
-        st.builds(Pickup, due_at=due),
+        st.builds(Pickup, due_at=due, curbside=curbside),
         st.builds(Delivery, due_at=due, address=addresses(), instructions=texts),
     ]
     named = names if tables is None else st.sampled_from(tables) if tables else st.nothing()
-    return st.one_of(*ways, st.builds(DineIn, due_at=due, table=named))
+    return st.one_of(*ways, st.builds(DineIn, due_at=due, table=named, guests=guests))
 
 
-def modifiers() -> st.SearchStrategy[Modifier]:
-    """Draw modifiers of no menu."""
+def modifiers(
+    nested: st.SearchStrategy[Sequence[Modifier]] | None = None,
+) -> st.SearchStrategy[Modifier]:
+    """Draw modifiers of no menu, some of them with others on them."""
     return st.builds(
         Modifier,
         modifier_id=names,
@@ -85,22 +91,79 @@ def modifiers() -> st.SearchStrategy[Modifier]:
         name=texts,
         quantity=st.integers(1, 3),
         unit_price=prices,
+        modifiers=st.just(()) if nested is None else nested,
     )
 
 
-def lines() -> st.SearchStrategy[Line]:
-    """Draw lines of no menu."""
-    choices = st.lists(modifiers(), max_size=2).map(tuple)
-    return st.builds(
-        Line,
-        item_id=names,
-        sku=texts,
-        name=texts,
-        quantity=counts,
-        unit_price=prices,
-        modifiers=choices,
-        note=texts,
+nested_modifiers = st.lists(
+    modifiers(st.lists(modifiers(st.lists(modifiers(), max_size=1)), max_size=2)), max_size=2
+)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> Line:
+    """Draw lines of no menu: with an id or open, with discounts, and with a cheaper choice."""
+    price = draw(prices)
+    choices = draw(nested_modifiers)
+    cheaper = draw(st.integers(-price, 0))
+    if draw(st.booleans()):
+        choices = [*choices, Modifier(modifier_id="smaller", name="Smaller", unit_price=cheaper)]
+    is_open = draw(st.booleans())
+    line = Line(
+        item_id="" if is_open else draw(names),
+        sku=draw(texts),
+        name=draw(names if is_open else texts),
+        quantity=draw(counts),
+        unit_price=price,
+        modifiers=() if is_open else choices,
+        note=draw(texts),
     )
+    return draw(with_discounts(line))
+
+
+@st.composite
+def with_discounts(draw: st.DrawFn, line: Line) -> Line:
+    """Draw a line with no discount, or up to two."""
+    return line.model_copy(update={"discounts": tuple(draw(discounts(line.total)))})
+
+
+@st.composite
+def discounts(draw: st.DrawFn, most: int) -> list[Discount]:
+    """Draw no discount, or up to two that take off at most an amount."""
+    first = draw(st.just(0) | st.integers(0, most))
+    second = draw(st.just(0) | st.integers(0, most - first))
+    return [Discount(name=draw(names), amount=off) for off in (first, second) if off]
+
+
+@st.composite
+def charges(draw: st.DrawFn) -> Charge:
+    """Draw a charge, taxed or not, at full price or less; or a rounding."""
+    kind = draw(st.sampled_from(["surcharge", "delivery", "service", "rounding"]))
+    if kind == "rounding":
+        return Charge(kind="rounding", name=draw(names), amount=draw(st.integers(0, 4)))
+    amount = draw(prices)
+    return Charge.model_validate(
+        {
+            "kind": kind,
+            "name": draw(names),
+            "amount": amount,
+            "taxed": draw(st.booleans()),
+            "discounts": draw(discounts(amount)),
+        }
+    )
+
+
+@st.composite
+def order_taxes(draw: st.DrawFn, whole: int) -> list[OrderTax]:
+    """Draw no taxes, or some that add up to an amount."""
+    if draw(st.booleans()):
+        return []
+    first = draw(st.integers(0, whole))
+    rates = st.none() | st.decimals(0, 1, places=4)
+    return [
+        OrderTax(name=name, rate=draw(rates), amount=amount)
+        for name, amount in (("GST", first), ("PST", whole - first))
+    ]
 
 
 @st.composite
@@ -112,24 +175,24 @@ def orders(
     sold: st.SearchStrategy[Sequence[Line]] | None = None,
     tables: Sequence[str] | None = None,
 ) -> Order:
-    """Draw orders that are paid in full, in one or two payments.
+    """Draw orders in the whole format: paid in one or two payments, in part, or not yet.
 
     `sold` draws the lines. With `tables`, a dine-in order is for one of them.
     """
-    bought = tuple(draw(st.lists(lines(), min_size=1, max_size=3) if sold is None else sold))
+    bought = draw(st.lists(lines(), min_size=1, max_size=3) if sold is None else sold)
     included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
-    charges = draw(
-        st.lists(
-            st.builds(
-                Charge, kind=st.sampled_from(["surcharge", "delivery"]), name=names, amount=prices
-            ),
-            max_size=1,
-        )
-    )
-    off = draw(st.integers(0, sum(line.total for line in bought)))
+    beside = draw(st.lists(charges(), max_size=2))
+    off = draw(discounts(sum(line.discounted for line in bought)))
     tip, tax = draw(prices), 0 if included else draw(prices)
-    total = sum(line.total for line in bought) + sum(c.amount for c in charges) - off + tip + tax
-    first = draw(st.just(total) | st.integers(0, total))
+    total = sum(line.discounted for line in bought) + sum(charge.total for charge in beside)
+    total += tip + tax - sum(discount.amount for discount in off)
+    if total and draw(st.booleans()):
+        rounding = Charge(kind="rounding", name="Rounding", amount=-1)
+        beside, total = [*beside, rounding], total - 1
+    due = draw(st.just(0) | st.integers(0, total))
+    paid = total - due
+    first = draw(st.just(paid) | st.integers(0, paid))
+    in_taxes = draw(st.integers(0, total)) if included else tax
     return Order(
         id=draw(order_ids),
         code=draw(names),
@@ -139,14 +202,15 @@ def orders(
         customer=draw(st.none() | st.builds(Customer, name=names, phone=texts)),
         fulfilment=draw(fulfilments(tables)),
         lines=bought,
-        charges=tuple(charges),
-        discounts=(Discount(name="WELCOME", amount=off),) if off else (),
+        charges=beside,
+        discounts=off,
         tip=tip,
         tax=tax,
-        payments=tuple(
-            Payment(method="card", amount=part) for part in (first, total - first) if part
-        ),
+        taxes=draw(order_taxes(in_taxes)),
+        amount_due=due,
+        payments=[Payment(method="card", amount=part) for part in (first, paid - first) if part],
         note=draw(texts),
+        metadata=draw(st.dictionaries(names, texts, max_size=2)),
     )
 
 
@@ -217,23 +281,35 @@ def menus(
 
 @st.composite
 def lines_from(draw: st.DrawFn, menu: Menu) -> Sequence[Line]:
-    """Draw lines that the menu allows, at its prices and within its limits."""
+    """Draw lines that the menu allows, at its prices and within its limits; some are open."""
     sold = draw(st.lists(st.sampled_from(list(menu.by_variation.values())), min_size=1, max_size=3))
-    return [
+    bought = [
         Line(
             item_id=variation.id,
             sku=variation.sku,
             name=display_name(item, variation),
             quantity=draw(counts),
             unit_price=variation.price or 0,
-            modifiers=tuple(
-                draw(_choices(menu, use))
-                for use in item.groups
-                if use.minimum or draw(st.booleans())
-            ),
+            modifiers=draw(_nesting(_choices_of(draw, menu, item))),
         )
         for item, variation in sold
     ]
+    if draw(st.booleans()):
+        bought.append(Line(name="Corkage", quantity=draw(counts), unit_price=draw(prices)))
+    return [draw(with_discounts(line)) for line in bought]
+
+
+def _choices_of(draw: st.DrawFn, menu: Menu, item: Item) -> list[Modifier]:
+    return [draw(_choices(menu, use)) for use in item.groups if use.minimum or draw(st.booleans())]
+
+
+@st.composite
+def _nesting(draw: st.DrawFn, chosen: Sequence[Modifier]) -> Sequence[Modifier]:
+    """Draw whether the others are on the first, of which there is one, or all on the line."""
+    if not chosen or chosen[0].quantity != 1 or draw(st.booleans()):
+        return chosen
+    first, *others = chosen
+    return [first.model_copy(update={"modifiers": tuple(others)})]
 
 
 @st.composite

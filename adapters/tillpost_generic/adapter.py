@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tillpost.adapter import (
+    EVERY_FEATURE,
     Actor,
     Adapter,
     Applied,
@@ -72,6 +73,7 @@ class Generic(Adapter[GenericSettings]):
     settings = GenericSettings
     errors = TABLE
     keyed = True
+    carries = EVERY_FEATURE
     public_fields = frozenset(
         "reference item_id modifier_id sku item reason progress due_at placed_at".split()
     )
@@ -119,7 +121,10 @@ class Generic(Adapter[GenericSettings]):
             keep_paid=attempt.keep_paid,
             remarks=attempt.remarks,
         )
-        body = new_order.model_dump_json(exclude_none=True).encode()
+        # Fields that are newer than the format are sent only if they are used: a POS may not know
+        # them, and an order that was sent before must be sent again in the same bytes.
+        left_out = {"order": order.unused_fields() | {"metadata": True}}
+        body = new_order.model_dump_json(exclude_none=True, exclude=left_out).encode()
         key = f"{order.id}-{attempt.generation}"
         ours = reading_where(PosStatus, lambda status: status.reference == order.id)
         created = yield from ask(Request("POST", "/orders", ours, body, Effect.CREATE, key))

@@ -137,6 +137,7 @@ def document() -> Json:
     closed = _schemas(Menu)
     for name, schema in schemas.items():
         _tidy(schema, closed=name in closed)
+    del schemas["Order"]["properties"]["metadata"]  # it stays at the ordering site
     schemas["ProblemDetails"]["properties"]["kind"]["examples"] = list(kinds())
     paths: Json = {}
     for (method, path), operation in OPERATIONS.items():

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from tillpost.adapter import (
+    EVERY_FEATURE,
     Account,
     Adapter,
     Applied,
@@ -105,6 +106,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     settings = KountaSettings
     errors = TABLE
     needs_menu = True
+    # An order that isn't paid in full stays open at the register.
+    carries = EVERY_FEATURE
     webhooks_proved = False
     token_path = "/v1/token"  # noqa: S105  an address; its tokens last an hour (third-party code)
     public_fields = frozenset("sale_number order_type placed_at fulfil_at id_str rate code".split())

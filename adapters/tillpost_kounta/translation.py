@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from tillpost.adapter import (
+    DineIn,
     Menu,
     NetOrderLine,
     Order,
@@ -33,8 +34,10 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
     prices and read back, would show it.
     """
     payment_method = int(settings.payment_method_id)
+    guests = order.fulfilment.guests if isinstance(order.fulfilment, DineIn) else None
     return {
         "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
+        "guests": guests,
         "notes": order_note(order, remarks),
         "lines": [_line(line) for line in net_order_lines(order, menu, settings)],
         "payments": [
@@ -57,15 +60,15 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
 def products_of(order: Order, settings: KountaSettings) -> set[str]:
     """Return the ids of all products that an order may be sent as, options included.
 
-    The products for charges, discounts and tips are always among them, so that they are known when
-    a later order of the same items has a tip.
+    The products for charges, discounts, tips and open items are always among them, so that they are
+    known when a later order of the same items has a tip.
     """
-    needed = {line.item_id for line in order.lines}
+    needed = {line.item_id for line in order.lines if not line.is_open}
     for line in order.lines:
         # A modifier that is taken off has its product's id, with a minus.
-        needed.update(modifier.modifier_id.removeprefix("-") for modifier in line.modifiers)
+        needed.update(flat.modifier.modifier_id.removeprefix("-") for flat in line.flat_modifiers())
     needed.update(settings.charge_products.values())
-    substitutes = (settings.discount_product, settings.tip_product)
+    substitutes = (settings.discount_product, settings.tip_product, settings.open_item_product)
     needed.update(product_id for product_id in substitutes if product_id)
     return needed
 

@@ -18,6 +18,7 @@ from urllib.parse import quote as escaped
 from pydantic import BaseModel, ValidationError
 
 from tillpost.adapter import (
+    EVERY_FEATURE,
     Account,
     Adapter,
     Applied,
@@ -35,6 +36,7 @@ from tillpost.adapter import (
     OddObjects,
     Order,
     OrderError,
+    OrderFeature,
     OutageError,
     PermissionsError,
     PosError,
@@ -45,6 +47,7 @@ from tillpost.adapter import (
     Readiness,
     Request,
     Response,
+    SetupError,
     Signed,
     Webhook,
     WebhookEvent,
@@ -62,6 +65,7 @@ from tillpost.adapter import (
 )
 from tillpost_square import oauth as square_oauth
 from tillpost_square import wire
+from tillpost_square.adjustments import has_taxed_charge
 from tillpost_square.catalogue import TYPES, CatalogueChanges, changes_of, menu_of
 from tillpost_square.checks import (
     REGISTER_STEPS,
@@ -107,6 +111,8 @@ class Square(Adapter[SquareSettings]):
     settings = SquareSettings
     errors = TABLE
     keyed = True
+    # An unpaid order never shows on the register (developer documentation).
+    carries = EVERY_FEATURE - {OrderFeature.AMOUNT_DUE}
     # unconfirmed: for how long Square knows a key; it publishes no time (developer forum, threads
     # 28303 and 28309). Sending CreateOrder to a sandbox again after some days would show it.
     key_lifetime = timedelta(hours=24).total_seconds()
@@ -144,6 +150,10 @@ class Square(Adapter[SquareSettings]):
         except ValidationError:
             return ()
         return [Problem(entry.code, entry.field, entry.detail) for entry in entries]
+
+    def needs_menu_for(self, order: Order) -> bool:
+        """Return whether a charge is taxed: the menu says with which taxes."""
+        return has_taxed_charge(order, self.config)
 
     # Submitting
     # ---------------------------------------------------------------------------------------------
@@ -393,6 +403,8 @@ class Square(Adapter[SquareSettings]):
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         """Return what Square would charge with the tip, in minor units. Nothing is created."""
+        if attempt.menu is None and self.needs_menu_for(order):
+            raise SetupError("import the menu first: it says which taxes the charges have")
         body = translate(order, attempt, self.config).order
         priced = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
         tip_on_payment = order.total - total_due(order, self.config)
@@ -426,24 +438,31 @@ class Square(Adapter[SquareSettings]):
     def import_menu(self) -> Exchange[Menu]:
         """Return the location's whole menu, read page by page."""
         location = yield from self._location()
-        types = ",".join(TYPES)
         odd = OddObjects()
+        objects = yield from self._listed(TYPES, odd)
+        return menu_of(objects, location, datetime.now(UTC), odd.faults)
+
+    def _listed(self, types: Sequence[str], odd: OddObjects) -> Exchange[list[wire.CatalogObject]]:
+        """Return all objects of these types, but for those that can't be read."""
         read = odd.reading(wire.CatalogPage, wire.CATALOG_OBJECTS)
 
         def page(cursor: str | None) -> Request[wire.CatalogPage]:
             onward = f"&cursor={escaped(cursor, safe='')}" if cursor else ""
-            return Request("GET", f"/v2/catalog/list?types={types}{onward}", read)
+            return Request("GET", f"/v2/catalog/list?types={','.join(types)}{onward}", read)
 
-        objects = yield from _all(page, lambda answer: answer.objects)
-        return menu_of(objects, location, datetime.now(UTC), odd.faults)
+        return _all(page, lambda answer: answer.objects)
 
     def menu_for(self, order: Order) -> Exchange[Menu | None]:
         """Return a menu of the order's items, with all that belongs to them.
 
         A variation leads to its item, and the item to its modifier lists and taxes: each answer has
-        what is one step away (spec: BatchRetrieveCatalogObjects).
+        what is one step away (spec: BatchRetrieveCatalogObjects). The taxes are all read: a charge
+        may have one that no item of the order has.
         """
-        variation_ids = list(dict.fromkeys(line.item_id for line in order.lines))
+        ordered = dict.fromkeys(line.item_id for line in order.lines if not line.is_open)
+        variation_ids = list(ordered)
+        if not variation_ids:
+            return None
         found = yield from ask(_retrieving(variation_ids))
         item_ids = [each.id for each in found.related_objects if each.item_data]
         if not item_ids:
@@ -452,9 +471,10 @@ class Square(Adapter[SquareSettings]):
         kinds = {**wire.CATALOG_OBJECTS, "related_objects": wire.CatalogObject}
         retrieve = replace(_retrieving(item_ids), read=odd.reading(wire.CatalogBatch, kinds))
         whole = yield from ask(retrieve)
+        taxes = yield from self._listed(("TAX",), odd)
         location = yield from self._location()
-        objects = (*whole.objects, *whole.related_objects)
-        return menu_of(objects, location, datetime.now(UTC), odd.faults)
+        objects = {each.id: each for each in (*whole.objects, *whole.related_objects, *taxes)}
+        return menu_of(tuple(objects.values()), location, datetime.now(UTC), odd.faults)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time (with its offset)."""

@@ -13,11 +13,13 @@ from tillpost.adapter import OrderError
 
 __all__ = [
     "CHARGE_NAME",
+    "CURBSIDE",
     "DELIVERY_NOTE",
     "DISCOUNT_NAME",
     "DISPLAY_NAME",
     "DROPOFF_NOTE",
     "EMAIL",
+    "ITEM_NAME",
     "LINE_NOTE",
     "PAYMENT_NOTE",
     "PAYMENT_REFERENCE",
@@ -49,6 +51,8 @@ DELIVERY_NOTE = Limit("delivery note", 550)
 DROPOFF_NOTE = Limit("delivery instructions", 550)
 DISPLAY_NAME = Limit("customer's name", 255)
 LINE_NOTE = Limit("note of line {}", 2000)
+ITEM_NAME = Limit("name of line {}", 512)
+CURBSIDE = Limit("curbside details", 250)
 CHARGE_NAME = Limit("name of a charge", 512)
 DISCOUNT_NAME = Limit("name of a discount", 255)
 PAYMENT_NOTE = Limit("payment's note", 500)

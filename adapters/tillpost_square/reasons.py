@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tillpost.adapter import Line, MenuError, Order, PosError, SetupError, TaxError, format_money
+from tillpost.adapter import (
+    FlatModifier,
+    Line,
+    MenuError,
+    Order,
+    PosError,
+    SetupError,
+    TaxError,
+    format_money,
+)
 from tillpost_square.wire import LineItem, PricedOrder
 
 __all__ = ["mismatch"]
@@ -32,7 +41,8 @@ def mismatch(order: Order, priced: PricedOrder, due: int) -> PosError | None:
         return format_money(amount, order.currency)
 
     totals = f"Square's total is {money(total)}, not {money(due)}"
-    taxes = tuple(tax.name or "an unnamed tax" for tax in priced.taxes)
+    # A charge's tax is listed beside the same tax of the lines.
+    taxes = tuple(dict.fromkeys(tax.name or "an unnamed tax" for tax in priced.taxes))
     if len(taxes) > 1:
         names = " and ".join(taxes)
         text = f"{totals}: more than one tax applies, {names}"
@@ -89,16 +99,19 @@ def _differing_prices(line: Line, item: LineItem) -> _Prices | None:
     square = item.base_price_money.amount
     paid = line.unit_price
     differs = square != paid
-    chosen = {modifier.modifier_id: modifier for modifier in line.modifiers}
+    chosen: dict[str, list[FlatModifier]] = {}
+    for flat in line.flat_modifiers():
+        chosen.setdefault(flat.modifier.modifier_id, []).append(flat)
     for modifier in item.modifiers:
         ordered = chosen.get(modifier.catalog_object_id)
-        if ordered is None or modifier.base_price_money is None:
+        if not ordered or modifier.base_price_money is None:
             continue
         modifier_price = modifier.base_price_money.amount
-        square += modifier_price * ordered.quantity
-        paid += ordered.unit_price * ordered.quantity
+        one = ordered.pop(0)
+        square += modifier_price * one.quantity
+        paid += one.modifier.unit_price * one.quantity
         # Two differences may cancel out in the sums, so each modifier is compared.
-        if modifier_price != ordered.unit_price:
+        if modifier_price != one.modifier.unit_price:
             differs = True
     if not differs:
         return None

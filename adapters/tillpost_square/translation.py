@@ -17,19 +17,23 @@ from typing import NamedTuple, TypeAlias
 from tillpost.adapter import (
     Address,
     Attempt,
+    Curbside,
     Customer,
     Delivery,
     DineIn,
+    FlatModifier,
+    Fulfilment,
     Line,
     Menu,
-    Modifier,
     Order,
+    Pickup,
     SetupError,
     format_money,
+    nested_choices,
     spelled_out,
     ticket_reference,
 )
-from tillpost_square import limits
+from tillpost_square import adjustments, limits
 from tillpost_square.limits import Limit, Trimming, intact
 from tillpost_square.notes import Words, divided, spread
 from tillpost_square.settings import SquareSettings
@@ -78,7 +82,7 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
         )
     words = _words(order, attempt, unsent, is_delivery=is_delivery)
     limit = limits.DELIVERY_NOTE if is_delivery else limits.PICKUP_NOTE
-    notes = spread(words.own, words.others, limit, [line.note for line in order.lines])
+    notes = spread(words.own, words.others, limit, [_line_note(line) for line in order.lines])
     trimming.notices += notes.notices
     if is_delivery and isinstance(order.fulfilment, Delivery):
         fulfilment = _delivery(order.fulfilment, recipient, notes.note, settings)
@@ -89,16 +93,16 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
         "reference_id": order.id,
         "source": {"name": settings.source_name},
         "ticket_name": trimming.cut(limits.TICKET_NAME, _ticket_name(order)),
-        "line_items": _lines(order, attempt, notes.lines),
+        "line_items": _lines(order, attempt, notes.lines, trimming),
         "fulfillments": [fulfilment],
         "pricing_options": {"auto_apply_taxes": settings.auto_apply_taxes},
     }
-    discounts = _discounts(order, trimming)
-    if discounts:
-        body["discounts"] = discounts
-    charges = _charges(order, settings, trimming)
-    if charges:
-        body["service_charges"] = charges
+    added = {
+        "discounts": adjustments.discounts(order, trimming),
+        "service_charges": adjustments.service_charges(order, attempt, settings, trimming),
+        "taxes": adjustments.charge_taxes(order, attempt, settings),
+    }
+    body |= {name: bodies for name, bodies in added.items() if bodies}
     return Translated(body, tuple(trimming.notices))
 
 
@@ -107,7 +111,7 @@ def total_due(order: Order, settings: SquareSettings) -> int:
 
     A tip on the payment isn't in it yet.
     """
-    return order.total - _payment_tip(order, settings)
+    return order.total - adjustments.payment_tip(order, settings)
 
 
 def check_payable(order: Order) -> None:
@@ -154,7 +158,7 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
         },
         "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(parts)),
     }
-    tip = _payment_tip(order, settings)
+    tip = adjustments.payment_tip(order, settings)
     if tip:
         body["tip_money"] = _money(tip, order.currency)
     return body
@@ -201,31 +205,20 @@ def digest_key(purpose: str, *parts: object) -> str:
     return f"{purpose}-{digest[:40]}"
 
 
-def _payment_tip(order: Order, settings: SquareSettings) -> int:
-    """Return the tip that goes on the payment.
-
-    If nothing else is to be paid, the tip becomes a service charge in any case.
-
-    unconfirmed: whether CreatePayment takes an amount of 0 with a tip; the forum says both (threads
-    1866 and 21523). Such a payment in a sandbox would show it.
-    """
-    if settings.tips == "payment" and order.tip < order.total:
-        return order.tip
-    return 0
-
-
 def _money(amount: int, currency: str) -> Body:
     return {"amount": amount, "currency": currency}
 
 
-def _lines(order: Order, attempt: Attempt, notes: Sequence[str]) -> list[Body]:
+def _lines(order: Order, attempt: Attempt, notes: Sequence[str], trimming: Trimming) -> list[Body]:
     return [
-        _line(index, line, order.currency, attempt, note)
+        _line(index, line, order.currency, attempt, note, trimming)
         for index, (line, note) in enumerate(zip(order.lines, notes, strict=True))
     ]
 
 
-def _line(index: int, line: Line, currency: str, attempt: Attempt, note: str) -> Body:
+def _line(
+    index: int, line: Line, currency: str, attempt: Attempt, note: str, trimming: Trimming
+) -> Body:
     body: Body = {
         "uid": f"line-{index}",  # an answer may list the lines in another sequence
         "catalog_object_id": line.item_id,
@@ -236,21 +229,36 @@ def _line(index: int, line: Line, currency: str, attempt: Attempt, note: str) ->
     # says so of modifiers, and older reference pages of lines; a sandbox order would show it.
     if attempt.keep_paid or (menu is not None and _has_no_price(line, menu)):
         body["base_price_money"] = _money(line.unit_price, currency)
+    if line.is_open:
+        del body["catalog_object_id"]
+        body["name"] = trimming.cut(limits.ITEM_NAME, line.name, index + 1)
+        body["base_price_money"] = _money(line.unit_price, currency)
     if line.modifiers:
         keep_paid = attempt.keep_paid
-        body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.modifiers]
+        body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.flat_modifiers()]
+    applied = adjustments.applied_discounts(index, line)
+    if applied:
+        body["applied_discounts"] = applied
     if note:
         body["note"] = note
     return body
 
 
-def _modifier(modifier: Modifier, currency: str, keep_paid: bool) -> Body:
+def _line_note(line: Line) -> str:
+    """Return what the customer wrote, then what belongs to what: Square nests no modifiers."""
+    parts = (line.note, nested_choices(line))
+    return "\n".join(part for part in parts if part)
+
+
+def _modifier(flat: FlatModifier, currency: str, keep_paid: bool) -> Body:
     body: Body = {
-        "catalog_object_id": modifier.modifier_id,
-        "quantity": str(modifier.quantity),
+        "catalog_object_id": flat.modifier.modifier_id,
+        "quantity": str(flat.quantity),
     }
     if keep_paid:
-        body["base_price_money"] = _money(modifier.unit_price, currency)
+        # unconfirmed: that Square takes a negative price here. A cheaper option in a sandbox's
+        # order would show it.
+        body["base_price_money"] = _money(flat.modifier.unit_price, currency)
     return body
 
 
@@ -261,34 +269,6 @@ def _has_no_price(line: Line, menu: Menu) -> bool:
         return False
     _, variation = product
     return variation.price is None
-
-
-def _discounts(order: Order, trimming: Trimming) -> list[Body]:
-    return [
-        {
-            "name": trimming.cut(limits.DISCOUNT_NAME, discount.name),
-            "type": "FIXED_AMOUNT",
-            "scope": "ORDER",
-            "amount_money": _money(discount.amount, order.currency),
-        }
-        for discount in order.discounts
-        if discount.amount
-    ]
-
-
-def _charges(order: Order, settings: SquareSettings, trimming: Trimming) -> list[Body]:
-    """Return the charges. They come after taxes, so that Square adds no tax to what was paid."""
-    named = [(charge.name, charge.amount) for charge in order.charges]
-    named.append(("Tip", order.tip - _payment_tip(order, settings)))
-    return [
-        {
-            "name": trimming.cut(limits.CHARGE_NAME, name),
-            "amount_money": _money(amount, order.currency),
-            "calculation_phase": "TOTAL_PHASE",
-        }
-        for name, amount in named
-        if amount
-    ]
 
 
 def _ticket_name(order: Order) -> str:
@@ -334,21 +314,41 @@ def _words(order: Order, attempt: Attempt, unsent: Sequence[Words], *, is_delive
         case Delivery(address=address, instructions=instructions):
             own.append(Words("fulfilment.instructions", instructions))
             others.append(Words("fulfilment.address", f"DELIVER TO: {address}"))
-        case DineIn(table=table):
-            others.append(Words("fulfilment.table", f"TABLE {table}"))
+        case DineIn(table=table, guests=guests):
+            people = f", {guests} GUESTS" if guests else ""
+            others.append(Words("fulfilment.table", f"TABLE {table}{people}"))
+        case Pickup(curbside=Curbside(details=where)) if len(where) > limits.CURBSIDE.characters:
+            own.append(Words("fulfilment.curbside", f"CURBSIDE: {where}"))
         case _:
             pass
     others += unsent
+    others += [Words("charges", charge_note) for charge_note in adjustments.charge_notes(order)]
     others += [Words("remarks", remark) for remark in attempt.remarks]
     return _Words(tuple(own), tuple(others))
 
 
 def _pickup(order: Order, recipient: Body, note: str, settings: SquareSettings) -> Body:
     schedule = _schedule(order.due_at, "pickup_at", settings.prep_minutes)
-    details: Body = {"recipient": recipient, **schedule}
+    details: Body = {"recipient": recipient, **schedule, **_curbside(order.fulfilment)}
     if note:
         details["note"] = note
     return {"type": "PICKUP", "state": "PROPOSED", "pickup_details": details}
+
+
+def _curbside(fulfilment: Fulfilment) -> Body:
+    """Return the fields of a curbside pickup, none for any other way.
+
+    Where the details are longer than the field, the note has all of them.
+    """
+    match fulfilment:
+        case Pickup(curbside=Curbside(details=details)):
+            body: Body = {"is_curbside_pickup": True}
+            if details:
+                beginning = Trimming().cut(limits.CURBSIDE, details)
+                body["curbside_pickup_details"] = {"curbside_details": beginning}
+            return body
+        case _:
+            return {}
 
 
 def _delivery(delivery: Delivery, recipient: Body, note: str, settings: SquareSettings) -> Body:

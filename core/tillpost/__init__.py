@@ -36,7 +36,22 @@ from tillpost.errors import (
 )
 from tillpost.models.base import explain
 from tillpost.models.menu import Menu
-from tillpost.models.order import Order, PosOrder
+from tillpost.models.order import (
+    Address,
+    Charge,
+    Curbside,
+    Customer,
+    Delivery,
+    DineIn,
+    Discount,
+    Line,
+    Modifier,
+    Order,
+    OrderTax,
+    Payment,
+    Pickup,
+    PosOrder,
+)
 from tillpost.plugins.hookspecs import hookimpl
 from tillpost.submission.policy import Policy
 from tillpost.transport.http import Limits
@@ -45,17 +60,29 @@ if TYPE_CHECKING:
     from tillpost.outbox import Outbox as Outbox
 
 __all__ = [
+    "Address",
     "AsyncTill",
+    "Charge",
     "ConfigError",
+    "Curbside",
+    "Customer",
+    "Delivery",
+    "DineIn",
+    "Discount",
     "DoubtError",
     "Limits",
+    "Line",
     "Menu",
     "MenuError",
+    "Modifier",
     "Order",
     "OrderError",
+    "OrderTax",
     "OutageError",
     "Outcome",
+    "Payment",
     "PermissionsError",
+    "Pickup",
     "Policy",
     "PosError",
     "PosOrder",

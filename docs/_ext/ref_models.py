@@ -82,11 +82,19 @@ def fields(model: type[BaseModel]) -> Iterator[FieldFacts]:
     for base in reversed(model.__mro__):
         documented.update(md.attributes(base.__dict__.get("__doc__") or ""))
     required = required_fields(model)
-    schema = Schema.model_validate(model.model_json_schema())
+    schema = Schema.model_validate(_own_schema(model))
     for name, field in schema.properties.items():
         default = None if name in required else json.dumps(field.default)
         meaning = model.model_fields[name].description or documented.get(name, "")
         yield FieldFacts(name, field.in_words(), default, " ".join(meaning.split()))
+
+
+def _own_schema(model: type[BaseModel]) -> object:
+    """Return a model's JSON Schema. That of a model with parts of its own kind is a reference."""
+    schema = model.model_json_schema()
+    if "$ref" in schema:
+        return schema["$defs"][model.__name__]
+    return schema
 
 
 def required_fields(model: type[BaseModel]) -> set[str]:

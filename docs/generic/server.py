@@ -52,26 +52,36 @@ def create(request):
 
 def total_of(order, keep_paid):
     """Return the order's total. Raise a Problem for lines that aren't on the menu."""
-    total = order["tip"]
-    total += sum(charge["amount"] for charge in order["charges"])
-    total -= sum(discount["amount"] for discount in order["discounts"])
+    total = order["tip"] - discount_on(order)
+    for charge in order["charges"]:
+        total += charge["amount"] - discount_on(charge)
     gone = []
     for number, line in enumerate(order["lines"]):
-        parts = [(line["item_id"], line["unit_price"], 1)]
-        parts += [
-            (choice["modifier_id"], choice["unit_price"], choice["quantity"])
-            for choice in line["modifiers"]
-        ]
-        for menu_id, paid, quantity in parts:
-            if menu_id not in PRICES:
-                gone.append(number)
-                continue
-            price = paid if keep_paid else PRICES[menu_id]
-            total += line["quantity"] * quantity * price
+        try:
+            for_one = price_of(line["item_id"], line, keep_paid)
+        except KeyError:
+            gone.append(number)
+            continue
+        total += line["quantity"] * for_one - discount_on(line)
     if gone:
         problem = {"lines": gone, "reason": "gone", "detail": "not on the menu"}
         raise Problem(422, "MenuError", problem)
     return total
+
+
+def price_of(menu_id, part, keep_paid):
+    """Return the price of one piece with its choices. An open item has no id."""
+    price = part["unit_price"]
+    if menu_id and PRICES[menu_id] is not None and not keep_paid:
+        price = PRICES[menu_id]
+    for choice in part.get("modifiers", ()):
+        price += choice["quantity"] * price_of(choice["modifier_id"], choice, keep_paid)
+    return price
+
+
+def discount_on(part):
+    """Return what is taken off an order, a line or a charge."""
+    return sum(discount["amount"] for discount in part.get("discounts", ()))
 
 
 class Pos(BaseHTTPRequestHandler):

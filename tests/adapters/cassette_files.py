@@ -145,9 +145,9 @@ class CassetteFiles:
         return spoilt
 
     def test_every_operation_has_a_cassette(self) -> None:
-        wanted = (
-            adapter_named(self.cassettes.platform).capabilities() - UNRECORDED | self.operations
-        )
+        adapter = adapter_named(self.cassettes.platform)
+        written = adapter.capabilities() - adapter.carries
+        wanted = written - UNRECORDED | self.operations
 
         assert wanted <= {path.stem for path in self.cassettes.folder.glob("*.yaml")}
 

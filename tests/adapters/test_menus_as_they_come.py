@@ -28,6 +28,11 @@ PAID = [{"method": "card", "amount": 2710}]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
+TAXED_CHARGE: dict[str, Any] = {
+    "lines": [{"item_id": "5312", "name": "BLT toastie", "quantity": 1, "unit_price": 1450}],
+    "charges": [{"kind": "service", "name": "Service", "amount": 110, "taxed": True}],
+    "payments": [{"method": "card", "amount": 1560}],
+}
 REFUSED_IDS = httpx.Response(400, json={"error_description": "ids isn't a parameter."})
 NO_PRODUCTS = httpx.Response(404, json={"error_description": "Product 5312 was not found."})
 
@@ -468,6 +473,37 @@ def test_first_tip_after_orders_without_one_arrives() -> None:
     shop.till.submit(plain_order("ord_1"), is_new=True)
     paid = [{"method": "card", "amount": 1550}]
     assert shop.till.submit(plain_order("ord_2", tip=100, payments=paid)).total == 1550
+
+
+def test_taxed_charge_is_sent_alike_after_a_look_and_an_import() -> None:
+    """The charge has the store's tax, which no item of the order may have."""
+    shop = shop_of("square")
+    items = [each["item_id"] for each in TAXED_CHARGE["lines"]]
+    shop.simulator.world.catalogue.objects[item_of(shop, items[0])].tax_ids = ()
+    order = plain_order(**TAXED_CHARGE)
+    imported = shop.connect()
+    imported.import_menu()
+    imported.submit(order, is_new=True)
+    looked_up = shop.connect()
+    looked_up.submit(order.model_copy(update={"id": "ord_2"}), is_new=True)
+
+    first, second = (json.loads(each.content) for each in shop.requests if is_create(each))
+    assert looked_up.menu is None
+    assert second["order"]["taxes"] == first["order"]["taxes"] != []
+
+
+def is_create(request: httpx.Request) -> bool:
+    return request.url.path == "/v2/orders"
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_first_order_of_an_open_item_with_another_arrives(platform: str) -> None:
+    open_item = {"name": "Cake for 8", "quantity": 1, "unit_price": 5000}
+    settings = {"open_item_product": 9003} if platform == "kounta" else {}
+    shop = shop_of(platform, **settings)
+    order = order_of(line("5312", 1450), {**open_item, "modifiers": []})
+    assert shop.till.submit(order, is_new=True).total == 6450
+    assert shop.till.menu is None
 
 
 def line(item_id: str, price: int, *modifiers: tuple[str, int], sku: str = "") -> dict[str, Any]:

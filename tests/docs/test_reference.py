@@ -21,7 +21,7 @@ import tillpost
 import tillpost.outbox
 from docs.pages import DOCS, ROOT
 from tillpost import Menu, Order, Policy
-from tillpost.adapter import Adapter
+from tillpost.adapter import Adapter, OrderFeature
 from tillpost.cli.app import build
 from tillpost.cli.exit_codes import CODES
 from tillpost.errors.remedies import REMEDIES
@@ -168,6 +168,19 @@ def test_every_field_of_a_format_is_shown(name: str, model: type[BaseModel]) -> 
     assert shown[model.__name__] == list(schema["properties"])
     for part, definition in schema["$defs"].items():
         assert shown[part] == list(definition.get("properties", ()))
+
+
+def test_table_of_platforms_says_what_each_adapter_carries() -> None:
+    table = text_of("order").split("## What each platform takes")[1].split("## Order")[0]
+    rows = re.findall(r"^\| `([\w.]+)`.*? \| (.+?) \| (.+?) \| (.+?) \|$", table, re.MULTILINE)
+    shown = {
+        field: tuple(not cell.startswith("refused") for cell in cells) for field, *cells in rows
+    }
+    adapters = (Generic, Kounta, Square)
+    assert shown == {
+        feature.value: tuple(feature in adapter.carries for adapter in adapters)
+        for feature in OrderFeature
+    }
 
 
 def test_every_journal_event_is_shown() -> None:

@@ -58,6 +58,7 @@ from tillpost.adapter.net_order import (
 )
 from tillpost.adapter.odd_objects import OddObjects
 from tillpost.adapter.odd_rows import passing_over_odd_rows
+from tillpost.adapter.order_features import EVERY_FEATURE, OrderFeature
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.registration import hookimpl
 from tillpost.adapter.settings import (
@@ -102,7 +103,7 @@ from tillpost.errors import (
     UnsupportedError,
 )
 from tillpost.models.base import FrozenModel, Id
-from tillpost.models.docket import spelled_out
+from tillpost.models.docket import nested_choices, spelled_out
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -124,14 +125,18 @@ from tillpost.models.money import (
 from tillpost.models.order import (
     Address,
     Charge,
+    Curbside,
     Customer,
     Delivery,
     DineIn,
     Discount,
     Draft,
+    FlatModifier,
+    Fulfilment,
     Line,
     Modifier,
     Order,
+    OrderTax,
     Payment,
     Pickup,
     PosOrder,
@@ -214,21 +219,28 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Signed",
     "oauth",
     # Orders
+    "EVERY_FEATURE",
     "Address",
     "Charge",
+    "Curbside",
     "Customer",
     "Delivery",
     "DineIn",
     "Discount",
     "Draft",
+    "FlatModifier",
+    "Fulfilment",
     "Line",
     "Modifier",
     "Order",
+    "OrderFeature",
+    "OrderTax",
     "Payment",
     "Pickup",
     "PosOrder",
     "PosState",
     "Progress",
+    "nested_choices",
     "one_line",
     "spelled_out",
     # Menus

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from tillpost.adapter.error_table import Problem, Row, unreachable
 from tillpost.adapter.exchange import Exchange, Request, Response
+from tillpost.adapter.order_features import OrderFeature
 from tillpost.adapter.readiness import Readiness
 from tillpost.adapter.redaction import PUBLIC_FIELDS
 from tillpost.adapter.settings import (
@@ -159,8 +160,15 @@ class Adapter(ABC, Generic[S]):
     An order that may have been sent longer ago than that is looked up before it is sent again.
     """
 
+    carries: ClassVar[frozenset[OrderFeature]] = frozenset()
+    """The parts of an order, besides those that every platform takes, that `submit` sends.
+
+    Core refuses an order with another one before anything is sent, and names its field.
+    `EVERY_FEATURE` is all of them.
+    """
+
     needs_menu: ClassVar[bool] = False
-    """Whether `submit` needs an imported menu to translate an order."""
+    """Whether `submit` needs an imported menu to translate any order."""
 
     public_fields: ClassVar[frozenset[str]] = frozenset()
     """Names of JSON fields whose text transcripts may show. Never name a field about a person."""
@@ -195,6 +203,10 @@ class Adapter(ABC, Generic[S]):
     def __init__(self, settings: S) -> None:
         checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
+
+    def needs_menu_for(self, order: Order) -> bool:
+        """Return whether `submit` needs an imported menu for this order. See `needs_menu`."""
+        return self.needs_menu
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return the headers, and the body where signing changes it, that authenticate a request.
@@ -446,10 +458,16 @@ class Adapter(ABC, Generic[S]):
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:
-        """Return the names of the operations that this adapter has written. Don't override it."""
-        return frozenset(
+        """Return what this adapter can do. Don't override it.
+
+        Returns:
+            The names of the operations that it has written, and of the fields of an order that it
+            carries beyond those that every platform takes, such as `lines.discounts`.
+        """
+        written = {
             name for name in _OPERATIONS if _definition(cls, name) is not _definition(Adapter, name)
-        )
+        }
+        return frozenset(written | {feature.value for feature in cls.carries})
 
 
 _OPERATIONS = (

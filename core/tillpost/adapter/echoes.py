@@ -16,7 +16,7 @@ from typing import TypeAlias
 from tillpost.adapter.redaction import MASK
 from tillpost.adapter.settings import AdapterSettings
 from tillpost.errors import PosError
-from tillpost.models.order import Delivery, Order
+from tillpost.models.order import Delivery, Order, Pickup
 
 __all__ = ["WHOLE_WORD", "Hide", "hide_in", "hide_nothing", "hider", "without_secrets"]
 
@@ -130,6 +130,8 @@ def _personal_texts(order: Order) -> Iterator[str]:
         address = order.fulfilment.address
         texts += [address.line1, address.line2, address.city, address.postcode]
         texts.append(order.fulfilment.instructions)
+    if isinstance(order.fulfilment, Pickup) and order.fulfilment.curbside:
+        texts.append(order.fulfilment.curbside.details)
     for text in texts:
         if len(text) >= _SHORTEST_PART:
             yield text

@@ -17,9 +17,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tillpost.adapter.net_prices import Linear, NetLine, net_values, shares
 from tillpost.errors import MenuError, PosError, SetupError, TaxError
+from tillpost.models.docket import nested_choices
 from tillpost.models.menu import Menu, ModifierOption, Tax
 from tillpost.models.money import exponent, format_money, nearest_minor
-from tillpost.models.order import Delivery, DineIn, Modifier, Order, PosOrder, PosState
+from tillpost.models.order import (
+    Curbside,
+    Delivery,
+    DineIn,
+    Discount,
+    FlatModifier,
+    Line,
+    Order,
+    Pickup,
+    PosOrder,
+    PosState,
+)
 from tillpost.models.safe_text import one_line
 
 __all__ = [
@@ -60,9 +72,13 @@ class SubstituteProducts(BaseModel):
     discount_product: ProductId | None = None
     """The product that a discount is sent as, at a negative price."""
 
+    open_item_product: ProductId | None = None
+    """The product that items without an id are sent as, at the order's price. Without it, an order
+    with such an item is refused."""
+
     discounts: Literal["product", "multiplier"] = "product"
-    """How a discount is sent: as the `discount_product`, or as a multiplier that lowers each line's
-    price."""
+    """How a discount on the order is sent: as the `discount_product`, or as a multiplier that
+    lowers each line's price. A discount on a line or a charge always lowers the price of that."""
 
 
 class NetOrderLine(NamedTuple):
@@ -104,7 +120,8 @@ class BilledLine(NamedTuple):
 class _Part(NamedTuple):
     """A part of the order, and the product that it is sent as.
 
-    `paid` is what the customer paid for it in minor units, after the `discount` on it.
+    `paid` is what the customer paid for it in minor units, after the `discount` on it. `is_taxed`
+    says that the site charged tax on it; otherwise only its product tells.
     """
 
     product_id: str
@@ -112,9 +129,10 @@ class _Part(NamedTuple):
     paid: int
     name: str
     note: str = ""
-    modifiers: Sequence[Modifier] = ()
+    modifiers: Sequence[FlatModifier] = ()
     discount: int = 0
     is_tip: bool = False
+    is_taxed: bool = False
 
 
 # Sending
@@ -171,11 +189,18 @@ def net_order_lines(
 
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     """Return the order's lines, then its charges, discounts and tip as the products they become."""
-    parts = _own_parts(order, spread_discounts=substitutes.discounts == "multiplier")
+    parts = _own_parts(order, substitutes)
     products = substitutes.charge_products
     for charge in order.charges:
         product_id = products.get(charge.name) or products.get(charge.kind)
-        parts += _substitute(product_id, "charge_products", charge.name, charge.amount)
+        for part in _substitute(product_id, "charge_products", charge.name, charge.amount):
+            discounted = part._replace(
+                paid=charge.total,
+                discount=charge.discount,
+                note=_joined(charge.name, *_discount_notes(charge.discounts, order.currency)),
+                is_taxed=charge.taxed,
+            )
+            parts.append(discounted)
     if substitutes.discounts == "product":
         for discount in order.discounts:
             product_id = substitutes.discount_product
@@ -185,23 +210,59 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     return parts
 
 
-def _own_parts(order: Order, *, spread_discounts: bool) -> list[_Part]:
+def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
+    """Return the order's lines. Their own discounts lower their prices, whatever the settings."""
     discount = 0
-    if spread_discounts:
+    if substitutes.discounts == "multiplier":
         discount = sum(each.amount for each in order.discounts)
-    discounts = shares(discount, [line.total for line in order.lines])
+    discount_shares = shares(discount, [line.discounted for line in order.lines])
     return [
         _Part(
-            product_id=line.item_id,
+            product_id=_product_of(order, index, substitutes),
             quantity=line.quantity,
-            paid=line.total - share,
+            paid=line.discounted - share,
             name=line.name,
-            note=line.note,
-            modifiers=line.modifiers,
-            discount=share,
+            note=_line_note(line, order.currency),
+            modifiers=line.flat_modifiers(),
+            discount=line.discount + share,
         )
-        for line, share in zip(order.lines, discounts, strict=True)
+        for index, (line, share) in enumerate(zip(order.lines, discount_shares, strict=True))
     ]
+
+
+def _product_of(order: Order, index: int, substitutes: SubstituteProducts) -> str:
+    line = order.lines[index]
+    if not line.is_open:
+        return line.item_id
+    if substitutes.open_item_product is None:
+        raise SetupError(
+            f"lines[{index}].item_id: {line.name!r} isn't on the menu, and the setting "
+            "open_item_product names no product for it",
+            lines=(index,),
+        )
+    return substitutes.open_item_product
+
+
+def _line_note(line: Line, currency: str) -> str:
+    """Return what the customer wrote, then what such a platform has no field for.
+
+    That is an open item's name, what belongs to what among the modifiers, and the discounts' names.
+    """
+    own_name = line.name if line.is_open else ""
+    return _joined(
+        line.note,
+        own_name,
+        nested_choices(line),
+        *_discount_notes(line.discounts, currency),
+    )
+
+
+def _discount_notes(discounts: Sequence[Discount], currency: str) -> list[str]:
+    return [f"{each.name} -{format_money(each.amount, currency)}" for each in discounts]
+
+
+def _joined(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)
 
 
 def _substitute(product_id: str | None, setting: str, name: str, amount: int) -> list[_Part]:
@@ -220,7 +281,13 @@ def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     if product is None:
         text = f"the product {part.product_id}, which replaces {part.name}, isn't on the menu"
         raise MenuError(text, subjects=(part.name,), reason="gone")
-    return menu.taxes_on(product[0])
+    taxes = menu.taxes_on(product[0])
+    if part.is_taxed and not taxes:
+        raise SetupError(
+            f"{part.name!r} was charged with tax, but its product {part.product_id} has none; "
+            "name another in the setting charge_products"
+        )
+    return taxes
 
 
 def _total_rate(taxes: Taxes) -> Decimal:
@@ -258,8 +325,8 @@ def _chosen_options(part: _Part, menu: Menu) -> list[ModifierOption]:
     item, _ = menu.by_variation[part.product_id]
     options = menu.options(item)
     chosen: list[ModifierOption] = []
-    for modifier in part.modifiers:
-        chosen += [options[modifier.modifier_id]] * modifier.quantity
+    for flat in part.modifiers:
+        chosen += [options[flat.modifier.modifier_id]] * flat.quantity
     return chosen
 
 
@@ -439,14 +506,19 @@ def staff_notes(order: Order) -> list[str]:
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
             lines += [f"DELIVER TO: {address}", instructions]
-        case DineIn(table=table):
-            lines.append(f"TABLE {table}")
+        case DineIn(table=table, guests=guests):
+            people = f", {guests} GUESTS" if guests else ""
+            lines.append(f"TABLE {table}{people}")
+        case Pickup(curbside=Curbside(details=details)):
+            lines.append(f"CURBSIDE PICKUP: {details}".removesuffix(": "))
         case _:
             pass
     for payment in order.payments:
         amount = format_money(payment.amount, order.currency)
         parts = ["PAID:", payment.method, amount, payment.reference]
         lines.append(" ".join(parts))
+    if order.amount_due:
+        lines.append(f"TO PAY AT THE STORE: {format_money(order.amount_due, order.currency)}")
     return [one_line(line) for line in lines if line]
 
 

@@ -342,9 +342,12 @@ def _lines_at_fault(
     if "line" in captured:
         return tuple(index for index in indices if str(index) == captured["line"])
     item_id = captured.get("item")
+    if not item_id:
+        return ()
     found: list[int] = []
     for index, line in enumerate(order.lines):
-        ids = {line.item_id, *(modifier.modifier_id for modifier in line.modifiers)}
+        chosen_ids = {flat.modifier.modifier_id for flat in line.flat_modifiers()}
+        ids = {line.item_id} | chosen_ids
         if item_id in ids:
             found.append(index)
     return tuple(found)

@@ -358,6 +358,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "The order was rejected at the store, so it won't be prepared. Refund the customer.",
         "{detail}. Inform the customer and refund the payment. Don't submit the order again.",
     ),
+    "order.unsupported": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "{platform} can't take an order with {subjects}, so nothing was sent. Key this order in at "
+        "the register, and ask the ordering site's support to take no such orders for this store.",
+        "{detail}. Nothing was sent. `capabilities` lists the fields that the adapter carries. "
+        "Take it out of the order, or out of what the site offers for this store.",
+    ),
     "order.unreadable": RemedyText(
         Action.CHECK_REGISTER,
         Actor.SUPPORT,

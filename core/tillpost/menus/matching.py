@@ -46,8 +46,9 @@ class Fit(NamedTuple):
     Attributes:
         line: The order's line.
         sold: The item and variation; None when the menu doesn't have it.
-        options: The option for each of the line's modifiers; None for one that the item doesn't
-            have, and for all of them when there is no item.
+        options: The option for each of the line's modifiers, nested ones too, in the sequence of
+            `Line.flat_modifiers`; None for one that the item doesn't have, and for all of them when
+            there is no item.
         moved: Whether anything was matched under another id than the order's.
     """
 
@@ -57,8 +58,9 @@ class Fit(NamedTuple):
     moved: bool
 
     def chosen(self) -> Iterator[tuple[Modifier, ModifierOption | None]]:
-        """Return each modifier of the line with its option on the menu."""
-        return zip(self.line.modifiers, self.options, strict=True)
+        """Return each modifier of the line, nested ones too, with its option on the menu."""
+        modifiers = [flat.modifier for flat in self.line.flat_modifiers()]
+        return zip(modifiers, self.options, strict=True)
 
 
 class PriceDifference(NamedTuple):
@@ -112,28 +114,36 @@ def fit(order: Order, menu: Menu) -> Sequence[Fit]:
 
 def _fit(line: Line, menu: Menu) -> Fit:
     """Match a line by ids, and search only when that fails: nearly every line has current ids."""
+    if line.is_open:
+        return Fit(line, None, (), moved=False)
+    modifiers = [flat.modifier for flat in line.flat_modifiers()]
     try:
         sold = menu.sold.by_id[line.item_id]
         option_by_id = menu.choices(sold.item).by_id
-        options = tuple([option_by_id[modifier.modifier_id] for modifier in line.modifiers])
+        options = tuple([option_by_id[modifier.modifier_id] for modifier in modifiers])
     except KeyError:
-        return _search(line, menu)
-    if _skus_differ(line, sold, options):
-        return _search(line, menu)
+        return _search(line, modifiers, menu)
+    if _skus_differ(line, modifiers, sold, options):
+        return _search(line, modifiers, menu)
     return Fit(line, sold, options, moved=False)
 
 
-def _skus_differ(line: Line, sold: SoldItem, options: Sequence[ModifierOption]) -> bool:
+def _skus_differ(
+    line: Line,
+    modifiers: Sequence[Modifier],
+    sold: SoldItem,
+    options: Sequence[ModifierOption],
+) -> bool:
     """Return whether an id may have come back on another product: its SKU is another."""
     if line.sku and line.sku != sold.variation.sku:
         return True
     return any(
         modifier.sku and modifier.sku != option.sku
-        for modifier, option in zip(line.modifiers, options, strict=True)
+        for modifier, option in zip(modifiers, options, strict=True)
     )
 
 
-def _search(line: Line, menu: Menu) -> Fit:
+def _search(line: Line, modifiers: Sequence[Modifier], menu: Menu) -> Fit:
     """Match a line by whatever identifies it: id, SKU, or name and price."""
     sold = menu.sold.match(
         line.item_id,
@@ -142,12 +152,12 @@ def _search(line: Line, menu: Menu) -> Fit:
         line.unit_price,
     )
     if sold is None:
-        unknown = (None,) * len(line.modifiers)
+        unknown = (None,) * len(modifiers)
         return Fit(line, None, unknown, moved=False)
     choices = menu.choices(sold.item)
     options: list[ModifierOption | None] = []
     moved = sold.variation.id != line.item_id
-    for modifier in line.modifiers:
+    for modifier in modifiers:
         option = choices.match(
             modifier.modifier_id,
             modifier.sku,
@@ -164,17 +174,25 @@ def _bound_line(found: Fit) -> Line:
     """Return the line with the matched ids; the same object when it has them already."""
     if found.sold is None or not found.moved:
         return found.line
-    modifiers: list[Modifier] = []
-    for modifier, option in found.chosen():
-        bound = modifier
-        if option:
-            bound = modifier.model_copy(update={"modifier_id": option.id})
-        modifiers.append(bound)
     update = {
         "item_id": found.sold.variation.id,
-        "modifiers": tuple(modifiers),
+        "modifiers": _bound_modifiers(found.line.modifiers, iter(found.options)),
     }
     return found.line.model_copy(update=update)
+
+
+def _bound_modifiers(
+    modifiers: Sequence[Modifier], options: Iterator[ModifierOption | None]
+) -> tuple[Modifier, ...]:
+    """Return modifiers with the matched ids; options are in the sequence of `flat_modifiers`."""
+    bound: list[Modifier] = []
+    for modifier in modifiers:
+        option = next(options)
+        update: dict[str, object] = {"modifiers": _bound_modifiers(modifier.modifiers, options)}
+        if option:
+            update["modifier_id"] = option.id
+        bound.append(modifier.model_copy(update=update))
+    return tuple(bound)
 
 
 def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator[PriceDifference]:
@@ -188,11 +206,12 @@ def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator
             continue
         asked = [sold.variation.price]
         asked += [option.price if option else None for option in options]
+        modifiers = [flat.modifier for flat in line.flat_modifiers()]
         paid = [line.unit_price]
-        paid += [modifier.unit_price for modifier in line.modifiers]
+        paid += [modifier.unit_price for modifier in modifiers]
         if asked == paid or not _comparable(order, menu, sold.item):
             continue
-        priced: tuple[Modifier | None, ...] = (None, *line.modifiers)
+        priced: tuple[Modifier | None, ...] = (None, *modifiers)
         for modifier, was, now in zip(priced, paid, asked, strict=True):
             if now is None or now == was:
                 continue

@@ -121,9 +121,14 @@ def _misfit(
 
 
 def _gone(context: _Context) -> Iterator[_Misfit]:
-    """Yield items that aren't on the menu, and modifiers that aren't among an item's options."""
+    """Yield items that aren't on the menu, and modifiers that aren't among an item's options.
+
+    An open item is on no menu.
+    """
     order = context.order
     for index, found in enumerate(context.fits):
+        if found.line.is_open:
+            continue
         if found.sold is None:
             yield _misfit(order, index, None, _why_gone(context.menu, found.line.item_id))
             continue
@@ -206,13 +211,16 @@ def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
 
 
 def _count_options(found: Fit, group: ModifierGroup) -> Counter[str]:
-    """Count how often each option of the group is chosen, by the option's name."""
+    """Count how often each option of the group is chosen, by the option's name.
+
+    One that is nested counts as often as one piece of the line has it.
+    """
     names = {option.id: option.name for option in group.options}
     counts = Counter[str]()
-    for modifier, option in found.chosen():
+    for flat, option in zip(found.line.flat_modifiers(), found.options, strict=True):
         if option and option.id in names:
             name = names[option.id]
-            counts[name] += modifier.quantity
+            counts[name] += flat.quantity
     return counts
 
 

@@ -7,7 +7,8 @@ one line for a person.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from types import GenericAlias
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -15,10 +16,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails
 
 from tillpost.models.safe_text import cut, plain, storable, without_controls
 
@@ -28,11 +30,16 @@ __all__ = [
     "Count",
     "FrozenModel",
     "Id",
+    "Many",
+    "Metadata",
+    "OptionalId",
     "OutsideId",
     "OutsideWords",
     "Text",
     "explain",
 ]
+
+T = TypeVar("T")
 
 LONGEST_WORDS = 1_000
 """Characters of a platform's words that are kept."""
@@ -55,17 +62,60 @@ class FrozenModel(BaseModel):
         return copied
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=192, strip_whitespace=True)]
+class _ReadAsTuple:
+    """Has pydantic read as a tuple what type checkers see as any sequence."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        (member,) = get_args(source)
+        return handler.generate_schema(GenericAlias(tuple, (member, ...)))
+
+
+Many = Annotated[Sequence[T], _ReadAsTuple()]
+"""Members of a model: a list or a tuple is taken, and kept as a tuple."""
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
 """An identifier of a platform or a site. Always text, since some use 64-bit numbers."""
 
 Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]
 """Free text for people. Controls and invisible characters in it are left out."""
+
+OptionalId = Annotated[str, StringConstraints(max_length=LONGEST_ID, strip_whitespace=True)]
+"""An identifier, empty where there is none."""
 
 OutsideWords = Annotated[str, AfterValidator(lambda text: plain(text, LONGEST_WORDS))]
 """Words of a platform or another stranger, for people: one line of limited length."""
 
 OutsideId = Annotated[str, AfterValidator(lambda text: cut(storable(text), LONGEST_ID + 1))]
 """An identifier as a stranger names it. One that is too long is cut, and then equals none."""
+
+
+class _ReadAsDict:
+    """Has pydantic read as a dict what type checkers see as a mapping that can't be changed."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return handler.generate_schema(GenericAlias(dict, get_args(source)))
+
+
+_MetadataName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40, strip_whitespace=True),
+    AfterValidator(without_controls),
+]
+_MetadataValue = Annotated[
+    str,
+    StringConstraints(max_length=500, strip_whitespace=True),
+    AfterValidator(without_controls),
+]
+Metadata = Annotated[
+    Mapping[_MetadataName, _MetadataValue],
+    _ReadAsDict(),
+    Field(max_length=50),
+]
+"""Names and values of a site's own."""
 
 Count = Annotated[int, Field(strict=True, ge=1, le=9999)]
 """A quantity: a whole number of 1 or more."""

@@ -2,9 +2,9 @@
 
     print(docket(order, platform="Square"))
 
-It has everything that the kitchen and the register need, and is marked PAID, since the customer has
-paid online. `spelled_out` returns the same for a note at a platform, where space is short. Pure: an
-order in, text out.
+It has everything that the kitchen and the register need. It begins with what staff must take from
+the customer: nothing if the order was paid online, else the amount due. `spelled_out` returns the
+same for a note at a platform, where space is short. Pure: an order in, text out.
 
 What customers and menus say is one line each, without controls: a docket goes to a printer.
 """
@@ -12,13 +12,13 @@ What customers and menus say is one line each, without controls: a docket goes t
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from tillpost.models.money import to_major
-from tillpost.models.order import Delivery, DineIn, Line, Order
+from tillpost.models.money import format_money, to_major
+from tillpost.models.order import Curbside, Delivery, DineIn, Line, Modifier, Order, Pickup
 from tillpost.models.safe_text import one_line
 
-__all__ = ["CUT", "WIDTH", "docket", "spelled_out"]
+__all__ = ["CUT", "WIDTH", "docket", "nested_choices", "spelled_out"]
 
 WIDTH = 42
 """Characters in a docket's line: those of an 80 mm printer's usual font."""
@@ -75,7 +75,7 @@ def spelled_out(order: Order, *, platform: str, most: int) -> str:
 
 def _lines(order: Order, platform: str, *, copy_may_appear: bool, width: int) -> Iterator[str]:
     yield "=" * width
-    yield "PAID ONLINE - TAKE NO MONEY".center(width).rstrip()
+    yield _to_take(order).center(width).rstrip()
     yield "=" * width
     if copy_may_appear:
         warning = f"A COPY OF THIS ORDER MAY STILL APPEAR ON {platform.upper()}. COOK IT ONCE."
@@ -99,6 +99,13 @@ def _lines(order: Order, platform: str, *, copy_may_appear: bool, width: int) ->
     yield "=" * width
 
 
+def _to_take(order: Order) -> str:
+    if not order.amount_due:
+        return "PAID ONLINE - TAKE NO MONEY"
+    paid = "PARTLY PAID" if order.paid else "NOT PAID"
+    return f"{paid} - TAKE {format_money(order.amount_due, order.currency)}"
+
+
 def _fulfilment(order: Order) -> str:
     due = "as soon as possible"
     if order.due_at:
@@ -109,41 +116,75 @@ def _fulfilment(order: Order) -> str:
             if instructions:
                 text += f" ({instructions})"
             return text
-        case DineIn(table=table):
-            return f"DINE IN {due}, TABLE {table}"
+        case DineIn(table=table, guests=guests):
+            text = f"DINE IN {due}, TABLE {table}"
+            if guests:
+                text += f", {guests} GUESTS"
+            return text
+        case Pickup(curbside=Curbside(details=details)):
+            return f"CURBSIDE PICKUP {due}: {details}".removesuffix(": ")
         case _:
             return f"PICKUP {due}"
 
 
 def _order_line(line: Line, currency: str, width: int) -> Iterator[str]:
     yield from _priced(f"{line.quantity} x {line.name}", line.total, currency, width)
-    for modifier in line.modifiers:
-        text = modifier.name
-        if modifier.quantity > 1:
-            text = f"{modifier.quantity} x {text}"
-        yield from _wrapped(f"+ {text}", width, _INDENT)
+    yield from _modifiers(line.modifiers, width, _INDENT)
+    for discount in line.discounts:
+        yield from _priced(f"{_INDENT}{discount.name}", -discount.amount, currency, width)
     if line.note:
         yield from _wrapped(f"NOTE: {line.note}", width, _INDENT)
 
 
+def _modifiers(modifiers: Sequence[Modifier], width: int, indent: str) -> Iterator[str]:
+    """Yield a line for each modifier; what was chosen on it follows, further in."""
+    for modifier in modifiers:
+        text = modifier.name
+        if modifier.quantity > 1:
+            text = f"{modifier.quantity} x {text}"
+        yield from _wrapped(f"+ {text}", width, indent)
+        yield from _modifiers(modifier.modifiers, width, indent + _INDENT)
+
+
 def _totals(order: Order, width: int) -> Iterator[str]:
-    amounts = [(charge.name, charge.amount) for charge in order.charges]
+    amounts: list[tuple[str, int]] = []
+    for charge in order.charges:
+        amounts.append((charge.name, charge.amount))
+        amounts += [(discount.name, -discount.amount) for discount in charge.discounts]
     amounts += [(discount.name, -discount.amount) for discount in order.discounts]
-    if order.tax:
-        amounts.append(("Tax", order.tax))
+    amounts += _added_taxes(order)
     if order.tip:
         amounts.append(("Tip", order.tip))
-    amounts.append(("TOTAL, PAID", order.total))
+    if order.amount_due:
+        amounts.append(("TOTAL", order.total))
+        amounts.append(("PAID ONLINE", order.paid))
+        amounts.append(("TO PAY AT THE STORE", order.amount_due))
+    else:
+        amounts.append(("TOTAL, PAID", order.total))
     for name, amount in amounts:
         yield from _priced(name, amount, order.currency, width)
+
+
+def _added_taxes(order: Order) -> list[tuple[str, int]]:
+    """Return what the site added: each tax by its name, or their sum if it doesn't name them."""
+    if not order.tax:
+        return []
+    named = [(tax.name, tax.amount) for tax in order.taxes if tax.amount]
+    return named or [("Tax", order.tax)]
 
 
 def _priced(text: str, amount: int, currency: str, width: int) -> Iterator[str]:
     """Yield a text with an amount at the right edge of its last line."""
     price = str(to_major(amount, currency))
     room = width - len(price) - 1
-    wrapped = textwrap.wrap(one_line(text), max(8, room))
-    *above, last = wrapped or [""]
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    wrapped = textwrap.wrap(
+        one_line(text),
+        max(8, room),
+        initial_indent=indent,
+        subsequent_indent=indent,
+    )
+    *above, last = wrapped or [indent]
     yield from above
     padded = last.ljust(max(0, room))
     yield f"{padded} {price}"
@@ -157,3 +198,23 @@ def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
         subsequent_indent=indent,
     )
     yield from lines or [indent]
+
+
+def nested_choices(line: Line) -> str:
+    """Return in words what belongs to what among a line's modifiers, empty if none is nested.
+
+    For a platform that knows no nesting, and gets all of them side by side: "Left half (Margherita,
+    2 x Extra cheese); Right half (Napoli)".
+    """
+    nested = [modifier for modifier in line.modifiers if modifier.modifiers]
+    return "; ".join(one_line(_with_choices(modifier)) for modifier in nested)
+
+
+def _with_choices(modifier: Modifier) -> str:
+    text = modifier.name
+    if modifier.quantity > 1:
+        text = f"{modifier.quantity} x {text}"
+    if not modifier.modifiers:
+        return text
+    inner = ", ".join(_with_choices(each) for each in modifier.modifiers)
+    return f"{text} ({inner})"

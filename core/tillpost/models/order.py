@@ -1,37 +1,57 @@
-"""The order that a customer has paid (`Order`), and the order as the platform has it (`PosOrder`).
+"""The order that a customer placed (`Order`), and the order as the platform has it (`PosOrder`).
 
-An `Order` is complete and consistent once it exists: its payments add up to its total, its times
-carry offsets, it has at least one line. All amounts are minor units of `Order.currency` (see
-`money`). `Order.model_validate(json)` reads the canonical JSON format; `tillpost schema order`
-prints its JSON Schema.
+An `Order` is complete and consistent once it exists: what was paid and what is due add up to its
+total, its times carry offsets, it has at least one line. All amounts are minor units of
+`Order.currency` (see `money`). `Order.model_validate(json)` reads the canonical JSON format;
+`tillpost schema order` prints its JSON Schema.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, cast
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import to_json
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from tillpost.models.base import Aware, Count, FrozenModel, Id, OutsideId, OutsideWords, Text
-from tillpost.models.money import Amount, Currency, format_money
+from tillpost.models.base import (
+    Aware,
+    Count,
+    FrozenModel,
+    Id,
+    Many,
+    Metadata,
+    OptionalId,
+    OutsideId,
+    OutsideWords,
+    Text,
+)
+from tillpost.models.money import Amount, Currency, Exact, SignedAmount, format_money
 
 __all__ = [
     "Address",
     "Charge",
+    "Curbside",
     "Customer",
     "Delivery",
     "DineIn",
     "Discount",
     "Draft",
+    "FlatModifier",
     "Fulfilment",
     "Line",
     "Modifier",
     "Order",
+    "OrderTax",
     "Payment",
     "Pickup",
     "PosOrder",
@@ -40,51 +60,205 @@ __all__ = [
     "describe_lines",
 ]
 
+DEEPEST_MODIFIER = 5
+"""How many levels of modifiers a line may have."""
 
-class Modifier(FrozenModel):
+MOST_OF_ONE = 9999
+"""How many of an option one piece may have, multiplied through its nesting."""
+
+
+class OrderModel(FrozenModel):
+    """A part of an order. The text below a field describes it in the JSON Schema, too."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Modifier(OrderModel):
     """An option chosen on a line: oat milk, no onion, extra cheese.
 
-    `quantity` and `unit_price` are for one piece of the line.
+    An option may have choices of its own: half of a pizza, a part of a combo. Nested so, at most
+    five levels deep, `quantity` and `unit_price` are for one piece of what the option is on.
     """
 
     modifier_id: Id
+    """The platform's id of the option."""
+
     sku: Text = ""
+    """The store's own code of the option. It finds the option again if the id has changed."""
+
     name: Text
+    """What the customer read. Staff read it on the docket."""
+
     quantity: Count = 1
-    unit_price: Amount = 0
+    """How many of it are on one piece of what it is chosen on."""
 
+    unit_price: SignedAmount = 0
+    """The price of one, without its own choices. Negative if it makes the item cheaper."""
 
-class Line(FrozenModel):
-    """One line of the order.
+    modifiers: Many[Modifier] = ()
+    """What was chosen on this option, for one of it."""
 
-    `item_id` is the id of what the platform sells: Square's item variation, Kounta's product.
-    `unit_price` is without modifiers.
-    """
-
-    item_id: Id
-    sku: Text = ""
-    name: Text
-    quantity: Count
-    unit_price: Amount
-    modifiers: tuple[Modifier, ...] = ()
-    note: Text = ""
+    @field_validator("modifiers")
+    @classmethod
+    def _not_too_deep(cls, modifiers: tuple[Modifier, ...]) -> tuple[Modifier, ...]:
+        if max(map(_depth, modifiers), default=0) >= DEEPEST_MODIFIER:
+            raise ValueError(f"choices are nested more than {DEEPEST_MODIFIER} levels deep")
+        return modifiers
 
     @property
     def total(self) -> int:
-        """The price of the line with its modifiers, in minor units."""
-        modifiers = sum(modifier.quantity * modifier.unit_price for modifier in self.modifiers)
-        return self.quantity * (self.unit_price + modifiers)
+        """What it adds to one piece of what it is on, with its choices, in minor units."""
+        return self.quantity * (self.unit_price + _sum_of_totals(self.modifiers))
 
 
-class Address(FrozenModel):
+def _depth(modifier: Modifier) -> int:
+    return 1 + max(map(_depth, modifier.modifiers), default=0)
+
+
+class Discount(OrderModel):
+    """An amount that is taken off an order, a line or a charge."""
+
+    name: Annotated[Text, Field(min_length=1)]
+    """What it is called, such as "HAPPY HOUR". Staff read it on the docket."""
+
+    amount: Amount
+    """What it takes off: a positive amount, or 0."""
+
+
+class Line(OrderModel):
+    """One line of the order.
+
+    What it comes to is `quantity * (unit_price + modifiers) - discounts`.
+    """
+
+    item_id: OptionalId = ""
+    """The id of what the platform sells: Square's item variation, Kounta's product. An empty id is
+    an open item, which isn't on the menu: it has only a name and a price, and no modifiers."""
+
+    sku: Text = ""
+    """The store's own code of the item. It finds the item again if the id has changed."""
+
+    name: Text
+    """What the customer read. Staff read it on the docket."""
+
+    quantity: Count
+    """How many pieces."""
+
+    unit_price: Amount
+    """The price of one piece without its modifiers, before discounts."""
+
+    modifiers: Many[Modifier] = ()
+    """What was chosen on one piece. With their prices, a piece costs 0 or more."""
+
+    note: Text = ""
+    """What the customer wrote about this line, for the kitchen."""
+
+    discounts: Many[Discount] = ()
+    """What is taken off the whole line, all its pieces together; at most what it costs."""
+
+    @field_validator("modifiers")
+    @classmethod
+    def _for_one_piece(
+        cls, modifiers: tuple[Modifier, ...], info: ValidationInfo
+    ) -> tuple[Modifier, ...]:
+        known = info.data
+        if modifiers and known.get("item_id") == "":
+            raise ValueError("an item without an id has no options to choose from")
+        if "unit_price" in known and known["unit_price"] + _sum_of_totals(modifiers) < 0:
+            raise ValueError("one piece with its modifiers costs less than nothing")
+        if max((each.quantity for each in _flat(modifiers, 1, ())), default=0) > MOST_OF_ONE:
+            raise ValueError(f"one piece has more than {MOST_OF_ONE} of an option")
+        return modifiers
+
+    @field_validator("discounts")
+    @classmethod
+    def _at_most_the_line(
+        cls, discounts: tuple[Discount, ...], info: ValidationInfo
+    ) -> tuple[Discount, ...]:
+        known = info.data
+        if {"quantity", "unit_price", "modifiers"} <= known.keys():
+            for_one = known["unit_price"] + _sum_of_totals(known["modifiers"])
+            if _sum_of_amounts(discounts) > known["quantity"] * for_one:
+                raise ValueError("together they take off more than the line costs")
+        return discounts
+
+    @model_validator(mode="after")
+    def _named_if_open(self) -> Self:
+        if not self.item_id and not self.name:
+            raise ValueError("an item without an id needs a name")
+        return self
+
+    @property
+    def total(self) -> int:
+        """The price of the line with its modifiers, before discounts, in minor units."""
+        return self.quantity * (self.unit_price + _sum_of_totals(self.modifiers))
+
+    @property
+    def discount(self) -> int:
+        """The sum of the line's own discounts, in minor units."""
+        return _sum_of_amounts(self.discounts)
+
+    @property
+    def discounted(self) -> int:
+        """What the line comes to after its own discounts, in minor units."""
+        return self.total - self.discount
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the item isn't on the menu, and has only a name and a price."""
+        return not self.item_id
+
+    def flat_modifiers(self) -> Sequence[FlatModifier]:
+        """Return every modifier on one piece, nested ones as well, each before its own choices.
+
+        That is what a platform gets that doesn't nest modifiers.
+        """
+        return list(_flat(self.modifiers, 1, ()))
+
+
+class FlatModifier(NamedTuple):
+    """A modifier of a line, taken out of its nesting.
+
+    Attributes:
+        modifier: The modifier.
+        quantity: How many of it one piece of the line has, multiplied through.
+        parents: The modifiers that it is nested in, the outermost first.
+    """
+
+    modifier: Modifier
+    quantity: int
+    parents: tuple[Modifier, ...]
+
+
+def _flat(
+    modifiers: Sequence[Modifier], times: int, parents: tuple[Modifier, ...]
+) -> Iterator[FlatModifier]:
+    for modifier in modifiers:
+        quantity = times * modifier.quantity
+        yield FlatModifier(modifier, quantity, parents)
+        yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
+
+
+class Address(OrderModel):
     """The address of a delivery."""
 
     line1: Text
+    """Street and number."""
+
     line2: Text = ""
+    """Flat, floor or entrance."""
+
     city: Text = ""
+    """City, town or suburb."""
+
     region: Text = ""
+    """State, province or county."""
+
     postcode: Text = ""
+    """Postcode or ZIP code."""
+
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    """The country's two-letter code (ISO 3166), such as AU."""
 
     def __str__(self) -> str:
         """Return the address in one line, as staff would read it."""
@@ -93,94 +267,225 @@ class Address(FrozenModel):
         return ", ".join(part for part in parts if part)
 
 
-class Pickup(FrozenModel):
-    """The customer collects the order. No `due_at` means as soon as possible."""
+class Curbside(OrderModel):
+    """The customer waits in a car, and staff bring the order out."""
+
+    details: Text = ""
+    """How staff find the car: its make, colour or number plate, or the number of the bay."""
+
+
+class Pickup(OrderModel):
+    """The customer collects the order."""
 
     type: Literal["pickup"] = "pickup"
+    """Always `pickup`."""
+
     due_at: Aware | None = None
+    """When the customer comes. Without it, the order is due as soon as possible."""
+
+    curbside: Curbside | None = None
+    """Where the customer waits, if staff bring the order out to a car."""
 
 
-class Delivery(FrozenModel):
-    """The order is delivered to `address`. No `due_at` means as soon as possible."""
+class Delivery(OrderModel):
+    """The order is delivered."""
 
     type: Literal["delivery"] = "delivery"
+    """Always `delivery`."""
+
     due_at: Aware | None = None
+    """When the order is to be there. Without it, it is due as soon as possible."""
+
     address: Address
+    """Where it is delivered to."""
+
     instructions: Text = ""
+    """What the customer wrote for the courier."""
 
 
-class DineIn(FrozenModel):
-    """The order is served at `table`. No `due_at` means as soon as possible."""
+class DineIn(OrderModel):
+    """The order is served at a table."""
 
     type: Literal["dine_in"] = "dine_in"
+    """Always `dine_in`."""
+
     due_at: Aware | None = None
+    """When it is to be served. Without it, the order is due as soon as possible."""
+
     table: Annotated[Text, Field(min_length=1)]
+    """The table, by the name that staff use."""
+
+    guests: Annotated[int, Field(strict=True, ge=1, le=999)] | None = None
+    """How many people sit there."""
 
 
 Fulfilment: TypeAlias = Annotated[Pickup | Delivery | DineIn, Field(discriminator="type")]
 
 
-class Customer(FrozenModel):
+class Customer(OrderModel):
     """The customer. Staff call out the name."""
 
     name: Annotated[Text, Field(min_length=1)]
+    """The name that staff call out."""
+
     phone: Text = ""
+    """A phone number, as the customer typed it."""
+
     email: Text = ""
+    """An e-mail address."""
 
 
-class Charge(FrozenModel):
-    """A charge beside the lines."""
+class Charge(OrderModel):
+    """A charge beside the lines.
 
-    kind: Literal["surcharge", "delivery", "service"]
-    name: Annotated[Text, Field(min_length=1)]
-    amount: Amount
-
-
-class Discount(FrozenModel):
-    """A discount on the lines. `amount` is positive."""
-
-    name: Annotated[Text, Field(min_length=1)]
-    amount: Amount
-
-
-class Payment(FrozenModel):
-    """A payment that the ordering site has captured.
-
-    `reference` is its id at the payment provider.
+    What it comes to is `amount - discounts`.
     """
 
-    method: Annotated[Text, Field(min_length=1)]
+    kind: Literal["surcharge", "delivery", "service", "rounding"]
+    """What it is for. A `rounding` makes the total round, and is neither taxed nor discounted."""
+
+    name: Annotated[Text, Field(min_length=1)]
+    """What the customer read, such as "Delivery fee"."""
+
+    amount: SignedAmount
+    """What it costs before discounts. Only a `rounding` may be negative."""
+
+    taxed: bool = False
+    """Whether the site charged tax on it. Where prices include tax, its amount includes that tax;
+    otherwise the order's `tax` does."""
+
+    discounts: Many[Discount] = ()
+    """What is taken off this charge, such as free delivery; at most its amount."""
+
+    @field_validator("amount")
+    @classmethod
+    def _signed_if_rounding(cls, amount: int, info: ValidationInfo) -> int:
+        if amount < 0 and info.data.get("kind") != "rounding":
+            raise ValueError("only a charge of the kind rounding may be negative")
+        return amount
+
+    @field_validator("taxed")
+    @classmethod
+    def _rounding_untaxed(cls, taxed: bool, info: ValidationInfo) -> bool:
+        if taxed and info.data.get("kind") == "rounding":
+            raise ValueError("a rounding isn't taxed")
+        return taxed
+
+    @field_validator("discounts")
+    @classmethod
+    def _at_most_the_amount(
+        cls, discounts: tuple[Discount, ...], info: ValidationInfo
+    ) -> tuple[Discount, ...]:
+        if discounts and info.data.get("kind") == "rounding":
+            raise ValueError("a rounding isn't discounted")
+        if "amount" in info.data and _sum_of_amounts(discounts) > max(info.data["amount"], 0):
+            raise ValueError("together they take off more than the charge")
+        return discounts
+
+    @property
+    def discount(self) -> int:
+        """The sum of the charge's own discounts, in minor units."""
+        return _sum_of_amounts(self.discounts)
+
+    @property
+    def total(self) -> int:
+        """What the charge comes to after its discounts, in minor units."""
+        return self.amount - self.discount
+
+
+class OrderTax(OrderModel):
+    """One tax of the order, as the ordering site computed it."""
+
+    name: Annotated[Text, Field(min_length=1)]
+    """What it is called, such as "GST"."""
+
+    rate: Annotated[Exact, Field(ge=0)] | None = None
+    """Its rate as a fraction: 0.1 is ten per cent."""
+
     amount: Amount
+    """What it comes to on the whole order."""
+
+
+class Payment(OrderModel):
+    """A payment that the ordering site has captured."""
+
+    method: Annotated[Text, Field(min_length=1)]
+    """How the customer paid, such as "card" or "gift card"."""
+
+    amount: Amount
+    """What was paid so."""
+
     reference: Text = ""
+    """Its id at the payment provider."""
 
 
-class Order(FrozenModel):
-    """A paid online order, as the ordering site captured it.
+class Order(OrderModel):
+    """An online order, as the ordering site took it.
 
-    Attributes:
-        id: The reference at the POS and the root of every idempotency key: one order, one id, for
-            ever.
-        code: What people call the order, such as "B42".
-        tax: The tax that the site added on top; only with `prices_include_tax` false.
+    Its total is lines and charges, each after its own discounts, less the order's discounts, plus
+    the tip and the added tax. `payments` and `amount_due` add up to it.
     """
 
     # FastAPI warns about a handler's argument whose model isn't built yet.
     model_config = ConfigDict(defer_build=False)
 
+    format: Literal["1"] = "1"
+    """The version of this format."""
+
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
+    """The reference at the POS and the root of every idempotency key: one order, one id, for
+    ever."""
+
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    """What people call the order, such as "B42"."""
+
     placed_at: Aware
+    """When the customer placed the order."""
+
     currency: Currency
+    """The currency of all amounts: its ISO 4217 code, such as AUD."""
+
     prices_include_tax: bool = True
+    """Whether the prices of lines and charges include tax. If not, `tax` is added to them."""
+
     customer: Customer | None = None
+    """Who ordered, if the site knows."""
+
     fulfilment: Fulfilment = Field(default_factory=Pickup)
-    lines: Annotated[tuple[Line, ...], Field(min_length=1)]
-    charges: tuple[Charge, ...] = ()
-    discounts: tuple[Discount, ...] = ()
+    """How and when the customer gets the order. Without it, a pickup as soon as possible."""
+
+    lines: Annotated[Many[Line], Field(min_length=1)]
+    """What was ordered."""
+
+    charges: Many[Charge] = ()
+    """What is charged beside the lines: delivery, service, a surcharge, a rounding."""
+
+    discounts: Many[Discount] = ()
+    """What is taken off all lines together; at most what they come to after their own
+    discounts."""
+
     tip: Amount = 0
+    """What the customer gives to the staff or the courier. It isn't taxed."""
+
     tax: Amount = 0
-    payments: tuple[Payment, ...]
+    """All tax that the site added on top; only with `prices_include_tax` false."""
+
+    taxes: Many[OrderTax] = ()
+    """The site's own breakdown of the taxes. They add up to `tax`, or, where prices include tax,
+    say how much of the total is tax. The POS computes its own."""
+
+    amount_due: Amount = 0
+    """What the customer still has to pay at the store. Nothing of it is booked as paid."""
+
+    payments: Annotated[Many[Payment], Field(validate_default=True)] = ()
+    """What was paid online. With `amount_due` they add up to the total."""
+
     note: Text = ""
+    """What the customer wrote about the whole order."""
+
+    metadata: Metadata = Field(default_factory=dict)
+    """Names and values of your own, at most 50. They stay in your database and are never sent to a
+    platform."""
 
     @field_validator("discounts")
     @classmethod
@@ -190,8 +495,8 @@ class Order(FrozenModel):
         # Platforms spread a discount over the lines and cap it there, so a larger one would
         # silently change the total.
         if "lines" in info.data:
-            lines = sum(line.total for line in info.data["lines"])
-            if sum(discount.amount for discount in discounts) > lines:
+            lines = sum(line.discounted for line in info.data["lines"])
+            if _sum_of_amounts(discounts) > lines:
                 raise ValueError("together they take off more than the lines cost")
         return discounts
 
@@ -204,24 +509,47 @@ class Order(FrozenModel):
             )
         return tax
 
+    @field_validator("taxes")
+    @classmethod
+    def _taxes_in_sum(
+        cls, taxes: tuple[OrderTax, ...], info: ValidationInfo
+    ) -> tuple[OrderTax, ...]:
+        known = info.data
+        if not taxes or not known.keys() >= _PRICED:
+            return taxes
+        in_sum = _sum_of_amounts(taxes)
+        currency = known["currency"]
+        written = format_money(in_sum, currency)
+        if not known["prices_include_tax"] and in_sum != known["tax"]:
+            tax = format_money(known["tax"], currency)
+            raise ValueError(f"they add up to {written}, but tax is {tax}")
+        if in_sum > _total_of(known):
+            raise ValueError(f"they add up to {written}, which is more than the order's total")
+        return taxes
+
     @field_validator("payments")
     @classmethod
-    def _paid_in_full(
+    def _whole_total(
         cls, payments: tuple[Payment, ...], info: ValidationInfo
     ) -> tuple[Payment, ...]:
         known = info.data
-        needed = ("currency", "lines", "charges", "discounts", "tip", "tax")
-        if not all(name in known for name in needed):
+        if not (_PRICED | {"amount_due"}) <= known.keys():
             return payments  # another field's fault is reported instead
-        paid = sum(payment.amount for payment in payments)
-        total = _owed(**known)
-        if paid != total:
+        due = known["amount_due"]
+        settled = _sum_of_amounts(payments) + due
+        total = _total_of(known)
+        if settled != total:
             currency = known["currency"]
+            what = "with amount_due they add up to" if due else "they add up to"
             raise ValueError(
-                f"they add up to {format_money(paid, currency)}, "
+                f"{what} {format_money(settled, currency)}, "
                 f"but the order's total is {format_money(total, currency)}"
             )
         return payments
+
+    def __hash__(self) -> int:
+        """Hash the id, since metadata can't be hashed."""
+        return hash(self.id)
 
     @property
     def due_at(self) -> Aware | None:
@@ -230,32 +558,82 @@ class Order(FrozenModel):
 
     @cached_property
     def total(self) -> int:
-        """What the customer paid, in minor units.
+        """What the order costs, in minor units, whether it is paid yet or not.
 
         That is lines, charges and tip, less discounts, plus tax added on top. Validation has made
-        sure that the payments add up to it.
+        sure that the payments and the amount due add up to it.
         """
-        return sum(payment.amount for payment in self.payments)
+        return self.paid + self.amount_due
+
+    @cached_property
+    def paid(self) -> int:
+        """What was paid online, in minor units."""
+        return _sum_of_amounts(self.payments)
 
     @cached_property
     def digest(self) -> str:
         """A fingerprint of the whole content: equal orders have equal digests."""
-        return hashlib.sha256(to_json(self)).hexdigest()
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+    def canonical_json(self) -> str:
+        """Return the order in the canonical JSON format.
+
+        Fields that the first version of the format lacked are left out at their default. So an
+        order from then keeps its JSON and its digest.
+        """
+        # No warnings, since what `model_copy` was given isn't validated.
+        return self.model_dump_json(exclude=self.unused_fields(), warnings=False)
+
+    def unused_fields(self) -> dict[str, Any]:
+        """Return what `canonical_json` leaves out, as pydantic's `exclude` takes it."""
+        return _unused_fields(self)
 
 
-def _owed(
-    lines: tuple[Line, ...],
-    charges: tuple[Charge, ...],
-    discounts: tuple[Discount, ...],
-    tip: int,
-    tax: int,
-    **_: object,
-) -> int:
-    """Return what an order with these parts costs, in minor units."""
-    subtotal = sum(line.total for line in lines)
-    charged = sum(charge.amount for charge in charges)
-    discounted = sum(discount.amount for discount in discounts)
-    return subtotal + charged - discounted + tip + tax
+_PRICED = frozenset("currency prices_include_tax lines charges discounts tip tax".split())
+"""The fields that make an order's total."""
+
+_LATER_FIELDS: Mapping[type[BaseModel], tuple[str, ...]] = {
+    Modifier: ("modifiers",),
+    Line: ("discounts",),
+    Pickup: ("curbside",),
+    DineIn: ("guests",),
+    Charge: ("taxed", "discounts"),
+    Order: ("format", "taxes", "amount_due", "metadata"),
+}
+"""The fields that the first version of the format lacked."""
+
+
+def _unused_fields(model: BaseModel) -> dict[str, Any]:
+    """Return the later fields of a model and of all its parts that are at their default."""
+    later = _LATER_FIELDS.get(type(model), ())
+    fields = type(model).model_fields
+    unused: dict[str, Any] = {}
+    for name, value in model:
+        if name in later and value == fields[name].get_default(call_default_factory=True):
+            unused[name] = True
+        elif isinstance(value, BaseModel):
+            unused[name] = _unused_fields(value)
+        elif isinstance(value, tuple | list):
+            members = cast("Sequence[BaseModel]", value)
+            unused[name] = {index: _unused_fields(each) for index, each in enumerate(members)}
+    return unused
+
+
+def _total_of(known: Mapping[str, Any]) -> int:
+    """Return what an order with these fields costs, in minor units."""
+    lines = sum(line.discounted for line in known["lines"])
+    charges = _sum_of_totals(known["charges"])
+    discounts = _sum_of_amounts(known["discounts"])
+    total: int = lines + charges - discounts + known["tip"] + known["tax"]
+    return total
+
+
+def _sum_of_totals(parts: Iterable[Modifier] | Iterable[Charge]) -> int:
+    return sum(part.total for part in parts)
+
+
+def _sum_of_amounts(parts: Iterable[Discount] | Iterable[OrderTax] | Iterable[Payment]) -> int:
+    return sum(part.amount for part in parts)
 
 
 def describe_lines(order: Order, lines: Iterable[int]) -> tuple[str, ...]:

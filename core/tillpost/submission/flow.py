@@ -16,6 +16,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 from tillpost.adapter.base import Attempt, Found
 from tillpost.adapter.exchange import Exchange
+from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.errors import (
     Applied,
     DoubtError,
@@ -202,16 +203,19 @@ class Submission:
         yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
-        """Send the order, if it fits the menu and the policy takes its time.
+        """Send the order, if the platform takes such orders, it fits the menu, and isn't too late.
 
-        In doubt neither is judged: the very same bytes must be sent again.
+        In doubt none of this is judged: the very same bytes must be sent again.
         """
         adapter = self.connection.adapter
-        if adapter.needs_menu:
+        in_doubt = bool(self.history.doubts)
+        if not in_doubt:
+            self._refuse_uncarried()
+        if adapter.needs_menu_for(self.order):
             yield from self._menu.know()
         binding = self._menu.bind()
         outgoing = self._outgoing(binding)
-        if not self.history.doubts:
+        if not in_doubt:
             self._refuse_misfits(binding)
             self._refuse_past_due(outgoing)
         context = self._context("submit")
@@ -317,6 +321,14 @@ class Submission:
             return
         error = OrderError(detail, pos_order=history.pos_order)
         raise self._context("submit").stamp(error)
+
+    def _refuse_uncarried(self) -> None:
+        """Raise `OrderError` if the order has a part that the platform doesn't take."""
+        adapter = self.connection.adapter
+        try:
+            refuse_uncarried(self.order, adapter.carries, adapter.title)
+        except OrderError as error:
+            raise self._context("submit").stamp(error) from None
 
     def _refuse_misfits(self, binding: Binding) -> None:
         """Raise the first way in which the order doesn't fit the menu."""

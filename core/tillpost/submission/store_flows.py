@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tillpost.adapter.base import Attempt, Found
+from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.settings import Account, Credentials
-from tillpost.errors import Applied, Outcome, PosError
+from tillpost.errors import Applied, OrderError, Outcome, PosError
 from tillpost.errors.remedies import Actor
 from tillpost.menus.matching import Binding, rebind
 from tillpost.models.order import Order, PosOrder
@@ -111,6 +112,10 @@ class StoreFlows:
     def quote(self, order: Order) -> Flow[int]:
         """Ask for the total of an order, in minor units."""
         context = self._context("quote", about=order)
+        try:
+            refuse_uncarried(order, self._adapter.carries, self._adapter.title)
+        except OrderError as error:
+            raise context.stamp(error) from None
         binding = self._bind(order)
         is_late = is_past_due(order, self._connection.platform_now())
         fields = frozenset({"due_at"}) if is_late else frozenset[str]()
@@ -121,7 +126,7 @@ class StoreFlows:
             remarks=(*withheld.remarks, *binding.remarks),
             withheld=fields,
         )
-        return run_operation(context, self._adapter.quote, withheld.order, attempt)
+        return (yield from run_operation(context, self._adapter.quote, withheld.order, attempt))
 
     def cancel(self, pos_order: PosOrder, history: History) -> Flow[PosOrder]:
         """Cancel an order at the platform, and record that; `history` is what its journal says."""

@@ -75,9 +75,9 @@ HANDLE_BY_HAND: tuple[StepText, ...] = (
     ),
     StepText(
         Actor.STORE,
-        "If the kitchen needs a docket, key in the order by hand as PAID: the customer has paid "
-        "online (`tillpost orders manual {order}` prints what to key in).",
-        "The order is on the register with nothing left to pay.",
+        "If the kitchen needs a docket, key in the order by hand: `tillpost orders manual {order}` "
+        "prints what to key in. It begins with what the customer still has to pay, if anything.",
+        "The order is on the register with nothing left to pay, or with what the docket says.",
     ),
 )
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import pytest
 
 from tillpost.adapter.error_table import unreachable
+from tillpost.adapter.order_features import OrderFeature, uncarried_fields
 from tillpost.client.sync import Till
 from tillpost.errors import MenuError, OrderError, Outcome, PosError
 from tillpost.models.menu import Menu
@@ -29,6 +30,7 @@ from tillpost.submission.journal import MemoryJournal
 from tillpost.support.runbook import numbered
 from tillpost.testing.access import AccessConformance
 from tillpost.testing.adversary import BEHAVIOURS, hostile_server
+from tillpost.testing.order_parts import order_with
 from tillpost.testing.world import (
     KINDS,
     AnyWorld,
@@ -97,6 +99,22 @@ class Conformance(AccessConformance):
         assert entry.order_id == pos_order.id
         assert entry.total == order.total
         assert pos_order.reference == order.id
+
+    @pytest.mark.parametrize("feature", OrderFeature)
+    def test_part_that_is_not_carried_is_refused_before_sending(
+        self, world: AnyWorld, feature: OrderFeature
+    ) -> None:
+        if feature in world.adapter.carries:
+            assert feature in world.adapter.capabilities()
+            return
+        order = order_with(world.order("conform-1"), feature)
+        with self.till(world) as till, pytest.raises(OrderError) as refused:
+            till.submit(order)
+        error = refused.value
+        (paths,) = uncarried_fields(order, frozenset(OrderFeature) - {feature}).values()
+        assert all(path in error.detail for path in paths)
+        assert (error.reason, error.outcome) == ("unsupported", Outcome.NOT_CREATED)
+        assert not world.simulator.ledger().entries
 
     def test_resubmitted_order_is_the_same_order(self, world: AnyWorld) -> None:
         order = world.order("conform-1")

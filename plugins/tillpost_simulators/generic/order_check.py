@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from tillpost.errors import MenuError
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation
-from tillpost.models.order import DineIn, Line
+from tillpost.models.order import DineIn, Line, Modifier
 from tillpost_generic.wire import NewOrder
 from tillpost_simulators.generic.world import Refusal
 
@@ -30,6 +30,8 @@ def check_menu(menu: Menu, new: NewOrder) -> None:
     for reason, check in _CHECKS:
         faulty: dict[int, str] = {}
         for number, line in enumerate(order.lines):
+            if line.is_open:
+                continue  # it is on no menu
             object_id = check(menu, new, line)
             if object_id:
                 faulty[number] = object_id
@@ -51,6 +53,11 @@ def item_of(menu: Menu, line: Line) -> Item:
     """Return the item of a line that is known to be on the menu."""
     item, _ = menu.by_variation[line.item_id]
     return item
+
+
+def _modifiers(line: Line) -> list[Modifier]:
+    """Return all modifiers of a line, nested ones too: any of the item's options may be nested."""
+    return [flat.modifier for flat in line.flat_modifiers()]
 
 
 def _variation_of(menu: Menu, line: Line) -> Variation:
@@ -75,7 +82,7 @@ def _gone(menu: Menu, _: NewOrder, line: Line) -> str:
     if line.item_id not in menu.by_variation:
         return line.item_id
     options = _options(menu, item_of(menu, line))
-    for modifier in line.modifiers:
+    for modifier in _modifiers(line):
         if modifier.modifier_id not in options:
             return modifier.modifier_id
     return ""
@@ -86,7 +93,7 @@ def _sold_out(menu: Menu, _: NewOrder, line: Line) -> str:
     if _variation_of(menu, line).is_sold_out(now):
         return line.item_id
     options = _options(menu, item_of(menu, line))
-    for modifier in line.modifiers:
+    for modifier in _modifiers(line):
         _use, option = options[modifier.modifier_id]
         if option.is_sold_out(now):
             return modifier.modifier_id
@@ -99,10 +106,11 @@ def _choices(menu: Menu, _: NewOrder, line: Line) -> str:
     options = _options(menu, item)
     for group_use in item.groups:
         counts = Counter[str]()
-        for modifier in line.modifiers:
-            modifier_use, _option = options[modifier.modifier_id]
+        for flat in line.flat_modifiers():
+            modifier_id = flat.modifier.modifier_id
+            modifier_use, _option = options[modifier_id]
             if modifier_use is group_use:
-                counts[modifier.modifier_id] += modifier.quantity
+                counts[modifier_id] += flat.quantity
         total = counts.total()
         if total < group_use.minimum:
             return line.item_id
@@ -135,7 +143,7 @@ def _price(menu: Menu, new: NewOrder, line: Line) -> str:
     if menu_price is not None and menu_price != line.unit_price:
         return line.item_id
     options = _options(menu, item_of(menu, line))
-    for modifier in line.modifiers:
+    for modifier in _modifiers(line):
         _, option = options[modifier.modifier_id]
         if option.price is not None and option.price != modifier.unit_price:
             return modifier.modifier_id

@@ -49,7 +49,7 @@ def price(menu: Menu, new: NewOrder) -> Bill:
     tax = _tax(menu, order)
     _check_paid_tax(order, tax.added)
     total = _discounted(order)
-    total += sum(charge.amount for charge in order.charges)
+    total += sum(charge.total for charge in order.charges)
     total += order.tip
     total += order.tax
     if total != new.expected_total:
@@ -60,7 +60,8 @@ def price(menu: Menu, new: NewOrder) -> Bill:
 
 def _check_paid_tax(order: Order, added: int) -> None:
     # Rounding by line differs from rounding by order by at most one minor unit a line.
-    tolerance = len(order.lines) if added else 0
+    taxed_parts = len(order.lines) + len(order.charges)
+    tolerance = taxed_parts if added else 0
     difference = abs(added - order.tax)
     if difference > tolerance:
         detail = f"this store adds {added} of tax, the order holds {order.tax}"
@@ -68,7 +69,8 @@ def _check_paid_tax(order: Order, added: int) -> None:
 
 
 def _gross(order: Order) -> int:
-    return sum(line.total for line in order.lines)
+    """Return what the lines come to after their own discounts."""
+    return sum(line.discounted for line in order.lines)
 
 
 def _discounted(order: Order) -> int:
@@ -77,23 +79,35 @@ def _discounted(order: Order) -> int:
 
 
 def _tax(menu: Menu, order: Order) -> _Tax:
-    """Return the tax on the lines, after the discounts, which are spread over all lines."""
+    """Return the tax on the lines and on taxed charges.
+
+    The order's discounts are spread over all lines. A charge has the store's first tax.
+    """
     gross = _gross(order)
     share_left = Decimal(0)
     if gross:
         share_left = Decimal(_discounted(order)) / gross
+    taxed: list[tuple[Decimal, Tax | None]] = [
+        (line.discounted * share_left, tax)
+        for line, tax in zip(order.lines, _tax_of_each_line(menu, order), strict=True)
+    ]
+    charge_tax = _usual_tax(menu)
+    taxed += [(Decimal(charge.total), charge_tax) for charge in order.charges if charge.taxed]
     added = Decimal(0)
     included = Decimal(0)
-    taxes = _tax_of_each_line(menu, order)
-    for line, tax in zip(order.lines, taxes, strict=True):
+    for amount, tax in taxed:
         if tax is None:
             continue
-        amount = line.total * share_left
         if tax.included:
             included += amount * tax.rate / (1 + tax.rate)
         else:
             added += amount * tax.rate
     return _Tax(_rounded(added), _rounded(included))
+
+
+def _usual_tax(menu: Menu) -> Tax | None:
+    """Return the tax on charges and open items: the first that the store has switched on."""
+    return next((tax for tax in menu.taxes if tax.enabled), None)
 
 
 def _tax_of_each_line(menu: Menu, order: Order) -> list[Tax | None]:
@@ -107,7 +121,11 @@ def _tax_of_each_line(menu: Menu, order: Order) -> list[Tax | None]:
     names_of_several: list[str] = []
     lines_with_wrong: list[int] = []
     tax_by_line: list[Tax | None] = []
+    usual_tax = _usual_tax(menu)
     for number, line in enumerate(order.lines):
+        if line.is_open:
+            tax_by_line.append(usual_tax)
+            continue
         taxes = menu.taxes_on(item_of(menu, line))
         tax = None
         if taxes:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tillpost.models.order import DineIn, Line, Modifier, Order, PosState
+from tillpost.models.money import format_money
+from tillpost.models.order import (
+    DineIn,
+    Discount,
+    FlatModifier,
+    Line,
+    Order,
+    Pickup,
+    PosState,
+)
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
 from tillpost_simulators.generic.world import StoredOrder, World
 
@@ -29,11 +38,11 @@ def _entry(stored: StoredOrder) -> LedgerEntry:
         cancelled=cancelled,
         state=stored.state,
         total=stored.total,
-        paid=order.total,
+        paid=order.paid,
         currency=order.currency,
         lines=tuple(_line(line) for line in order.lines),
         charges=tuple(LedgerAmount(name=c.name, amount=c.amount) for c in order.charges),
-        discounts=tuple(LedgerAmount(name=d.name, amount=d.amount) for d in order.discounts),
+        discounts=tuple(LedgerAmount(name=d.name, amount=d.amount) for d in _discounts(order)),
         taxes=tuple(taxes),
         tip=order.tip,
         ticket_name=_ticket_name(order),
@@ -55,10 +64,17 @@ def _notes(stored: StoredOrder) -> Iterator[str]:
     fulfilment = order.fulfilment
     if isinstance(fulfilment, DineIn):
         yield f"TABLE {fulfilment.table}"
+        if fulfilment.guests:
+            yield f"GUESTS {fulfilment.guests}"
+    elif isinstance(fulfilment, Pickup):
+        if fulfilment.curbside:
+            yield f"CURBSIDE: {fulfilment.curbside.details}"
     elif fulfilment.type == "delivery":
         yield f"DELIVER TO: {fulfilment.address}"
         if fulfilment.instructions:
             yield fulfilment.instructions
+    if order.amount_due:
+        yield f"TO PAY: {format_money(order.amount_due, order.currency)}"
     yield from stored.new.remarks
     if order.note:
         yield order.note
@@ -69,16 +85,26 @@ def _line(line: Line) -> LedgerLine:
         name=line.name,
         quantity=Decimal(line.quantity),
         unit_price=line.unit_price,
-        modifiers=tuple(_modifier(modifier) for modifier in line.modifiers),
+        modifiers=tuple(_modifier(flat) for flat in line.flat_modifiers()),
         note=line.note,
         item_id=line.item_id,
     )
 
 
-def _modifier(modifier: Modifier) -> LedgerModifier:
+def _modifier(flat: FlatModifier) -> LedgerModifier:
+    names = [each.name for each in (*flat.parents, flat.modifier)]
     return LedgerModifier(
-        name=modifier.name,
-        quantity=Decimal(modifier.quantity),
-        unit_price=modifier.unit_price,
-        modifier_id=modifier.modifier_id,
+        name=" > ".join(names),
+        quantity=Decimal(flat.quantity),
+        unit_price=flat.modifier.unit_price,
+        modifier_id=flat.modifier.modifier_id,
     )
+
+
+def _discounts(order: Order) -> Iterator[Discount]:
+    """Yield all discounts: those of the lines, of the charges, and of the order."""
+    for line in order.lines:
+        yield from line.discounts
+    for charge in order.charges:
+        yield from charge.discounts
+    yield from order.discounts

@@ -135,7 +135,8 @@ def _with_tax(world: World, product: Product, price: Decimal) -> Decimal:
 def _note(world: World, order: Order) -> str:
     """Return what staff read beside the lines: notes, customer, payment references."""
     customer = world.customers.get(order.customer_id or 0)
-    parts = [order.notes, _customer(customer)]
+    guests = f"GUESTS {order.guests}" if order.guests else None
+    parts = [order.notes, guests, _customer(customer)]
     parts += [payment.ref for payment in order.payments]
     return "\n".join(part for part in parts if part)
 

@@ -132,6 +132,11 @@ def _note(order: Order, fulfilment: Fulfilment) -> str:
         if details.recipient is not None:
             parts.append(details.recipient.display_name)
             parts.append(details.recipient.phone_number)
+    pickup = fulfilment.pickup_details
+    if pickup is not None and pickup.is_curbside_pickup:
+        where = pickup.curbside_pickup_details
+        parts.append("CURBSIDE PICKUP")
+        parts.append(where.curbside_details if where else None)
     parts += [tender.note for tender in order.tenders or ()]
     return "\n".join(part for part in parts if part)
 

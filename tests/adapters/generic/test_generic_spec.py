@@ -96,7 +96,7 @@ def test_check_finds_missing_misspelt_and_mistyped_fields() -> None:
     store.submit(paid("ord_1", [TOASTIE]))
     (good,) = store.sent
     body = good.read()
-    for bad in (body.replace(b'"item_id"', b'"itemid"'), body.replace(b"1450", b'"14.50"'), b"{}"):
+    for bad in (body.replace(b'"quantity"', b'"count"'), body.replace(b"1450", b'"14.50"'), b"{}"):
         with pytest.raises(AssertionError):
             check_request(httpx.Request("POST", good.url, headers=good.headers, content=bad))
     for header in ("idempotency-key", "tillpost-timestamp", "tillpost-signature", "authorization"):

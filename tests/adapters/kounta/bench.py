@@ -29,9 +29,10 @@ from tillpost_simulators.kounta import KountaSimulator
 
 QUICK = Policy(first_wait=0.001, longest_wait=0.001, retry_seconds=600, import_cooldown=0)
 STAND_INS: Mapping[str, Any] = {
-    "charge_products": {"surcharge": 9001, "delivery": 9002},
+    "charge_products": {"surcharge": 9001, "delivery": 9002, "rounding": 6103},
     "tip_product": 9003,
     "discount_product": 9004,
+    "open_item_product": 6105,
 }
 URL = "http://127.0.0.1"
 Spoil = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]

@@ -23,6 +23,7 @@ from adapters.square.spec import SquareSpec, square_spec
 from tillpost.adapter.exchange import Exchange, Fault, Request, Response, Wait
 from tillpost.adapter.verdicts import judge
 from tillpost.errors import PosError
+from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.simulator import Call
 from tillpost_simulators.square import SquareSimulator, WorldSettings
@@ -58,6 +59,12 @@ class Bench:
     def run(self, exchange: Exchange[T], order: Order | None = None) -> T:
         """Run an operation to its end and return its result; raise its error."""
         return drive(self.adapter, exchange, self._answer, order)
+
+    def menu(self) -> Menu:
+        """Import the menu; its requests aren't among those that were sent."""
+        menu = self.run(self.adapter.import_menu())
+        self.sent.clear()
+        return menu
 
     def paths(self) -> list[str]:
         """What was sent: method and path of each, ids left out."""

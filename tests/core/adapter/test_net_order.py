@@ -172,6 +172,10 @@ def test_unexplained_tax_is_refused_by_name() -> None:
     [
         ({"charges": [{"kind": "delivery", "name": "Van", "amount": 100}]}, "charge_products"),
         ({"tip": 100}, "tip_product"),
+        (
+            {"lines": [WHITE, {"name": "Corkage", "quantity": 1, "unit_price": 100}]},
+            r"lines\[1\]\.item_id: 'Corkage' isn't on the menu.* open_item_product",
+        ),
     ],
 )
 def test_part_without_a_product_is_refused_naming_the_setting(
@@ -179,6 +183,61 @@ def test_part_without_a_product_is_refused_naming_the_setting(
 ) -> None:
     with pytest.raises(SetupError, match=setting):
         net_order_lines(an_order(1200, **parts), MENU, SubstituteProducts())
+
+
+def test_discount_on_a_line_lowers_its_price_and_is_named() -> None:
+    half = WHITE | {"discounts": [{"name": "HALF PRICE", "amount": 550}]}
+    (line,) = net_order_lines(an_order(550, lines=[half]), MENU, SUBSTITUTES)
+    assert line == NetOrderLine(
+        "white", 2, Decimal(5), "hot\nHALF PRICE -5.50 AUD", (), Decimal("0.5")
+    )
+
+
+def test_open_item_is_its_product_at_the_orders_price() -> None:
+    corkage = {"name": "Corkage", "quantity": 1, "unit_price": 300}
+    substitutes = SubstituteProducts(open_item_product="loaf")
+    (line,) = net_order_lines(an_order(300, lines=[corkage]), MENU, substitutes)
+    assert line == NetOrderLine("loaf", 1, Decimal(3), "Corkage", (), None)
+
+
+def test_nested_options_are_multiplied_and_told_apart_in_the_note() -> None:
+    outer = OAT | {"quantity": 2, "modifiers": [OAT]}
+    line = WHITE | {"modifiers": [outer]}
+    (sent,) = net_order_lines(an_order(1740, lines=[line]), MENU, SUBSTITUTES)
+    assert sent.modifiers == ("oat",) * 4
+    assert sent.note == "hot\n2 x Oat milk (Oat milk)"
+
+
+def test_charge_with_a_discount_is_named_with_both() -> None:
+    charge = {
+        "kind": "surcharge",
+        "name": "Weekend",
+        "amount": 100,
+        "taxed": True,
+        "discounts": [{"name": "REGULAR", "amount": 100}],
+    }
+    lines = net_order_lines(an_order(1100, charges=[charge]), MENU, SUBSTITUTES)
+    assert lines[1].note == "Weekend\nREGULAR -1.00 AUD"
+    assert lines[1].multiplier == 0
+
+
+def test_taxed_charge_needs_a_product_with_tax() -> None:
+    bag = {"kind": "service", "name": "Bag", "amount": 20, "taxed": True}
+    with pytest.raises(SetupError, match="'Bag' was charged with tax, but its product bag has"):
+        net_order_lines(an_order(1120, charges=[bag]), MENU, SUBSTITUTES)
+
+
+def test_notes_say_what_is_to_be_paid_and_where_to_bring_it() -> None:
+    curbside = {"type": "pickup", "curbside": {"details": "bay 4"}}
+    notes = staff_notes(an_order(100, amount_due=1000, fulfilment=curbside))
+    assert notes == [
+        "B42",
+        "CURBSIDE PICKUP: bay 4",
+        "PAID: card 1.00 AUD pi_1",
+        "TO PAY AT THE STORE: 10.00 AUD",
+    ]
+    dine_in = {"type": "dine_in", "table": "7", "guests": 4}
+    assert "TABLE 7, 4 GUESTS" in staff_notes(an_order(1100, fulfilment=dine_in))
 
 
 def test_charges_of_zero_need_no_product() -> None:

@@ -271,7 +271,7 @@ class ReportsLines(Toy):
 def test_lines_reported_by_platform_need_no_pattern() -> None:
     reporting = ReportsLines(ToySettings(base_url="http://127.0.0.1"))
     order = toy_order()
-    two_lines = order.model_copy(update={"lines": order.lines * 2})
+    two_lines = order.model_copy(update={"lines": (*order.lines, *order.lines)})
     error = judge(reporting, CREATE, two_lines, refusal("GONE", retry_after="9"), NOW).error
     assert error
     assert (error.lines, error.reason, error.retry_after) == ((0, 1), "sold_out", 3.0)

@@ -18,7 +18,7 @@ import pytest
 
 from core.both import BlockingTill, Kind
 from core.conftest import QUICK, Opening
-from core.toy import TOKEN, ToyItem, lost_order, toy_menu, toy_order
+from core.toy import TOKEN, Toy, ToyItem, lost_order, toy_menu, toy_order
 from core.toy_server import Act, ToyServer, answer, hang, passing, redirect, refuse
 from tillpost import (
     AsyncTill,
@@ -32,8 +32,10 @@ from tillpost import (
     PosOrder,
     Till,
 )
+from tillpost.adapter.order_features import OrderFeature
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import Intended, MemoryJournal, Settled
+from tillpost.testing.order_parts import PATHS, order_with
 from waiting import AGES
 
 # The operations
@@ -79,6 +81,38 @@ def test_quote_is_the_platforms_price_for_the_current_menu(
     till.import_menu()
     assert till.quote(toy_order(quantity=2)) == 2000
     assert not server.orders
+
+
+@pytest.mark.parametrize("feature", OrderFeature)
+def test_uncarried_part_is_refused_before_sending_by_field(
+    opening: Opening, server: ToyServer, feature: OrderFeature
+) -> None:
+    order = order_with(toy_order(), feature)
+    till = opening(server.adapter())
+    for operation in (till.submit, till.quote):
+        with pytest.raises(OrderError) as caught:
+            operation(order)
+        error = caught.value
+        assert error.detail == f"{PATHS[feature]}: Toy doesn't take {feature.words}"
+        assert error.outcome is Outcome.NOT_CREATED
+        assert feature.words in error.remedy.manager
+        assert error.lines == ((int(error.detail[6]),) if "lines" in feature else ())
+    assert not server.seen
+
+
+@pytest.mark.parametrize("feature", OrderFeature)
+def test_carried_part_is_sent_and_named_among_capabilities(
+    opening: Opening, server: ToyServer, feature: OrderFeature
+) -> None:
+    class Carrying(Toy):
+        carries = frozenset({feature})
+
+    server.items.append(ToyItem(id="", sku="", name="Corkage", price=300))
+    order = order_with(toy_order(), feature)
+    till = opening(Carrying(server.adapter().config))
+    till.submit(order)
+    assert server.count("POST /orders") == 1
+    assert feature in till.till.capabilities
 
 
 def test_check_reports_whether_the_store_takes_orders(opening: Opening, server: ToyServer) -> None:

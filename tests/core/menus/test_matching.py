@@ -55,10 +55,10 @@ def test_an_order_follows_a_menu_whose_ids_have_all_changed(data: st.DataObject)
     order = data.draw(orders_from(menu))
     binding = rebind(order, renumbered(menu), "keep_paid")
     for new, old in zip(binding.order.lines, order.lines, strict=True):
-        assert new.item_id == f"new-{old.item_id}"
-        assert [m.modifier_id for m in new.modifiers] == [
-            f"new-{m.modifier_id}" for m in old.modifiers
-        ]
+        assert new.item_id == ("" if old.is_open else f"new-{old.item_id}")
+        new_ids = [flat.modifier.modifier_id for flat in new.flat_modifiers()]
+        old_ids = [flat.modifier.modifier_id for flat in old.flat_modifiers()]
+        assert new_ids == [f"new-{old_id}" for old_id in old_ids]
     assert not binding.keep_paid
 
 
@@ -92,6 +92,19 @@ def test_line_matches_by_id_then_sku_then_name_and_price(
 ) -> None:
     line = COFFEE.model_copy(update=changes)
     assert bound(line) == line.model_copy(update={"item_id": item_id})
+
+
+def test_open_item_is_never_bound_to_one_of_the_menu() -> None:
+    line = COFFEE.model_copy(update={"item_id": "", "modifiers": ()})
+    assert bound(line) is line
+
+
+def test_nested_modifier_gets_the_new_id_where_it_is() -> None:
+    oat = Modifier(modifier_id="old", name="Oat milk", unit_price=80)
+    white = Modifier(modifier_id="white", name="White", modifiers=(oat,))
+    line = COFFEE.model_copy(update={"modifiers": (white,)})
+    (new,) = bound(line).modifiers
+    assert [each.modifier_id for each in new.modifiers] == ["oat"]
 
 
 @pytest.mark.parametrize(

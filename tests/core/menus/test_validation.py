@@ -137,6 +137,32 @@ def test_choices_are_counted_with_their_quantities(
     )
 
 
+def test_nested_choices_count_as_often_as_a_piece_has_them() -> None:
+    oat = OAT_MILK.model_copy(update={"quantity": 2, "modifiers": (OAT_MILK,)})
+    fault = sole(coffee_with(oat))
+    assert fault.reason == "choices"
+    assert "has 4 of Milk" in fault.detail
+
+
+def test_nested_choice_is_compared_with_the_menu() -> None:
+    both = (GroupUse(group_id="milk"), GroupUse(group_id="bread"))
+    menu = menu_with(WHITE.model_copy(update={"groups": both}))
+
+    def with_nested(nested: Modifier) -> PosError:
+        oat = OAT_MILK.model_copy(update={"modifiers": (nested,)})
+        return sole(coffee_with(oat), menu=menu)
+
+    gone = with_nested(Modifier(modifier_id="gone", name="Hazelnut", unit_price=10))
+    assert (gone.reason, gone.lines) == ("gone", (0,))
+    dearer = with_nested(Modifier(modifier_id="rye", name="Rye", unit_price=60))
+    assert "Rye on Flat white, regular was paid at 0.60 AUD" in str(dearer)
+
+
+def test_open_item_is_not_missed_on_the_menu() -> None:
+    corkage = COFFEE.model_copy(update={"item_id": "", "modifiers": ()})
+    assert check(corkage) == []
+
+
 def test_option_chosen_twice_is_reported_where_once() -> None:
     menu = menu_with(WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", once=True),)}))
     twice = coffee_with(OAT_MILK, OAT_MILK)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import orders
 from tillpost.models.docket import CUT, WIDTH, docket, spelled_out
-from tillpost.models.money import to_major
-from tillpost.models.order import Delivery, Order
+from tillpost.models.money import format_money, to_major
+from tillpost.models.order import Delivery, DineIn, Order, Pickup
+
+EXAMPLES = Path(__file__).parents[3] / "docs/examples/orders"
 
 
 def flat(text: str) -> str:
@@ -22,7 +26,12 @@ def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
     for line in order.lines:
         assert flat(f"{line.quantity} x {line.name}") in said
         assert flat(line.note) in said
-        assert all(flat(modifier.name) in said for modifier in line.modifiers)
+        assert all(flat(each.modifier.name) in said for each in line.flat_modifiers())
+        assert all(flat(discount.name) in said for discount in line.discounts)
+    for charge in order.charges:
+        assert flat(charge.name) in said
+        assert all(flat(discount.name) in said for discount in charge.discounts)
+    assert all(flat(discount.name) in said for discount in order.discounts)
     assert flat(order.code) in said
     assert flat(order.note) in said
     assert str(to_major(order.total, order.currency)) in said
@@ -30,13 +39,37 @@ def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
         assert flat(order.customer.name) in said
     if isinstance(order.fulfilment, Delivery):
         assert flat(str(order.fulfilment.address)) in said
+    if isinstance(order.fulfilment, Pickup) and order.fulfilment.curbside:
+        assert flat(order.fulfilment.curbside.details) in said
+    if isinstance(order.fulfilment, DineIn) and order.fulfilment.guests:
+        assert f"{order.fulfilment.guests}GUESTS" in said
 
 
 @given(orders())
-def test_docket_fits_paper_and_says_paid(order: Order) -> None:
+def test_docket_fits_paper_and_says_what_to_take(order: Order) -> None:
     text = docket(order, platform="Square")
     assert max(len(line) for line in text.splitlines()) <= WIDTH
-    assert "PAID ONLINE - TAKE NO MONEY" in text
+    due = format_money(order.amount_due, order.currency)
+    assert ("PAID ONLINE - TAKE NO MONEY" in text) == (not order.amount_due)
+    assert (f"PAID - TAKE {due}" in text) == bool(order.amount_due)
+
+
+def test_docket_shows_choices_below_what_they_are_on() -> None:
+    order = Order.model_validate_json((EXAMPLES / "every-field.json").read_text())
+    shown = docket(order, platform="Square").splitlines()
+    assert shown[1].strip() == "PARTLY PAID - TAKE 10.67 CAD"
+    assert shown[8:16] == [
+        "2 x Pizza, two halves, large         45.00",
+        "    + Left half",
+        "        + Margherita",
+        "        + 2 x Extra cheese",
+        "    + Right half",
+        "        + Napoli",
+        "    + No box",
+        "    2ND PIZZA HALF PRICE            -11.25",
+    ]
+    assert "GST                                   1.85" in shown
+    assert "TO PAY AT THE STORE                  10.67" in shown
 
 
 @given(orders())

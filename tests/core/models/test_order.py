@@ -13,11 +13,26 @@ from pydantic import ValidationError
 
 from strategies import orders
 from tillpost.models.base import explain
-from tillpost.models.order import Address, Order, describe_lines
+from tillpost.models.order import Address, Line, Modifier, Order, Pickup, describe_lines
 
 EXAMPLES = Path(__file__).parents[3] / "docs/examples/orders"
 LUNCH: dict[str, Any] = json.loads((EXAMPLES / "lunch-pickup.json").read_text())
 LINE: dict[str, Any] = LUNCH["lines"][1]
+EVERY_FIELD: dict[str, Any] = json.loads((EXAMPLES / "every-field.json").read_text())
+PIZZA: dict[str, Any] = EVERY_FIELD["lines"][0]
+
+
+CHARGE: dict[str, Any] = LUNCH["charges"][0]
+OFF = {"name": "OFF", "amount": 1}
+
+
+def _cheaper(amount: int) -> dict[str, Any]:
+    return {"modifier_id": "1", "name": "Smaller", "unit_price": -amount}
+
+
+def _nested(levels: int, quantity: int = 1) -> dict[str, Any]:
+    inner = [_nested(levels - 1, quantity)] if levels > 1 else []
+    return {"modifier_id": "1", "name": "Half", "quantity": quantity, "modifiers": inner}
 
 
 def refusal(**changes: object) -> str:
@@ -26,10 +41,14 @@ def refusal(**changes: object) -> str:
     return explain(refused.value)
 
 
-@pytest.mark.parametrize(("name", "total"), [("lunch-pickup", 2881), ("scheduled-delivery", 5050)])
-def test_the_example_orders_come_to_what_was_paid(name: str, total: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "total", "due"),
+    [("lunch-pickup", 2881, 0), ("scheduled-delivery", 5050, 0), ("every-field", 4567, 1067)],
+)
+def test_example_orders_come_to_what_is_paid_and_due(name: str, total: int, due: int) -> None:
     order = Order.model_validate(json.loads((EXAMPLES / f"{name}.json").read_text()))
-    assert order.total == total == sum(payment.amount for payment in order.payments)
+    assert (order.total, order.amount_due) == (total, due)
+    assert order.paid == sum(payment.amount for payment in order.payments) == total - due
 
 
 def test_order_without_due_time_is_as_soon_as_possible() -> None:
@@ -56,7 +75,8 @@ def test_payments_must_add_up_to_the_total(order: Order, more: int) -> None:
     content["payments"] = [*content["payments"], {"method": "voucher", "amount": more}]
     with pytest.raises(ValidationError) as refused:
         Order.model_validate(content)
-    assert explain(refused.value).startswith("payments: they add up to ")
+    start = "payments: with amount_due they add up to" if order.amount_due else "payments: they"
+    assert explain(refused.value).startswith(start)
 
 
 @given(orders(prices_include_tax=False, currency="USD"))
@@ -66,7 +86,100 @@ def test_tax_on_top_is_part_of_the_total(order: Order) -> None:
 
 def _untaxed(order: Order) -> dict[str, Any]:
     paid = order.total - order.tax
-    return order.model_dump() | {"tax": 0, "payments": [{"method": "card", "amount": paid}]}
+    payments = [{"method": "card", "amount": paid}]
+    return order.model_dump() | {"tax": 0, "taxes": [], "amount_due": 0, "payments": payments}
+
+
+@given(orders())
+def test_total_is_its_parts_in_whole_minor_units(order: Order) -> None:
+    """The same sum, part by part, with the modifiers taken out of their nesting."""
+    total = order.tip + order.tax
+    for line in order.lines:
+        each = [flat.quantity * flat.modifier.unit_price for flat in line.flat_modifiers()]
+        total += line.quantity * (line.unit_price + sum(each))
+        total -= sum(discount.amount for discount in line.discounts)
+    for charge in order.charges:
+        total += charge.amount - sum(discount.amount for discount in charge.discounts)
+    total -= sum(discount.amount for discount in order.discounts)
+    assert order.total == total == order.paid + order.amount_due
+
+
+@given(orders())
+def test_no_part_of_an_order_comes_to_less_than_nothing(order: Order) -> None:
+    assert all(0 <= line.discounted <= line.total for line in order.lines)
+    assert all(charge.total >= 0 for charge in order.charges if charge.kind != "rounding")
+    assert 0 <= order.paid <= order.total
+
+
+@given(orders())
+def test_lists_are_kept_as_tuples_and_order_has_a_hash(order: Order) -> None:
+    as_lists = Order.model_validate(json.loads(order.model_dump_json()))
+    assert isinstance(as_lists.lines, tuple)
+    assert hash(as_lists) == hash(order)
+    assert {as_lists} == {order}
+
+
+OLD_DIGESTS = {
+    "lunch-pickup": "ed7f8c04715b9d1c79ae1b48428093ec2cfdfbc14bcbb2630b60c8b535467e2f",
+    "scheduled-delivery": "f10349207de29e8c16eef23aed65c66617a4e0c07a8dfc3b476b26f8cbf12e5c",
+}
+"""Digests that were computed before later fields were added to the format."""
+
+
+@pytest.mark.parametrize("name", OLD_DIGESTS)
+def test_order_of_first_format_keeps_its_digest(name: str) -> None:
+    """An order that is being submitted during an upgrade mustn't pass for another one."""
+    order = Order.model_validate_json((EXAMPLES / f"{name}.json").read_text())
+    assert order.digest == OLD_DIGESTS[name]
+    assert Order.model_validate_json(order.model_dump_json()).digest == OLD_DIGESTS[name]
+
+
+@given(orders())
+def test_canonical_json_leaves_out_only_defaults(order: Order) -> None:
+    assert Order.model_validate_json(order.canonical_json()) == order
+
+
+def test_every_later_field_changes_the_digest() -> None:
+    order = Order.model_validate(EVERY_FIELD)
+    without = {
+        "taxes": (),
+        "metadata": {},
+        "fulfilment": Pickup(due_at=order.due_at),
+        "charges": tuple(each.model_copy(update={"taxed": False}) for each in order.charges),
+    }
+    digests = {order.model_copy(update={name: value}).digest for name, value in without.items()}
+    assert len(digests | {order.digest}) == len(without) + 1
+
+
+def test_modifiers_are_flattened_before_their_own_choices() -> None:
+    line = Order.model_validate(EVERY_FIELD).lines[0]
+    flat = [
+        (each.modifier.name, each.quantity, len(each.parents)) for each in line.flat_modifiers()
+    ]
+    assert flat == [
+        ("Left half", 1, 0),
+        ("Margherita", 1, 1),
+        ("Extra cheese", 2, 1),
+        ("Right half", 1, 0),
+        ("Napoli", 1, 1),
+        ("No box", 1, 0),
+    ]
+
+
+def test_nested_quantities_are_multiplied_through() -> None:
+    inner = Modifier(modifier_id="b", name="Salami", quantity=3, unit_price=10)
+    outer = Modifier(modifier_id="a", name="Half", quantity=2, unit_price=100, modifiers=[inner])
+    line = Line(item_id="1", name="Pizza", quantity=5, unit_price=1000, modifiers=[outer])
+    assert [flat.quantity for flat in line.flat_modifiers()] == [2, 6]
+    assert line.total == 5 * (1000 + 2 * (100 + 3 * 10))
+
+
+def test_every_field_of_the_json_schema_is_described() -> None:
+    schema = Order.model_json_schema()
+    for model in (schema, *schema["$defs"].values()):
+        assert model["description"]
+        for name, field in model["properties"].items():
+            assert field.get("description"), f"{model['title']}.{name}"
 
 
 @given(orders())
@@ -116,12 +229,93 @@ def test_another_content_has_another_fingerprint(order: Order) -> None:
             "discounts: together they take off more than the lines cost",
         ),
         ({"payments": []}, "payments: they add up to 0.00 AUD, but the order's total is 28.81 AUD"),
+        (
+            {"amount_due": 1},
+            "payments: with amount_due they add up to 28.82 AUD, "
+            "but the order's total is 28.81 AUD",
+        ),
+        ({"format": "2"}, "format: Input should be '1'"),
+        (
+            {"lines": [LINE | {"item_id": "", "name": ""}]},
+            "lines[0]: an item without an id needs a name",
+        ),
+        (
+            {"lines": [PIZZA | {"item_id": ""}]},
+            "lines[0].modifiers: an item without an id has no options to choose from",
+        ),
+        (
+            {"lines": [PIZZA | {"unit_price": 100, "modifiers": [_cheaper(101)]}]},
+            "lines[0].modifiers: one piece with its modifiers costs less than nothing",
+        ),
+        (
+            {"lines": [LINE | {"modifiers": [_nested(6)]}]},
+            "lines[0].modifiers[0].modifiers: choices are nested more than 5 levels deep",
+        ),
+        (
+            {"lines": [LINE | {"modifiers": [_nested(5, quantity=99)]}]},
+            "lines[0].modifiers: one piece has more than 9999 of an option",
+        ),
+        (
+            {"lines": [LINE | {"discounts": [{"name": "ALL", "amount": 1451}]}]},
+            "lines[0].discounts: together they take off more than the line costs",
+        ),
+        (
+            {"charges": [CHARGE | {"amount": -1}]},
+            "charges[0].amount: only a charge of the kind rounding may be negative",
+        ),
+        (
+            {"charges": [CHARGE | {"discounts": [{"name": "ALL", "amount": 272}]}]},
+            "charges[0].discounts: together they take off more than the charge",
+        ),
+        (
+            {"charges": [CHARGE | {"kind": "rounding", "taxed": True}]},
+            "charges[0].taxed: a rounding isn't taxed",
+        ),
+        (
+            {"charges": [CHARGE | {"kind": "rounding", "discounts": [OFF]}]},
+            "charges[0].discounts: a rounding isn't discounted",
+        ),
+        (
+            {"taxes": [{"name": "GST", "amount": 2882}]},
+            "taxes: they add up to 28.82 AUD, which is more than the order's total",
+        ),
+        (
+            {"fulfilment": {"type": "dine_in", "table": "7", "guests": 0}},
+            "fulfilment.dine_in.guests: Input should be greater than or equal to 1",
+        ),
+        (
+            {"metadata": {"note": "x" * 501}},
+            "metadata.note: String should have at most 500 characters",
+        ),
+        (
+            {"metadata": {str(number): "" for number in range(51)}},
+            "metadata: Dictionary should have at most 50 items after validation, not more",
+        ),
     ],
 )
 def test_faulty_order_is_refused_in_one_line_naming_field(
     changes: dict[str, object], line: str
 ) -> None:
     assert refusal(**changes) == line
+
+
+def test_added_taxes_must_add_up_to_the_tax() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Order.model_validate(EVERY_FIELD | {"tax": 445})
+    assert explain(refused.value).startswith("taxes: they add up to 4.44 CAD, but tax is 4.45 CAD")
+
+
+def test_order_to_be_paid_at_the_store_has_no_payments() -> None:
+    content = {**LUNCH, "amount_due": 2881}
+    del content["payments"]
+    order = Order.model_validate(content)
+    assert (order.total, order.paid, order.payments) == (2881, 0, ())
+
+
+def test_open_item_has_a_name_and_a_price() -> None:
+    corkage = Line(name="Corkage", quantity=2, unit_price=500)
+    assert corkage.is_open
+    assert corkage.total == 1000
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "ä", "x" * 41, "a\n"])

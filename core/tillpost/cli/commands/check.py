@@ -117,4 +117,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of an order or of a menu."""
     model = Order if document == "order" else Menu
-    show_json(model.model_json_schema())
+    identity = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:tillpost:{document}:1",
+    }
+    show_json(identity | model.model_json_schema())

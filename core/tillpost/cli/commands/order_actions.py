@@ -108,10 +108,10 @@ def manual(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Handle an order by hand: stop sending it, and print a docket to key in, marked PAID.
+    """Handle an order by hand: stop sending it, and print a docket to key in.
 
-    A copy at the platform is cancelled where possible. Otherwise the docket says that one may still
-    appear.
+    The docket begins with what staff must take: no money if the customer has paid online. A copy at
+    the platform is cancelled where possible. Otherwise the docket says that one may still appear.
     """
     with (
         _operations(order, by, db, config) as (operations, order_id),

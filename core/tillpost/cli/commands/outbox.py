@@ -79,10 +79,15 @@ def add(
         ("Your order", order.id),
         ("Connection", stored.connection),
         ("Total", format_money(order.total, order.currency)),
+        ("To pay at the store", _due(order)),
         ("State", state_in_words(stored)),
         ("Database", database),
     )
     show_facts(facts)
+
+
+def _due(order: Order) -> str:
+    return format_money(order.amount_due, order.currency) if order.amount_due else ""
 
 
 def migrate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:

@@ -110,7 +110,7 @@ def _row(
     return {
         "id": order.id,
         "connection": connection,
-        "content": order.model_dump_json(),
+        "content": order.canonical_json(),
         "digest": order.digest,
         "code": order.code,
         # PostgreSQL's text can't hold a null character.

@@ -35,7 +35,7 @@ def test_refused_order_failed_at_the_platform(tillpost: Command, store: Store) -
         "1. the store: Find the order",
         "you should see",
         "orders resubmit ord-1",
-        "as PAID",
+        "key in the order by hand",
         "orders export ord-1",
     ):
         assert text in result.out
