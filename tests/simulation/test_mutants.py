@@ -34,7 +34,7 @@ TROUBLES = {
 }
 """The kinds of trouble that show a fault, by its name."""
 
-MOST = 1500
+MOST = 2500
 """Lives in which a fault must be found. Most faults are found in a tenth of them."""
 
 
