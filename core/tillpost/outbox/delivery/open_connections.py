@@ -1,8 +1,9 @@
-"""The open connections of a worker: opened when first needed, and again when their source changes.
+"""The open connections of a worker.
 
-`OpenConnection` has the parts that everything for one store runs on: the connection with its
-adapter, a transport, credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the
-webhook receiver share them.
+They are opened when first needed, and again when their source changes. `OpenConnection` has the
+parts that everything for one store runs on: the connection with its adapter, a transport,
+credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the webhook receiver share
+them.
 """
 
 from __future__ import annotations
@@ -50,10 +51,16 @@ LONGEST_NAME = 200
 """Characters that a connection's name may have: what the database's columns hold."""
 
 FILE_PATIENCE = 300.0
-"""For how many seconds orders wait for a file that can't be read; then a person has to act."""
+"""For how many seconds orders wait for a file that can't be read.
+
+Then a person has to act.
+"""
 
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
-"""How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
+"""How a request that isn't an order's own is retried.
+
+It fetches a menu's page or refreshes a token, for example.
+"""
 
 
 class OpenConnection:
@@ -104,7 +111,7 @@ class OpenConnection:
 
     @property
     def credentials_version(self) -> int | None:
-        """The version of the database row that the credentials are from; None if from none."""
+        """The version of the database row of the credentials; None if they have none."""
         if isinstance(self.credentials, StoredCredentials):
             return self.credentials.version
         return None
@@ -115,13 +122,19 @@ class OpenConnection:
         return hashlib.sha256(secrets.encode()).hexdigest()
 
     def run(self, flow: Flow[T], execute: Callable[[Command], object] | None = None) -> T:
-        """Run a flow to its end; `execute` carries out its commands instead of the executor."""
+        """Run a flow to its end.
+
+        `execute` carries out its commands instead of the executor.
+        """
         if self._client.is_closed:
             raise RuntimeError(f"the connection {self.connection.name} is closed")
         return run_flow(flow, execute or self.executor.execute)
 
     def import_menu(self, *, forced: bool = False) -> MenuImport:
-        """Import the menu into the cache, unless the cached one is young enough or `forced`."""
+        """Import the menu into the cache, unless the cached one is young enough.
+
+        With `forced`, its age doesn't matter.
+        """
         return self.executor.import_menu(forced=forced)
 
     def limited_transport(self, limits: Limits) -> HttpTransport:
@@ -224,7 +237,10 @@ class OpenConnections:
             return self._open[name]
 
     def may_be_readable_soon(self) -> bool:
-        """Whether a source that can't be read hasn't been so for `FILE_PATIENCE` seconds yet."""
+        """Return whether a source can't be read, but may be readable soon.
+
+        It hasn't been unreadable for `FILE_PATIENCE` seconds yet.
+        """
         since = self._unreadable_since
         return since is not None and time.monotonic() - since < FILE_PATIENCE
 
@@ -239,7 +255,10 @@ class OpenConnections:
             )
 
     def options(self, name: str) -> ConnectionOptions:
-        """Return how a connection's orders are treated; the defaults for one that is wrong."""
+        """Return how a connection's orders are treated.
+
+        Returns the defaults for a connection that is wrong.
+        """
         try:
             options = self[name].connection.outbox
         except ConfigError:

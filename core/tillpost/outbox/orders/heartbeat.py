@@ -1,11 +1,11 @@
-"""A worker's heartbeat: proves that it gets on with its work, and reaps the workers that are dead.
+"""A worker's heartbeat, and the reaping of dead workers.
 
-`Heartbeat` runs in a thread beside the work. Nothing here depends on the time of day. A worker
-whose counter is unchanged for the whole of its own lease, by the observer's steady clock, is dead.
-A worker begins no request once 70 % of its lease (`SAFE_SHARE`) have passed since its last beat. So
-a worker that was paused, whose machine slept or whose clock was set, stops before another takes its
-orders over. What remains is a pause between the last check of its lease and the sending of a
-request: nothing can close that gap.
+The heartbeat proves that a worker gets on with its work. `Heartbeat` runs in a thread beside the
+work. Nothing here depends on the time of day. A worker whose counter is unchanged for the whole of
+its own lease, by the observer's steady clock, is dead. A worker begins no request once 70 % of its
+lease (`SAFE_SHARE`) have passed since its last beat. So a worker that was paused, whose machine
+slept or whose clock was set, stops before another takes its orders over. What remains is a pause
+between the last check of its lease and the sending of a request: nothing can close that gap.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ BEATS_PER_LEASE = 5
 """How often within a lease a worker beats, and reads the counters of others."""
 
 SAFE_SHARE = 0.7
-"""The share of its lease, since its last beat, in which a worker may begin a request.
+"""The share of its lease in which a worker may begin a request.
 
-The rest is for the request itself.
+It counts from the worker's last beat. The rest is for the request itself.
 """
 
 
@@ -40,7 +40,7 @@ def _always() -> bool:
 
 
 class _Observation(NamedTuple):
-    """A worker's heartbeat counter, the length of its lease, and since when the counter is so."""
+    """A worker's heartbeat counter, since when it is so, and the length of the lease."""
 
     beat: int
     lease: float
@@ -48,7 +48,9 @@ class _Observation(NamedTuple):
 
 
 class Heartbeat:
-    """The heartbeat of one worker. A context manager: it enlists, and retires at the end.
+    """The heartbeat of one worker.
+
+    A context manager: it enlists, and retires at the end.
 
     Args:
         workers: The registry of workers.
@@ -70,7 +72,10 @@ class Heartbeat:
         self.vouch: Callable[[], bool] = _always
         """Returns whether the worker gets on. A worker that is stuck has no heartbeat."""
         self.worker = ""
-        """The worker's id; empty until it is enlisted. It changes when the worker was reaped."""
+        """The worker's id; empty until it is enlisted.
+
+        It changes when the worker was reaped.
+        """
 
     def worker_id(self) -> str:
         """Return the worker's id, and enlist it first if need be. Safe for threads."""

@@ -44,7 +44,10 @@ RETRY_AFTER = 30
 """Seconds after which a platform may send a webhook again that was answered 503."""
 
 _LONGEST_LENGTH = 20
-"""Digits of a Content-Length that are read; more than that is too large in any case."""
+"""Digits of a Content-Length that are read.
+
+More than that is too large in any case.
+"""
 
 _STATUS_BY_FAULT = {
     WebhookFault.REPEATED: 200,
@@ -144,7 +147,10 @@ def _ask_again(name: str, error: Exception) -> tuple[int, str]:
 
 
 def _connection_name(scope: Scope) -> str | None:
-    """Return the only path segment below the mount point; None when no connection can have it."""
+    """Return the only path segment below the mount point.
+
+    Returns None when no connection can have that name.
+    """
     path = scope["path"]
     mount_point = scope.get("root_path", "")
     if mount_point and path.startswith(f"{mount_point}/"):

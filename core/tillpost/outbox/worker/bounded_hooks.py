@@ -1,4 +1,4 @@
-"""Calls the hooks of a worker in threads of their own, and waits for them for a limited time.
+"""Calls of a worker's hooks, in threads of their own, with a limited wait.
 
 An order's hooks are called after its result is written. One that never returns holds none of the
 worker's threads for long, and no share of its connection or host (see `thread_shares`): it keeps

@@ -1,7 +1,8 @@
-"""Runs a worker's requests besides submitting in threads: checks, polls, menu imports.
+"""A worker's requests besides submitting, in threads.
 
-A connection has one task of a kind at a time, and its share of the threads (see `thread_shares`).
-So neither the worker's loop nor another connection waits for a platform that hangs.
+They are checks, polls and menu imports. A connection has one task of a kind at a time, and its
+share of the threads (see `thread_shares`). So neither the worker's loop nor another connection
+waits for a platform that hangs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class TaskRunner(Protocol):
     """Runs a connection's tasks, each of a kind such as "poll"."""
 
     def may_start(self, kind: str, connection: str) -> bool:
-        """Whether a task would begin now."""
+        """Return whether a task would begin now."""
         ...
 
     def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
@@ -72,7 +73,7 @@ class ConnectionTasks:
         return self._threads.busy
 
     def may_start(self, kind: str, connection: str) -> bool:
-        """Whether a task would begin now."""
+        """Return whether a task would begin now."""
         is_free = (kind, connection) not in self._shares.current()
         host = self._host_of(connection)
         return (

@@ -1,4 +1,4 @@
-"""Imports menus when they are due: daily, and after the platform reported a change.
+"""Imports of due menus: daily, and after the platform reported a change.
 
 `Maintenance` calls `import_daily` and `import_changed` every few seconds. Before an import a worker
 moves the time at which the next one is due, so that one of all the workers imports.
@@ -128,7 +128,7 @@ class MenuSync:
 
 
 def next_sync(options: ConnectionOptions, now: float) -> float | None:
-    """Return when the daily import of a menu is next due, in epoch seconds; None for never.
+    """Return when a menu's daily import is next due, in epoch seconds; None for never.
 
     >>> options = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney")
     >>> datetime.fromtimestamp(next_sync(options, 0.0), UTC).isoformat()

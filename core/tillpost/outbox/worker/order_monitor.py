@@ -1,4 +1,4 @@
-"""Polls the orders that a platform has received, and reports those that need a person.
+"""The polling of received orders, and reports of those that need a person.
 
 Each order is polled on a schedule of its own (`transitions.next_poll_at`), to find out what no
 webhook reported. An order that the register shows no sign of is reported once; a problem that
@@ -92,7 +92,10 @@ _FIRST_DUE_POLLS = (
 
 
 def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
-    """Return the query for the orders whose time in a column has come, the earliest first."""
+    """Return the query for the orders whose time in a column has come.
+
+    It returns the earliest first.
+    """
     return (
         select(_ORDER.id, _ORDER.connection)
         .where(time_column <= bindparam("now"), _is_unclaimed)
@@ -377,7 +380,7 @@ def _next_poll_at(row: Row, stored: StoredOrder, now: float) -> float | None:
 
 
 def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> Row | None:
-    """Return an order that meets the conditions and that no worker has claimed, locked."""
+    """Return an order that meets the conditions, unclaimed and locked."""
     query = select(t.orders).where(*conditions, _is_unclaimed).limit(1).with_for_update()
     found = db.execute(query).mappings().one_or_none()
     if not found:

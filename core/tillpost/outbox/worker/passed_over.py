@@ -1,8 +1,8 @@
-"""Passes over connections for which a step of a worker's loop fails, so that all others go on.
+"""Connections that a worker's loop passes over, so that all others go on.
 
-A lock that somebody else holds, or a row that the database or a parser refuses, fails the same step
-each time. What failed is tried again after a wait that doubles, up to `LONGEST_WAIT`. It is kept in
-memory: each worker finds out for itself.
+A step of the loop fails for them. A lock that somebody else holds, or a row that the database or a
+parser refuses, fails the same step each time. What failed is tried again after a wait that doubles,
+up to `LONGEST_WAIT`. It is kept in memory: each worker finds out for itself.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class PassedOver:
 
     @contextmanager
     def attempt(self, name: str) -> Generator[None]:
-        """Run the step for a connection in the block. If it fails, log that and go on after it.
+        """Run the step for a connection in the block.
+
+        If it fails, that is logged, and the loop goes on.
 
         Raises:
             DatabaseError: the database as a whole fails, or may.

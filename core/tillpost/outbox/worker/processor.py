@@ -1,4 +1,6 @@
-"""The processor: claims due orders, runs each as far as it goes now, and writes the result.
+"""The processor of due orders.
+
+It claims them, runs each as far as it goes now, and writes the result.
 
     with Processor(outbox) as processor:
         due_at = processor.process(order_id)    # called by an engine: Procrastinate, Celery, yours
@@ -76,7 +78,10 @@ class _Unreleased(NamedTuple):
 
 
 class Processor:
-    """Processes the orders of an outbox. A context manager: a worker while the block lasts."""
+    """A processor of an outbox's orders.
+
+    A context manager: a worker while the block lasts.
+    """
 
     def __init__(
         self,
@@ -157,10 +162,10 @@ class Processor:
         self._progress_at = None if ended else time.monotonic()
 
     def attempt(self, step: Callable[[], T]) -> T | None:
-        """Run one step of a worker's loop; return None if it failed, after `LOOP_RETRY` seconds.
+        """Run one step of a worker's loop.
 
-        What fails is logged, so that the loop goes on. A `ConfigError` and an interruption are
-        raised.
+        Returns None if it failed, after `LOOP_RETRY` seconds. What fails is logged, so that the
+        loop goes on. A `ConfigError` and an interruption are raised.
         """
         self.progress()
         try:
@@ -298,9 +303,10 @@ class Processor:
             self.release_unfinished()
 
     def release_stuck(self) -> None:
-        """Release the orders whose handling makes no progress, although this worker gets on.
+        """Release the orders whose handling makes no progress.
 
-        The thread that hangs stays lost to the connection, so a person gets the order soon.
+        This worker itself gets on. The thread that hangs stays lost to the connection, so a person
+        gets the order soon.
         """
         for claim in self._stuck.take():
             log.error("order_stuck order=%s connection=%s", claim.order.id, claim.connection)
@@ -311,7 +317,10 @@ class Processor:
     def _end_broken(
         self, claim: Claim, failure: BaseException, *, most: int = SET_ASIDE_AFTER
     ) -> None:
-        """Release an order whose processing broke down; leave it to a person after some times."""
+        """Release an order whose processing broke down.
+
+        After some times it is left to a person.
+        """
         if claim.crash_count + 1 >= most:
             try:
                 self._results.write(claim, broken_result(claim, failure), None)
@@ -344,7 +353,7 @@ class Processor:
             self._release_unknown_claims()
 
     def _release_unknown_claims(self) -> None:
-        """Release claims that were written, although the database failed before it said so."""
+        """Release claims that were written, though the database failed before it said so."""
         with self._lock:
             known = {order_id for order_id, _ in self._shares.current()}
             try:
@@ -356,15 +365,16 @@ class Processor:
     # ------------------------------------------------------------------ for people's actions
 
     def claim_order(self, order_id: str, seen: float | None = None) -> Claim | None:
-        """Claim an order that nobody holds, to act on it and release it with `claims.recording`.
+        """Claim an order that nobody holds.
 
-        Returns None if another worker holds it, or if it has changed since `seen`, which is its
-        `updated_at` as it was seen.
+        The caller acts on it and releases it with `claims.recording`. Returns None if another
+        worker holds it, or if it has changed since `seen`, which is its `updated_at` as it was
+        seen.
         """
         return self.claims.claim_order(order_id, self._heartbeat.worker, self.clock(), seen)
 
     def withdraw_doubt(self, claim: Claim) -> RunResult:
-        """Look up a claimed order that may exist at the platform, and withdraw it if it is found.
+        """Look up a claimed order that may exist at the platform; withdraw it if found.
 
         The result, which isn't written yet, says whether and when that has to go on.
         """
