@@ -1,4 +1,4 @@
-"""The contract of a platform's adapter: what an author writes, and what an author may override.
+"""The contract of a platform's adapter: what an author writes and may override.
 
 To add a platform, derive from `Adapter`. Set its class attributes, read the platform's refusals in
 `problems`, map them to errors in the table `errors`, and write the operations as exchanges. An
@@ -69,12 +69,12 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 """No search starts after this, the end of the calendar."""
 
 UNKNOWN_CLOCK = timedelta(days=1)
-"""How much earlier still it starts if nobody has compared our clock with the platform's."""
+"""How much earlier still, if our clock wasn't compared with the platform's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to submit an order: what `Adapter.submit` may know besides the order itself.
+    """One attempt to submit an order: what `submit` may know besides the order.
 
     Attributes:
         generation: Part of the idempotency key, with the order's id. It rises only when the order
@@ -145,13 +145,13 @@ class Adapter(ABC, Generic[S]):
     """The error table. The first row that matches any problem of an answer wins."""
 
     keyed: ClassVar[bool] = False
-    """Whether the platform honours idempotency keys on the request that creates an order.
+    """Whether the platform honours idempotency keys when it creates an order.
 
     If it forgets them, say when in `key_lifetime`.
     """
 
     key_lifetime: ClassVar[float | None] = None
-    """For how many seconds the platform surely knows an idempotency key again; None for ever.
+    """How many seconds the platform surely knows an idempotency key; None for ever.
 
     An order that may have been sent longer ago than that is looked up before it is sent again.
     """
@@ -160,19 +160,31 @@ class Adapter(ABC, Generic[S]):
     """Whether `submit` needs an imported menu to translate an order."""
 
     public_fields: ClassVar[frozenset[str]] = frozenset()
-    """Names of JSON fields whose text transcripts may show. Never name a field about a person."""
+    """Names of JSON fields whose text transcripts may show.
+
+    Never name a field about a person.
+    """
 
     private_fields: ClassVar[frozenset[str]] = frozenset()
-    """Names that transcripts must not show, although other platforms' may: see `shown_fields`."""
+    """Names that transcripts must not show, although other platforms' may.
+
+    See `shown_fields`.
+    """
 
     request_id_header: ClassVar[str] = "x-request-id"
     """The response header with the platform's own id of a request, in lower case."""
 
     reports_total: ClassVar[bool] = True
-    """Whether the platform reports an order's total. If not, the reference alone is the proof."""
+    """Whether the platform reports an order's total.
+
+    If not, the reference alone is the proof.
+    """
 
     webhooks_proved: ClassVar[bool] = True
-    """Whether a webhook's signature proves its content. If not, core fetches the order."""
+    """Whether a webhook's signature proves its content.
+
+    If not, core fetches the order.
+    """
 
     register_steps: ClassVar[tuple[StepText, ...]] = ()
     """What staff check at this platform's register when it doesn't show an order.
@@ -181,20 +193,29 @@ class Adapter(ABC, Generic[S]):
     """
 
     look_after: Sequence[float] = (1.0, 3.0)
-    """When to look up an order that may exist: pauses in seconds, each after the look-up before."""
+    """When to look up an order that may exist.
+
+    These are pauses in seconds, each after the look-up before.
+    """
 
     import_pace: float = 0.0
-    """Seconds to wait after each answer during a menu import, where requests are rate limited."""
+    """Seconds to wait after each answer during a menu import.
+
+    It is for platforms that limit the rate of requests.
+    """
 
     public_only: bool = False
-    """Whether to connect to public addresses only: for a `base_url` that a stranger may set."""
+    """Whether to connect to public addresses only.
+
+    It is for a `base_url` that a stranger may set.
+    """
 
     def __init__(self, settings: S) -> None:
         checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Return the headers, and the body where signing changes it, that authenticate a request.
+        """Return the headers, and a body if signing changes it, that sign a request.
 
         It is called as the request leaves, and it alone sees the credentials. By default the access
         token is sent as a bearer token, and both bodies are JSON.
@@ -228,7 +249,9 @@ class Adapter(ABC, Generic[S]):
 
     @abstractmethod
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """Bring a paid order onto the register: create it, and do all that staff need to see it.
+        """Bring a paid order onto the register.
+
+        Create it, and do all that staff need to see it.
 
         Effect: CREATE, then ADVANCE where a platform needs a second call. Undo a half-done order
         in an `except PosError`.
@@ -371,7 +394,10 @@ class Adapter(ABC, Generic[S]):
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
-        """Return the address of the page on which a store's admin grants access. No exchange."""
+        """Return the address of the page on which a store's admin grants access.
+
+        It is no exchange.
+        """
         raise UnsupportedError(f"{cls.title}'s adapter can't request an authorisation")
 
     def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
@@ -427,7 +453,10 @@ class Adapter(ABC, Generic[S]):
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:
-        """Return the names of the operations that this adapter has written. Don't override it."""
+        """Return the names of the operations that this adapter has written.
+
+        Don't override it.
+        """
         return frozenset(
             name for name in _OPERATIONS if _definition(cls, name) is not _definition(Adapter, name)
         )

@@ -1,4 +1,7 @@
-"""Reads the webhooks of a connection, for `Till`, `AsyncTill` and the outbox's receiver."""
+"""The reading of a connection's webhooks.
+
+It is for `Till`, `AsyncTill` and the outbox's receiver.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ __all__ = ["WebhookReader"]
 
 
 class WebhookReader:
-    """Verifies and reads the webhooks of one connection."""
+    """The reader of one connection's webhooks, which verifies them."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,8 +1,8 @@
-"""A store's menu as its POS has it, at one site: what can be ordered, at what price and tax.
+"""A store's menu as its POS has it, at one site.
 
-An adapter's `import_menu` builds a `Menu`; the modules of `tillpost.menus` compare, check and match
-it. Prices are minor units of `Menu.currency`, and they are the site's own: any override of the
-location has been applied.
+It says what can be ordered, at what price and tax. An adapter's `import_menu` builds a `Menu`; the
+modules of `tillpost.menus` compare, check and match it. Prices are minor units of `Menu.currency`,
+and they are the site's own: any override of the location has been applied.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 FailFastTuple = Annotated[tuple[T, ...], Field(fail_fast=True)]
-"""Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
+"""Members of a menu.
+
+The first that doesn't fit ends the validation: there may be a million.
+"""
 
 
 class Tax(FrozenModel):
@@ -127,7 +130,10 @@ class SoldItem(NamedTuple):
 
 
 class SetupFault(FrozenModel):
-    """A fault in the POS's setup that makes orders fail, and that no menu import can mend."""
+    """A fault in the POS's setup that makes orders fail.
+
+    No menu import can mend it.
+    """
 
     subject: Text
     text: Text
@@ -248,10 +254,10 @@ class Menu(FrozenModel):
         return {}
 
     def choices(self, item: Item) -> Index[ModifierOption]:
-        """Return the options that may be chosen on the item, by id, else SKU, else name and price.
+        """Return the options that may be chosen on the item.
 
-        An item's index is made when it is first asked for: an order names a few of a menu's
-        hundreds.
+        They are found by id, else SKU, else name and price. An item's index is made when it is
+        first asked for: an order names a few of a menu's hundreds.
         """
         found = self._choices.get(item.id)
         if found is None:
@@ -292,7 +298,10 @@ def display_name(item: Item, variation: Variation) -> str:
 
 
 def limits_in_words(minimum: int, maximum: int | None) -> str:
-    """Return how many options are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
+    """Return in words how many options are allowed.
+
+    Such words are "exactly 1", "1 to 3", "at least 1", "any number".
+    """
     if maximum is None:
         if not minimum:
             return "any number"

@@ -46,7 +46,10 @@ HOSTILE = ("reset", "deep_json", "gzip_wide_list", "html_page", "redirect_withou
 
 
 class Conformance(AccessConformance):
-    """The suite. Derive a test class from it, with a fixture `world` and its `world_class`."""
+    """The conformance suite.
+
+    Derive a test class from it, with a fixture `world` and its `world_class`.
+    """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Provoke each error class that can occur on the platform."""
