@@ -58,7 +58,7 @@ class KountaWorld(World[KountaSimulator]):
     def drifted(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, DRIFTED])
 
-    def gone(self, order_id: str) -> Order:
+    def off_menu(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, NOWHERE])
 
     def accept(self, pos_order: PosOrder) -> None:
@@ -108,7 +108,7 @@ class KountaWorld(World[KountaSimulator]):
             simulator.add_tax("Weekend surcharge", Decimal("0.1"))
 
         return {
-            MenuError: Trouble(order=self.gone),
+            MenuError: Trouble(order=self.off_menu),
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
             RateLimitError: Trouble(
                 lambda: create_answered(Fault(kind=FaultKind.RATE_LIMITED, retry_after=3600))

@@ -109,9 +109,9 @@ def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
 
 @plays("cancel", from_simulator(note=NO_SAMPLE))
 def test_an_order_is_withdrawn(store: Store) -> None:
-    gone = store.cancel(store.submit(LUNCH))
+    cancelled = store.cancel(store.submit(LUNCH))
 
-    assert (gone.state, gone.progress, gone.status) == (
+    assert (cancelled.state, cancelled.progress, cancelled.status) == (
         PosState.CANCELLED,
         Progress.CANCELLED,
         "withdrawn",

@@ -75,9 +75,9 @@ def test_tables_listed_by_one_import_only_are_no_change(
 
 def test_once_limit_is_described_in_words() -> None:
     white = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", maximum=1, once=True),)})
-    said = compare(MENU, menu_with(white, TOASTIE)).in_words()
+    sentences = compare(MENU, menu_with(white, TOASTIE)).in_words()
     assert (
-        said[0]
+        sentences[0]
         == "Flat white, regular takes 0 to 1 of Milk, none of them twice, before 0 to 1 of Milk"
     )
 

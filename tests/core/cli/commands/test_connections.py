@@ -137,7 +137,7 @@ def test_connect_opens_browser_and_receives_the_code(
     assert "ORDERS_WRITE" in facts["scopes"]
     assert facts["expires_at"]
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert (state["name"], state["of"], state["healthy"], state["renews"]) == (
+    assert (state["name"], state["defined_in"], state["healthy"], state["renews"]) == (
         "cafe-42",
         "database",
         True,
@@ -379,7 +379,7 @@ def test_reconnect_by_token_resumes_paused_orders(
         Worker(processor).run(until_idle=True)
     assert len(store.simulator.ledger().shown) == 1
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert (state["of"], state["granted_by"], state["healthy"]) == ("both", "Ari", True)
+    assert (state["defined_in"], state["granted_by"], state["healthy"]) == ("both", "Ari", True)
     assert good.encode() not in (folder / "tillpost.db").read_bytes()
 
 
@@ -390,7 +390,7 @@ def test_reconnect_with_bad_token_keeps_the_old_one(
     assert result.code == 14
     assert "The store can't be connected" in result.out
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert state["of"] == "file"
+    assert state["defined_in"] == "file"
 
 
 def test_reconnect_takes_no_setting_that_cannot_be_verified(
@@ -587,22 +587,22 @@ def test_foreign_database_is_left_unchanged(
     tillpost: Command, square: Running[SquareSimulator], folder: Path
 ) -> None:
     write_config(cafe=square.settings)
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        shop_db.execute("CREATE TABLE carts (id INTEGER)")
     assert tillpost("check", "--db", f"sqlite:///{folder / 'shop.db'}").code == 0
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        assert [row[0] for row in shop_db.execute("SELECT name FROM sqlite_master")] == ["carts"]
 
 
 @pytest.mark.parametrize("command", ["status", "orders list", "outbox prune --days 90"])
 def test_foreign_database_gets_no_tables(tillpost: Command, folder: Path, command: str) -> None:
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        shop_db.execute("CREATE TABLE carts (id INTEGER)")
     result = tillpost(*command.split(), "--db", f"sqlite:///{folder / 'shop.db'}")
     assert (result.code, result.out) == (3, "")
     assert "no outbox in sqlite:///" in result.err
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        assert [row[0] for row in shop_db.execute("SELECT name FROM sqlite_master")] == ["carts"]
 
 
 def test_db_option_requires_an_existing_database(

@@ -328,8 +328,8 @@ def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: 
             site.end()
         state, tickets = checked(database, simulator.ledger(), order)
         assert (state, tickets) == ("received", 0 if platform == "square" else 1), life.names[-1:]
-        (there,) = simulator.ledger().for_reference(order.id)
-        assert there.total == order.total
+        (entry,) = simulator.ledger().for_reference(order.id)
+        assert entry.total == order.total
         stored = site.outbox.get(order.id)
         assert stored
         assert stored.pos_order
