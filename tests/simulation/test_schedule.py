@@ -33,7 +33,7 @@ def test_tasks_take_turns_by_the_time_at_which_they_wake() -> None:
     ]
 
 
-def test_killed_process_stops_where_it_stands() -> None:
+def test_killed_process_stops_where_it_is() -> None:
     schedule, log = Schedule(1), list[str]()
     process = Process("a")
 
