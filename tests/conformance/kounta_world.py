@@ -31,7 +31,7 @@ from tillpost_simulators.kounta.webhooks import sent
 from tillpost_simulators.kounta.wire import to_json
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "999", "sku": "GONE", "name": "Pavlova"})
-STAND_INS = {
+SUBSTITUTES = {
     "charge_products": {"surcharge": "9001", "delivery": "9002"},
     "tip_product": "9003",
     "discount_product": "9004",
@@ -47,7 +47,12 @@ class KountaWorld(World[KountaSimulator]):
 
     @property
     def settings(self) -> dict[str, object]:
-        return {**self.running.settings, **STAND_INS, "attention_product": "9005", "import_pace": 0}
+        return {
+            **self.running.settings,
+            **SUBSTITUTES,
+            "attention_product": "9005",
+            "import_pace": 0,
+        }
 
     def order(self, order_id: str) -> Order:
         white = FLAT_WHITE.model_copy(

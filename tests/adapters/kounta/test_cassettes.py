@@ -271,9 +271,7 @@ def test_attention_ticket_is_looked_up_and_created(store: Store) -> None:
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
-def test_a_refusal_is_told_as_its_kind_of_error(
-    store: Store, refusal: Refusal[KountaSimulator]
-) -> None:
+def test_refusal_becomes_its_kind_of_error(store: Store, refusal: Refusal[KountaSimulator]) -> None:
     assert_refused(store, refusal, MENU)
 
 

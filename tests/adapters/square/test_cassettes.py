@@ -239,7 +239,7 @@ def test_a_menu_is_imported_page_by_page(store: Store) -> None:
         location="18YC4JDH91E1H",
     ),
 )
-def test_what_has_changed_in_the_catalogue_since_a_time_is_told(store: Store) -> None:
+def test_catalogue_changes_since_a_time_are_returned(store: Store) -> None:
     changes = store.ask("changed_since", datetime(2017, 10, 1, tzinfo=UTC))
 
     assert changes == CatalogueChanges(
@@ -348,9 +348,7 @@ def test_missing_item_is_refused_with_its_line(
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
-def test_a_refusal_is_told_as_its_kind_of_error(
-    store: Store, refusal: Refusal[SquareSimulator]
-) -> None:
+def test_refusal_becomes_its_kind_of_error(store: Store, refusal: Refusal[SquareSimulator]) -> None:
     assert_refused(store, refusal, is_new=True)
 
 

@@ -192,7 +192,7 @@ def test_an_order_is_received_until_staff_show_that_they_have_it(bench: Bench) -
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
-def test_an_order_that_staff_turned_down_is_rejected(bench: Bench, state: Any) -> None:
+def test_order_that_staff_refused_is_rejected(bench: Bench, state: Any) -> None:
     made = submit(bench)
     bench.simulator.staff_reject(made.id, state)
 

@@ -16,7 +16,7 @@ def flat(text: str) -> str:
 
 
 @given(orders())
-def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
+def test_docket_shows_whatever_was_ordered(order: Order) -> None:
     text = docket(order, platform="Square")
     printed = flat(text)
     for line in order.lines:

@@ -294,7 +294,7 @@ def test_secrets_never_come_from_the_command_line(
         refused = tillpost(*base, "--set", "signing_key=clear", input="token\n")
         assert (
             "signing_key is a secret, and other users can see this command line"
-            in refused.complaint
+            in refused.error_line
         )
         result = tillpost(
             *base,
@@ -307,7 +307,7 @@ def test_secrets_never_come_from_the_command_line(
         assert settings["access_token"].encode() not in on_disk(folder)
         again = tillpost(*base, "--access-token-stdin", input="x\n")
         assert (
-            again.complaint
+            again.error_line
             == "the connection 'corner' already exists; to reconnect it: tillpost reconnect corner"
         )
 
@@ -325,7 +325,7 @@ def test_connect_sends_no_token_over_plain_http(
             "--set", f"base_url={address}", input="CANARY-token\n",
         )  # fmt: skip
         assert result.code == 2
-        assert "base_url: must" in result.complaint
+        assert "base_url: must" in result.error_line
         with pytest.raises(TimeoutError):
             stranger.accept()
 
@@ -335,7 +335,7 @@ def test_connect_without_encryption_key_asks_nothing(
 ) -> None:
     monkeypatch.delenv("TILLPOST_KEY")
     result = tillpost("connect", "square", "--name", "cafe-42", *application(square, monkeypatch))
-    assert result.complaint == (
+    assert result.error_line == (
         "TILLPOST_KEY isn't set: set it to the key of this outbox; if there never was one, make it "
         "with `tillpost key new`, and keep it safe"
     )
@@ -449,7 +449,7 @@ def test_disconnect_refuses_a_connection_of_the_file(
     store: Running[SquareSimulator], tillpost: Command
 ) -> None:
     tillpost("connections")
-    assert tillpost("disconnect", "cafe").complaint.startswith("cafe is only in the TOML file")
+    assert tillpost("disconnect", "cafe").error_line.startswith("cafe is only in the TOML file")
 
 
 def test_key_new_and_rotate(
@@ -546,9 +546,10 @@ def test_ambiguous_connection_lists_file_and_database(
 ) -> None:
     connect_in_database(tillpost, square)
     write_config(bar=square.settings)
-    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").complaint
+    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").error_line
     assert (
-        "tillpost.toml has: bar; the database has: cafe" in tillpost("check", "-c", "pub").complaint
+        "tillpost.toml has: bar; the database has: cafe"
+        in tillpost("check", "-c", "pub").error_line
     )
     assert tillpost("check", "-c", "bar").code == tillpost("check", "-c", "cafe").code == 0
 

@@ -111,4 +111,4 @@ def test_terminal_wraps_steps_and_keeps_their_indent(
 
 def test_unknown_order_is_one_line(tillpost: Command, store: Store) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
-    assert "no order 'nowhere'" in tillpost("diagnose", "nowhere").complaint
+    assert "no order 'nowhere'" in tillpost("diagnose", "nowhere").error_line
