@@ -1,8 +1,8 @@
 """Scenarios of orders in a simulated hostile world: nothing lost, doubled, half done or altered.
 
 `python -m simulation --scenarios 100000` runs many more, in the folder `tests`. CI runs 2,000,
-without measuring their coverage. A scenario that breaks a promise prints its trace; its seed repeats
-it.
+without measuring their coverage. A scenario that breaks a promise prints its trace; its seed
+repeats it.
 """
 
 from __future__ import annotations
