@@ -53,10 +53,10 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def simulation(session: nox.Session) -> None:
-    """Run 2,000 simulated lives of orders. Arguments after `--` replace `--lives 2000`."""
+    """Run 2,000 simulated scenarios. Arguments after `--` replace `--scenarios 2000`."""
     install(session)
     session.chdir("tests")
-    session.run("python", "-m", "simulation", *(session.posargs or ("--lives", "2000")))
+    session.run("python", "-m", "simulation", *(session.posargs or ("--scenarios", "2000")))
 
 
 @nox.session(python=OLDEST)

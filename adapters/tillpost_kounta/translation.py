@@ -55,7 +55,10 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
 
 
 def ticket_body(order: Order, product_id: str) -> Body:
-    """Return the content of an attention ticket: a line at a price of 0, and the order as notes."""
+    """Return the content of an attention ticket.
+
+    It has a line at a price of 0, and the order as notes.
+    """
     whole_order = spelled_out(order, platform="Kounta", most=MOST_NOTES)
     return {
         "notes": f"ORDER ATTENTION REQUIRED\n{whole_order}",

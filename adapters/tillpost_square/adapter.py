@@ -88,7 +88,10 @@ M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", bound=wire.Page)
 
 MOST_IN_PAGE = 100
-"""Orders in a page of a search: 500, the usual number, could be too large an answer."""
+"""Orders in a page of a search.
+
+500, the usual number, could be too large an answer.
+"""
 
 
 class Square(Adapter[SquareSettings]):
@@ -120,7 +123,10 @@ class Square(Adapter[SquareSettings]):
         self.look_after = settings.look_after
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Add the token and the pinned API version; an OAuth request gets its secrets instead."""
+        """Add the token and the pinned API version.
+
+        An OAuth request gets its secrets instead.
+        """
         signed = square_oauth.signed_oauth_request(request, credentials)
         if signed is None:
             signed = super().sign(request, credentials)
@@ -285,7 +291,9 @@ class Square(Adapter[SquareSettings]):
         return Request("PUT", _order_path(current.id), read, body, Effect.UNDO, key)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it.
+        """Create a ticket of one ad-hoc line at a price of 0.
+
+        It is marked as paid, or undone.
 
         unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has
         marked as paid, and the note of its line; one in a sandbox, and a look at a Point of Sale,
@@ -384,7 +392,10 @@ class Square(Adapter[SquareSettings]):
         return answer.order
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
-        """Return what Square would charge with the tip, in minor units. Nothing is created."""
+        """Return what Square would charge with the tip, in minor units.
+
+        Nothing is created.
+        """
         body = translate(order, attempt, self.config).order
         priced = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
         tip_on_payment = order.total - total_due(order, self.config)
@@ -428,7 +439,10 @@ class Square(Adapter[SquareSettings]):
         return menu_of(objects, location, datetime.now(UTC))
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
-        """Return what was changed or deleted in the catalogue after a time (with its offset)."""
+        """Return what was changed or deleted in the catalogue after a time.
+
+        The time comes with its offset.
+        """
         begin = begin_time.astimezone(UTC).isoformat()
 
         def page(cursor: str | None) -> Request[wire.CatalogPage]:
@@ -452,7 +466,10 @@ class Square(Adapter[SquareSettings]):
         return changes_of(objects, until=until)
 
     def check(self) -> Exchange[Readiness]:
-        """Check the token, its scopes and the location. What can't be read is a finding too."""
+        """Check the token, its scopes and the location.
+
+        What can't be read is a finding too.
+        """
         findings: list[Finding] = []
         try:
             token = yield from ask(_post("/oauth2/token/status", wire.TokenStatus))
@@ -511,7 +528,9 @@ def _is_final(refusal: PosError) -> bool:
 
 
 def _was_paid_before(refusal: PosError | None) -> bool:
-    """Return whether a payment was refused because there is one: an order of 0 shows no payment.
+    """Return whether a payment was refused because there is one.
+
+    An order of 0 shows no payment.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
     under two keys, would show. The key is the same every time, so this matters only once Square has
@@ -521,7 +540,10 @@ def _was_paid_before(refusal: PosError | None) -> bool:
 
 
 def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
-    """Return the order as Square has it, or raise that it has other lines than were ordered."""
+    """Return the order as Square has it.
+
+    Raises if it has other lines than were ordered.
+    """
     found = pos_order(seen)
     is_over = found.state in (PosState.REJECTED, PosState.CANCELLED)
     line_count = len(seen.line_items)
@@ -540,7 +562,10 @@ def _order_path(square_id: str) -> str:
 
 
 def _creating(reference: str, key: str, body: dict[str, object]) -> Request[wire.OneCreated]:
-    """Return the CreateOrder. Its answer must not name another reference than was sent."""
+    """Return the CreateOrder.
+
+    Its answer must not name another reference than was sent.
+    """
     create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
     read = reading_where(
         wire.OneCreated, lambda created: created.order.reference_id in ("", reference)

@@ -55,7 +55,7 @@ def total_of(order, keep_paid):
     total = order["tip"]
     total += sum(charge["amount"] for charge in order["charges"])
     total -= sum(discount["amount"] for discount in order["discounts"])
-    gone = []
+    missing = []
     for number, line in enumerate(order["lines"]):
         parts = [(line["item_id"], line["unit_price"], 1)]
         parts += [
@@ -64,12 +64,12 @@ def total_of(order, keep_paid):
         ]
         for menu_id, paid, quantity in parts:
             if menu_id not in PRICES:
-                gone.append(number)
+                missing.append(number)
                 continue
             price = paid if keep_paid else PRICES[menu_id]
             total += line["quantity"] * quantity * price
-    if gone:
-        problem = {"lines": gone, "reason": "gone", "detail": "not on the menu"}
+    if missing:
+        problem = {"lines": missing, "reason": "gone", "detail": "not on the menu"}
         raise Problem(422, "MenuError", problem)
     return total
 

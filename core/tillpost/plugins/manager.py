@@ -97,13 +97,13 @@ def adapters() -> Mapping[str, Found]:
         name = implementation.plugin_name
         try:
             provided = cast(Sequence[type[Adapter[Any]]], implementation.function())
-            theirs = {adapter.platform: adapter for adapter in provided}
+            by_platform = {adapter.platform: adapter for adapter in provided}
         except BaseException as failure:  # one plugin's failure isn't another's
             if is_interruption(failure):
                 raise
             log.warning("plugin %r failed to provide its adapters: %r", name, failure)
             continue
-        for platform, adapter in theirs.items():
+        for platform, adapter in by_platform.items():
             point = loaded.points[name]
             if platform in found:
                 log.warning(

@@ -135,7 +135,7 @@ class World(ABC, Generic[S]):
         """Return an order whose item id is gone while its SKU is still on the menu."""
 
     @abstractmethod
-    def gone(self, order_id: str) -> Order:
+    def off_menu(self, order_id: str) -> Order:
         """Return an order whose last line, and only that, isn't on the menu.
 
         The line isn't there by id, SKU or name.

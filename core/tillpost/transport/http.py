@@ -306,14 +306,16 @@ def _cookies_before_answers(client: httpx.Client | httpx.AsyncClient) -> httpx.C
     return _own_cookies.setdefault(client, httpx.Cookies(client.cookies))
 
 
-def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _merged(
+    client_headers: httpx.Headers, overrides: Mapping[str, str]
+) -> list[tuple[bytes, bytes]]:
     """Return the client's headers overridden by ours.
 
     `build_request` does the same in twice the time.
     """
-    encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in ours.items()]
+    encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in overrides.items()]
     overridden = {name.lower() for name, _ in encoded}
-    others = [header for header in theirs.raw if header[0].lower() not in overridden]
+    others = [header for header in client_headers.raw if header[0].lower() not in overridden]
     return [*others, *encoded]
 
 

@@ -32,12 +32,12 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """The initial state of the merchant, and how Square behaves where documents are silent.
+    """The initial state of the merchant, and Square's behaviour.
 
-    `page_size` limits catalogue pages, `orders_page_size` those of an order search.
-    `search_lag_seconds` is how long a new order is missing from searches. `refusals_burn_keys` lets
-    a refused request use up its idempotency key; Square's documents don't say. `delivery_partner`
-    lets the register show DELIVERY fulfilments.
+    The behaviour is Square's where documents are silent. `page_size` limits catalogue pages,
+    `orders_page_size` those of an order search. `search_lag_seconds` is how long a new order is
+    missing from searches. `refusals_burn_keys` lets a refused request use up its idempotency key;
+    Square's documents don't say. `delivery_partner` lets the register show DELIVERY fulfilments.
     """
 
     currency: str = "AUD"

@@ -100,14 +100,15 @@ COUNTS, QUANTITIES = st.integers(1, 3), st.integers(1, 9)
 def _tax(bench: Bench, lines: list[dict[str, Any]], sums: list[int], charge: int, off: int) -> int:
     """The tax that a careful site adds: a discount lowers it, by lines where it is a multiplier."""
     rate = bench.simulator.settings.tax_rate
-    of = [Decimal(0) if line["item_id"] == "6103" else rate for line in lines]
+    rates = [Decimal(0) if line["item_id"] == "6103" else rate for line in lines]
     if bench.settings["discounts"] == "multiplier":
         nets = [total - share for total, share in zip(sums, shares(off, sums), strict=True)]
         return round(
-            sum((net * r for net, r in zip(nets, of, strict=True)), Decimal(0)) + charge * rate
+            sum((net * r for net, r in zip(nets, rates, strict=True)), Decimal(0)) + charge * rate
         )
     return round(
-        sum((net * r for net, r in zip(sums, of, strict=True)), Decimal(0)) + (charge - off) * rate
+        sum((net * r for net, r in zip(sums, rates, strict=True)), Decimal(0))
+        + (charge - off) * rate
     )
 
 
@@ -124,9 +125,9 @@ def test_kountas_total_is_what_was_paid(
     @given(orders(bench, included=included))
     def check(order: Order) -> None:
         bench.simulator.world.orders.clear()
-        there = bench.connect_with_menu().submit(order, is_new=True)
+        pos_order = bench.connect_with_menu().submit(order, is_new=True)
         (shown,) = bench.simulator.ledger().shown
-        assert (shown.total, shown.paid, there.total, there.notices) == (
+        assert (shown.total, shown.paid, pos_order.total, pos_order.notices) == (
             order.total,
             order.total,
             order.total,
@@ -150,14 +151,14 @@ def test_fewer_decimals_give_right_total_or_a_refusal(
     def check(order: Order) -> None:
         bench.simulator.world.orders.clear()
         try:
-            there: PosOrder | PosError = bench.connect_with_menu().submit(order, is_new=True)
+            result: PosOrder | PosError = bench.connect_with_menu().submit(order, is_new=True)
         except PosError as error:
-            there = error
+            result = error
         (shown,) = bench.simulator.ledger().shown
-        if isinstance(there, PosOrder):
+        if isinstance(result, PosOrder):
             assert shown.total == order.total
         else:
             assert shown.total != order.total
-            assert (there.reason, there.outcome) == ("created", "created")
+            assert (result.reason, result.outcome) == ("created", "created")
 
     check()

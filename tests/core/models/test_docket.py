@@ -16,20 +16,20 @@ def flat(text: str) -> str:
 
 
 @given(orders())
-def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
+def test_docket_shows_whatever_was_ordered(order: Order) -> None:
     text = docket(order, platform="Square")
-    said = flat(text)
+    printed = flat(text)
     for line in order.lines:
-        assert flat(f"{line.quantity} x {line.name}") in said
-        assert flat(line.note) in said
-        assert all(flat(modifier.name) in said for modifier in line.modifiers)
-    assert flat(order.code) in said
-    assert flat(order.note) in said
-    assert str(to_major(order.total, order.currency)) in said
+        assert flat(f"{line.quantity} x {line.name}") in printed
+        assert flat(line.note) in printed
+        assert all(flat(modifier.name) in printed for modifier in line.modifiers)
+    assert flat(order.code) in printed
+    assert flat(order.note) in printed
+    assert str(to_major(order.total, order.currency)) in printed
     if order.customer:
-        assert flat(order.customer.name) in said
+        assert flat(order.customer.name) in printed
     if isinstance(order.fulfilment, Delivery):
-        assert flat(str(order.fulfilment.address)) in said
+        assert flat(str(order.fulfilment.address)) in printed
 
 
 @given(orders())

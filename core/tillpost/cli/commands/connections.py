@@ -380,7 +380,7 @@ def _row(state: ConnectionState) -> tuple[str, ...]:
         state.name,
         state.platform,
         health(state),
-        _SOURCES[state.of],
+        _SOURCES[state.defined_in],
         state.granted_by,
         _token_expiry(state),
         str(state.waiting or ""),

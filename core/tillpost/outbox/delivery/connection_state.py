@@ -41,7 +41,7 @@ _HEALTH = select(
     _CONNECTION.opened_at,
     _CONNECTION.recovery_limit,
     _CONNECTION.reached_at,
-).where(_CONNECTION.name == bindparam("of"))
+).where(_CONNECTION.name == bindparam("connection"))
 
 
 @dataclass(slots=True)
@@ -210,7 +210,7 @@ class ConnectionUpdate:
 
         That is nearly always so.
         """
-        found = self._db.execute(_HEALTH, {"of": self._name}).mappings().one_or_none()
+        found = self._db.execute(_HEALTH, {"connection": self._name}).mappings().one_or_none()
         if found is None:
             return False
         row = Row(t.connections, found)

@@ -144,12 +144,12 @@ def test_copied_database_is_useless_without_the_key(
         with pytest.raises(ConfigError) as caught:
             known["cafe-42"]
     assert "\n" not in str(caught.value)
-    said = (
+    reason = (
         "isn't the key that the tokens in the database were encrypted with"
         if other
         else "isn't set"
     )
-    assert f"connection 'cafe-42': TILLPOST_KEY {said}" in str(caught.value)
+    assert f"connection 'cafe-42': TILLPOST_KEY {reason}" in str(caught.value)
     assert leaks(caught.value) == []
 
 
