@@ -1,6 +1,7 @@
-"""The steps of `.ci/run`, one session each: `nox -s types`, or `nox` for the fast ones.
+"""The steps of `.ci/run`, in sessions: `nox -s types`, or `nox` for the fast ones.
 
-A session installs what it needs into an environment of its own, which is used again the next time.
+A test checks that both run the same commands. A session installs what it needs into an environment
+of its own, which is used again the next time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ def install(session: nox.Session) -> None:
     """Install Tillpost with everything that its development needs."""
     session.install("--upgrade", "pip>=25.1")  # the first that knows dependency groups
     session.install("-e", ".", "--group", "dev")
+
+
+def build_site(session: nox.Session) -> None:
+    """Build the site into `docs/_build/html`."""
+    options = ("-q", "-W", "--keep-going", "-b", "html")
+    session.run("sphinx-build", *options, "docs", "docs/_build/html")
 
 
 @nox.session(python=PYTHONS)
@@ -142,15 +149,22 @@ def snippets(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def reference(session: nox.Session) -> None:
-    """Fail when a reference page that is rendered from the code is out of date."""
+    """Fail when a rendered page is out of date, or a change of the API isn't in the changelog."""
     install(session)
     session.run("python", "docs/render.py", "--check")
+    session.run("python", "docs/render.py", "--api")
 
 
 @nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
     """Build the site; a warning is an error."""
     install(session)
-    session.run(
-        "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
-    )
+    build_site(session)
+
+
+@nox.session(python=OLDEST)
+def pictures(session: nox.Session) -> None:
+    """Build the site and take pictures of its main pages. Needs Chromium."""
+    install(session)
+    build_site(session)
+    session.run("python", "docs/pictures.py")
