@@ -112,6 +112,9 @@ See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRON
 
 _WAIT_BRIEFLY = text(f"SET LOCAL lock_timeout = {int(BRIEF_LOCK_SECONDS * 1000)}")
 
+_CACHE_KIB = 512
+"""How much of a SQLite file each connection keeps in memory."""
+
 _FILE = "tillpost_file"
 """Where a connection to SQLite notes its file's path, and what identifies it."""
 
@@ -434,7 +437,9 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None
     # The driver would refuse all rows of a query because of one damaged text: see `rows`.
     connection.text_factory = _decoded
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    # Each of a process's connections keeps its own pages: 2 MB by default, as the file grows.
+    cache = f"cache_size = -{_CACHE_KIB}"
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", cache):
         connection.execute(f"PRAGMA {setting}")
 
 
