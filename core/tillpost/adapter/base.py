@@ -125,11 +125,10 @@ class Adapter(ABC, Generic[S]):
 
     The operations that return an `Exchange` are generators: they yield requests and are sent the
     typed answers. A refusal is raised inside them as a `PosError`; one that they don't catch ends
-    the operation. What they find wrong themselves, they raise as a `PosError` too.
-
-    Args:
-        settings: The connection's settings, of the class that `settings` names. They are available
-            as `self.config`.
+    the operation. What they find wrong themselves, they raise as a `PosError` too. So any of them
+    may raise one, for example an `OutageError` when the platform can't be reached; `Raises` names
+    what is particular to an operation. An optional operation that isn't written raises an
+    `UnsupportedError`. Anything else that an operation raises becomes an `UnknownPosError`.
     """
 
     platform: ClassVar[str]
@@ -195,34 +194,53 @@ class Adapter(ABC, Generic[S]):
     look_after: Sequence[float] = (1.0, 3.0)
     """When to look up an order that may exist.
 
-    These are pauses in seconds, each after the look-up before.
+    These are pauses in seconds, each after the look-up before. A setting may set them for a
+    connection: assign them to the instance in `__init__`.
     """
 
     import_pace: float = 0.0
     """Seconds to wait after each answer during a menu import.
 
-    It is for platforms that limit the rate of requests.
+    It is for platforms that limit the rate of requests. A setting may set it for a connection:
+    assign it to the instance in `__init__`.
     """
 
     public_only: bool = False
     """Whether to connect to public addresses only.
 
-    It is for a `base_url` that a stranger may set.
+    It is for a `base_url` that a stranger may set. A setting may set it for a connection: assign it
+    to the instance in `__init__`.
     """
 
     def __init__(self, settings: S) -> None:
+        """Keep the settings as `self.config`, and check their `base_url`.
+
+        Override it to set attributes such as `look_after` from settings, and call it there.
+
+        Args:
+            settings: The connection's settings, of the class that `settings` names.
+
+        Raises:
+            ValueError: `base_url` can't be a platform's address (`checked_address`).
+        """
         checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return the headers, and a body if signing changes it, that sign a request.
 
-        It is called as the request leaves, and it alone sees the credentials. By default the access
-        token is sent as a bearer token, and both bodies are JSON.
+        Effect: the request's own; signing itself sends nothing. It is called each time that a
+        request leaves, and it alone sees the credentials. By default the access token is sent as a
+        bearer token, and both bodies are JSON. Whatever it raises, a `PosError` too, is a failure
+        to make the request, of which nothing is sent.
 
         Args:
-            request: The request as the operation yielded it.
+            request: The request as the operation yielded it, with the time in `sent_at`.
             credentials: The connection's current credentials.
+
+        Returns:
+            The headers, which the request's own override, and the body that replaces the request's
+            own, None to keep that.
         """
         return Signed(
             {
@@ -238,7 +256,7 @@ class Adapter(ABC, Generic[S]):
 
         It is called for successes too, since some platforms report a refusal with a 200. Return
         nothing for an answer without a problem, and for one in another format: core then goes by
-        its status. Whatever it raises counts as an answer that can't be read.
+        its status. Whatever it raises, a `PosError` too, means that the answer can't be read.
 
         Args:
             response: Any answer, whatever its status and bytes.
@@ -283,6 +301,11 @@ class Adapter(ABC, Generic[S]):
 
         Returns:
             The order; a `Draft` if it exists but staff can't see it; None if it isn't there.
+
+        Raises:
+            DoubtError: What has the reference may be another order.
+            PosError: The platform refuses. With `pos_order`, the order exists, but not as it was
+                ordered.
         """
 
     def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
@@ -298,6 +321,9 @@ class Adapter(ABC, Generic[S]):
 
         Returns:
             As `find`; None if the platform's order is another one.
+
+        Raises:
+            PosError: As `find`.
         """
         return (yield from self.fetch(pos_id))
 
@@ -310,6 +336,9 @@ class Adapter(ABC, Generic[S]):
 
         Returns:
             The order. Its state is `accepted` only if the register or its staff has it.
+
+        Raises:
+            PosError: The platform refuses, or has no order with this id.
         """
 
     @abstractmethod
@@ -317,6 +346,12 @@ class Adapter(ABC, Generic[S]):
         """Return the site's whole menu, with ids, SKUs, names and prices. Effect: NONE.
 
         Orders are matched against it when an item is gone, so leave no item out.
+
+        Returns:
+            The menu. Its prices are those of the site, in minor units.
+
+        Raises:
+            PosError: The platform refuses, or a part of the menu can't be read.
         """
 
     @abstractmethod
@@ -328,6 +363,9 @@ class Adapter(ABC, Generic[S]):
         Returns:
             A finding for each thing that was checked. What can't be checked is a finding too, so
             catch the `PosError` (`Finding.unseen`).
+
+        Raises:
+            PosError: A refusal that isn't caught.
         """
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
@@ -355,6 +393,9 @@ class Adapter(ABC, Generic[S]):
         Args:
             pos_id: The platform's id of the order.
 
+        Returns:
+            The order as the platform has it after that, with the same id.
+
         Raises:
             OrderError: The order can no longer be cancelled.
         """
@@ -371,13 +412,29 @@ class Adapter(ABC, Generic[S]):
             order: The order that was refused.
             number: Part of the idempotency key, with the order's id. It rises when an earlier
                 ticket was cancelled.
+
+        Returns:
+            The ticket as the platform has it, with `ticket_reference(order)` as its reference.
+
+        Raises:
+            PosError: The platform refuses the ticket, or would.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't create attention tickets")
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         """Return the total that the platform would compute, without creating anything.
 
-        Effect: NONE. The total is in minor units.
+        Effect: NONE.
+
+        Args:
+            order: The order.
+            attempt: As `submit` gets it, for an order that was never sent.
+
+        Returns:
+            The total in minor units, comparable with `order.total`.
+
+        Raises:
+            PosError: The platform refuses the order, or would.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't price an order without creating it")
 
@@ -386,6 +443,13 @@ class Adapter(ABC, Generic[S]):
 
         The request contains no secret; `sign` writes its body. Mark it `private`, since tokens come
         back in the answer.
+
+        Args:
+            credentials: The expired ones.
+
+        Returns:
+            The new credentials. What the platform doesn't replace, such as the refresh token or the
+            client's secret, is passed on from the expired ones.
 
         Raises:
             PermissionsError: There is no refresh token, or it is no longer valid.
@@ -396,7 +460,14 @@ class Adapter(ABC, Generic[S]):
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
         """Return the address of the page on which a store's admin grants access.
 
-        It is no exchange.
+        It is no exchange, and it sends nothing.
+
+        Args:
+            base_url: The address of the platform's API, already checked.
+            request: What to ask for. Without scopes, ask for those that the operations need.
+
+        Returns:
+            The page's address, with the request in its query.
         """
         raise UnsupportedError(f"{cls.title}'s adapter can't request an authorisation")
 
@@ -407,6 +478,12 @@ class Adapter(ABC, Generic[S]):
 
         Args:
             credentials: They contain the code, its verifier and the client's secret.
+
+        Returns:
+            The new credentials, with the client's id and secret, and without the code.
+
+        Raises:
+            PosError: The platform refuses the code, for example because it has expired.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't exchange an authorisation code")
 
@@ -414,6 +491,12 @@ class Adapter(ABC, Generic[S]):
         """Return whose access it is, and the values that settings can have. Effect: NONE.
 
         It is called while a store is being connected: only credentials and `base_url` are set.
+
+        Returns:
+            The business, its scopes and the token's expiry, and each setting's choices.
+
+        Raises:
+            PosError: The platform refuses the credentials.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't report whose account it is")
 
@@ -421,6 +504,9 @@ class Adapter(ABC, Generic[S]):
         """Give up the access that was granted. Effect: SIDE.
 
         As with `refresh`, `sign` adds the secrets.
+
+        Args:
+            credentials: The credentials of the access that is given up.
 
         Raises:
             PermissionsError: These credentials can't be given up through the API.
@@ -435,6 +521,9 @@ class Adapter(ABC, Generic[S]):
         Args:
             webhook: The request as it came in.
             now: The current time, in epoch seconds.
+
+        Returns:
+            The events, none for a webhook that is about something else, such as another site.
 
         Raises:
             WebhookError: The platform didn't send it, or not now. Anything else that is raised
