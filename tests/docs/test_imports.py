@@ -1,15 +1,17 @@
-"""Adapters import `tillpost.adapter` and nothing else of Tillpost."""
+"""Adapters import `tillpost.adapter` and nothing else of Tillpost; pages import public names."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import tillpost.adapter
 from docs.imports import Import, imports, of_tillpost
 
-from .pages import ROOT
+from .pages import DOCS, ROOT, pages, python_of
 
 ADAPTERS = ROOT / "adapters"
 CONTRACT = "tillpost.adapter"
@@ -69,3 +71,36 @@ def test_import_of_contract_or_own_package_is_allowed() -> None:
     source = "import json\nfrom tillpost.adapter import Adapter\nfrom tillpost_square import wire\n"
     assert foreign(source, "tillpost_square") == []
     assert len(list(imports(source))) == 3
+
+
+EXAMPLES = sorted((DOCS / "examples").rglob("*.py"))
+
+BUNDLED = {
+    Import("tillpost_square.settings", "SANDBOX"),
+    Import("tillpost_simulators.kounta", "KountaSimulator"),
+    Import("tillpost_simulators.square", "SquareSimulator"),
+}
+"""What is public in the bundled packages: see `docs/explanation/versions.md`."""
+
+
+@pytest.mark.parametrize(
+    "file", [*pages(), *EXAMPLES], ids=lambda file: file.relative_to(ROOT).as_posix()
+)
+def test_docs_import_only_public_names(file: Path, api: ModuleType) -> None:
+    """What a page teaches can't be changed without a line in the changelog."""
+    source = python_of(file) if file.suffix == ".md" else file.read_text(encoding="utf-8")
+    public = {
+        Import(module, name) for module in api.ALL_MODULES for name in api.public_names(module)
+    }
+    private = [
+        str(found)
+        for found in of_tillpost(source)
+        if found not in public | BUNDLED and not found.module.startswith("tillpost_corner")
+    ]
+    assert private == []
+
+
+def test_names_listed_as_public_of_submodules_are_exported(api: ModuleType) -> None:
+    """The list is written by hand: a renamed name must not stay in it."""
+    for module, names in api.SUBMODULES.items():
+        assert set(names) <= set(vars(importlib.import_module(module))), module

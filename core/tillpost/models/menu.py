@@ -43,7 +43,15 @@ The first that doesn't fit ends the validation: there may be a million.
 
 
 class Tax(FrozenModel):
-    """A tax of the store. `rate` is a fraction: 0.1 is ten per cent."""
+    """A tax of the store.
+
+    Attributes:
+        id: The platform's id of the tax.
+        name: The name that the store gave it.
+        rate: A fraction: 0.1 is ten per cent.
+        included: Whether prices include it.
+        enabled: Whether the store charges it now.
+    """
 
     id: Id
     name: Text
@@ -55,7 +63,13 @@ class Tax(FrozenModel):
 class ModifierOption(FrozenModel):
     """One option of a modifier group.
 
-    `exact_price` is the platform's own unrounded price in major units, where it has one.
+    Attributes:
+        id: The platform's id of the option.
+        sku: The store's own code; empty for none.
+        name: The name on the menu.
+        price: What it adds to the line, in minor units; None when it is keyed in at the register.
+        exact_price: The platform's own unrounded price in major units, where it has one.
+        sold_out: Whether it can't be ordered now.
     """
 
     id: Id
@@ -69,7 +83,13 @@ class ModifierOption(FrozenModel):
 class ModifierGroup(FrozenModel):
     """Options that belong together: "Milk", "Extras".
 
-    `maximum` None is no limit. With `once`, no option may be chosen twice.
+    Attributes:
+        id: The platform's id of the group.
+        name: The name on the menu.
+        options: The options to choose from.
+        minimum: How many options have to be chosen.
+        maximum: How many options may be chosen; None is no limit.
+        once: Whether no option may be chosen twice.
     """
 
     id: Id
@@ -81,7 +101,14 @@ class ModifierGroup(FrozenModel):
 
 
 class GroupUse(FrozenModel):
-    """A modifier group as one item uses it, with the item's own limits."""
+    """A modifier group as one item uses it, with the item's own limits.
+
+    Attributes:
+        group_id: The id of the modifier group.
+        minimum: How many options have to be chosen on this item.
+        maximum: How many options may be chosen on this item; None is no limit.
+        once: Whether no option may be chosen twice on this item.
+    """
 
     group_id: Id
     minimum: Annotated[int, Field(ge=0)] = 0
@@ -93,8 +120,12 @@ class Variation(FrozenModel):
     """What an order line names: one size or kind of an item.
 
     Attributes:
+        id: The platform's id of the variation. An order's line names it.
+        sku: The store's own code; empty for none.
+        name: The name of the size or kind, such as "Large".
         price: In minor units; None when it is keyed in at the register.
         exact_price: The platform's own unrounded price in major units, where it has one.
+        sold_out: Whether it can't be ordered now.
         maximum: How many of it one order may have; None is no limit.
     """
 
@@ -110,7 +141,14 @@ class Variation(FrozenModel):
 class Item(FrozenModel):
     """An item of the menu, in one or more variations.
 
-    `online` says whether the store wishes to sell it online.
+    Attributes:
+        id: The platform's id of the item.
+        name: The name on the menu.
+        categories: The names of the categories that it is in.
+        variations: The sizes or kinds in which it is sold.
+        groups: The modifier groups that it uses.
+        tax_ids: The ids of the taxes that apply to it.
+        online: Whether the store wishes to sell it online.
     """
 
     id: Id
@@ -133,6 +171,10 @@ class SetupFault(FrozenModel):
     """A fault in the POS's setup that makes orders fail.
 
     No menu import can mend it.
+
+    Attributes:
+        subject: What has the fault, such as an item's name.
+        text: What is wrong with it, for people.
     """
 
     subject: Text
@@ -192,7 +234,12 @@ class Menu(FrozenModel):
 
     Attributes:
         site: The platform's id of the site or location.
+        currency: The currency of all prices, as an ISO 4217 code.
+        imported_at: When the menu was imported.
         version: The platform's own version of the menu, where it has one.
+        items: The items that the store has.
+        groups: The modifier groups that items use.
+        taxes: The taxes that items name.
         tables: The tables that an order can be brought to, by the names that staff use. None where
             the platform doesn't list them; empty where nobody can dine in.
         faults: Faults in the POS's setup that the adapter found.
