@@ -112,7 +112,7 @@ class DaemonThreadPool:
                     task()
                     future.set_result(None)
             except BaseException as failure:
-                log.exception("a task of %s failed", self._name)
+                log.exception("task_failed threads=%s", self._name)
                 future.set_exception(as_exception(failure))
             finally:
                 with self._lock:

@@ -212,8 +212,8 @@ def warn_of_unsaved_tokens(name: str, old: Credentials) -> Callable[[Credentials
     def warn(new: Credentials) -> None:
         if new.refresh_token != old.refresh_token:
             log.warning(
-                "connection %s has new tokens that can't be saved: set TILLPOST_KEY,"
-                " otherwise the next start uses the old ones",
+                "tokens_unsaved connection=%s"
+                ' remedy="Set TILLPOST_KEY, otherwise the next start uses the old tokens."',
                 name,
             )
 

@@ -22,7 +22,7 @@ from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
 from tillpost.client.webhooks import WebhookReader
 from tillpost.errors import ConfigError, PosError, UnreadableConfigError, as_exception
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.connections import (
     ListableSource,
@@ -250,9 +250,7 @@ class OpenConnections:
             self._unreadable_since = time.monotonic()
         if self._unreadable != str(error):
             self._unreadable = str(error)
-            log.warning(
-                "the file can't be read now, so open connections stay as they are: %s", error
-            )
+            log.warning("connections_file_unreadable error=%s", log_value(error))
 
     def options(self, name: str) -> ConnectionOptions:
         """Return how a connection's orders are treated.
@@ -324,7 +322,7 @@ class OpenConnections:
             return source.mark(name, now=now)
         except BaseException as failure:
             _raise_unless_foreign(failure)
-            log.exception("the source of connections failed")
+            log.exception("connection_source_failed connection=%s", name)
             return self._marks.get(name)
 
 

@@ -66,7 +66,8 @@ class Menus:
         menu_cache.failed_at = row["import_failed_at"]
         if row.faults:
             # Without its menu a connection sends what it is given, and imports a menu when needed.
-            log.warning("connection %s: can't read %s", connection, ", ".join(row.faults))
+            columns = ",".join(row.faults)
+            log.warning("unreadable_columns_skipped connection=%s columns=%s", connection, columns)
 
     def importing(
         self,

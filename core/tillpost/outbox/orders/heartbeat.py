@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db.clock import steady
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import LeaseLostError
@@ -110,10 +110,8 @@ class Heartbeat:
         try:
             self._workers.retire(self.worker, self._clock())
         except DatabaseError as error_at_end:
-            log.warning(
-                "cannot retire the worker; its orders are released when its lease expires: %s",
-                error_at_end,
-            )
+            error_text = log_value(error_at_end)
+            log.warning("worker_retire_failed worker=%s error=%s", self.worker, error_text)
 
     def check(self, worker: str) -> None:
         """Check that this worker holds its lease, and so may act on an order.
@@ -135,24 +133,24 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(self._lease / BEATS_PER_LEASE):
             if not self.vouch():
-                log.error("this worker is stuck, so it stops its heartbeat until it goes on")
+                log.error("heartbeat_withheld worker=%s reason=stuck", self.worker)
                 continue
             try:
                 self._beat()
                 self._reap_dead_workers()
             except DatabaseError as error:
-                log.warning("heartbeat failed: %s", error)
+                log.warning("heartbeat_failed worker=%s error=%s", self.worker, log_value(error))
                 # The others couldn't beat either, so their silence counts from now on.
                 self._observed = {}
             except BaseException:  # the clock is the embedder's, and this thread must live
-                log.exception("heartbeat failed")
+                log.exception("heartbeat_failed worker=%s", self.worker)
 
     def _beat(self) -> None:
         before = steady()
         if self._workers.beat(self.worker):
             self._safe_until = before + self._lease * SAFE_SHARE
         else:
-            log.warning("this worker was reaped (was it paused?); it continues under a new id")
+            log.warning("worker_lease_lost worker=%s", self.worker)
             self._enlist()
 
     def _reap_dead_workers(self) -> None:
@@ -165,10 +163,10 @@ class Heartbeat:
             try:
                 released = self._workers.reap(worker, observation.beat, self._clock())
             except DatabaseError as error:
-                log.warning("worker %s is silent, but cannot be reaped yet: %s", worker, error)
+                log.warning("worker_reap_failed worker=%s error=%s", worker, log_value(error))
                 return
             log.warning(
-                "worker %s was silent for %.0f s and was reaped; %d orders were released",
+                "worker_reaped worker=%s silent_for=%.0f released=%d",
                 worker,
                 silence,
                 released,

@@ -131,18 +131,15 @@ async def _handle(
     except BaseException as failure:
         if is_interruption(failure):
             raise
-        log.exception("webhook for %s not processed: answered 503, so that it is sent again", name)
+        log.exception("webhook_failed connection=%s status=503", name)
         return 503, "again"
     return 200, ""
 
 
 def _ask_again(name: str, error: Exception) -> tuple[int, str]:
     """Log why a webhook wasn't processed; return the answer that has it sent again."""
-    log.warning(
-        "webhook for %s not processed (%s): answered 503, so that it is sent again",
-        name,
-        type(error).__name__,
-    )
+    kind = type(error).__name__
+    log.warning("webhook_failed connection=%s status=503 error=%s", name, kind)
     return 503, "again"
 
 

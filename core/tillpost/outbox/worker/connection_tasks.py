@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from tillpost.errors import is_interruption
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.thread_shares import ThreadShares
@@ -98,10 +98,11 @@ class ConnectionTasks:
         try:
             task()
         except DatabaseError as error:
-            log.warning("%s of %s: %s", kind, connection, error)
+            text = "connection_task_failed kind=%s connection=%s error=%s"
+            log.warning(text, kind, connection, log_value(error))
         except BaseException as failure:
             if is_interruption(failure):
                 raise
-            log.exception("%s of %s failed", kind, connection)
+            log.exception("connection_task_failed kind=%s connection=%s", kind, connection)
         finally:
             self._shares.end(key)

@@ -40,16 +40,12 @@ class HookThread:
         """Call hooks soon, in their order."""
         for hook, facts in hook_calls:
             if self._thread.idle_threads <= -MOST_WAITING:
-                log.error(
-                    "hook %s of connection %s isn't called: an earlier hook doesn't return",
-                    hook,
-                    connection,
-                )
+                log.error("hooks_dropped connection=%s hooks=%s", connection, hook)
             else:
                 self._thread.submit(partial(self._call_hooks, connection, [(hook, facts)]))
 
     def close(self, grace: float) -> None:
         """Wait up to `grace` seconds for calls that were begun or wait; drop the others."""
         if not self._thread.wait(grace):
-            log.error("hooks aren't called any more: an earlier one doesn't return")
+            log.error("waiting_hooks_dropped")
         self._thread.shutdown()

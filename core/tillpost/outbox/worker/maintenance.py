@@ -168,7 +168,7 @@ class Maintenance:
         runner = self._requests if in_threads else AtOnce()
         order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
-        self._passed_over = PassedOver("the task")
+        self._passed_over = PassedOver("task")
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
             _Task(1.0, processor.release_stuck),

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.db.database import wait_briefly
@@ -135,7 +135,7 @@ class OrderMonitor:
         self._processor = processor
         self._call_hooks = call_hooks or processor.call_hooks
         self._tasks = tasks or AtOnce()
-        self._passed_over = PassedOver("the escalation")
+        self._passed_over = PassedOver("escalation")
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -192,7 +192,7 @@ class OrderMonitor:
             opened = self._processor.connections[connection]
             pos_order = StoreQueries(opened).fetch_briefly(pos_id, history)
         except ConfigError as error:
-            log.warning("order %s can't be polled: %s", order_id, error)
+            log.warning("order_poll_failed order=%s error=%s", order_id, log_value(error))
             return
         except PosError as error:
             if error.reason == ADDRESS:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tillpost.errors import is_interruption
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["PassedOver"]
@@ -61,12 +61,13 @@ class PassedOver:
             if not error.local:
                 raise
             wait = self._note(name)
-            log.warning("%s: %s failed; again in %g s: %s", name, self._step, wait, error)
+            text = "step_failed step=%s name=%s retry_in=%g error=%s"
+            log.warning(text, self._step, name, wait, log_value(error))
         except BaseException as failure:
             if is_interruption(failure):
                 raise
             wait = self._note(name)
-            log.exception("%s: %s failed; again in %g s", name, self._step, wait)
+            log.exception("step_failed step=%s name=%s retry_in=%g", self._step, name, wait)
         else:
             self._failing.pop(name, None)
 

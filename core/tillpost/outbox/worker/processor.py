@@ -21,7 +21,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from tillpost.errors import ConfigError, PosError, is_interruption
 from tillpost.models.order import PosOrder
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.menu_import import import_shared_menu
@@ -119,7 +119,7 @@ class Processor:
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
         self._stuck = StuckOrders()
-        self._passed_over = PassedOver("the claim")
+        self._passed_over = PassedOver("claim")
         self._isolated: tuple[str, int] | None = None
         self._takes_more = True
         self._may_hold_unknown_claims = False
@@ -171,13 +171,13 @@ class Processor:
         try:
             return step()
         except DatabaseError as error:
-            log.warning("%s", error)
+            log.warning("worker_step_failed error=%s", log_value(error))
         except ConfigError:
             raise
         except BaseException as failure:
             if is_interruption(failure):
                 raise
-            log.exception("the worker's loop failed; it goes on")
+            log.exception("worker_step_failed")
         time.sleep(LOOP_RETRY)
         return None
 
@@ -285,17 +285,17 @@ class Processor:
         except LeaseLostError:
             # A worker whose heartbeat was late may still hold the order, and then nobody else
             # would release it.
-            log.warning("order %s: lease lost", claim.order.id)
+            log.warning("lease_lost order=%s", claim.order.id)
             self._unreleased.append(_Unreleased(claim, CLAIM_RETRY, 0))
         except DatabaseError as error:
             # The order isn't to blame, so this doesn't count as a crash.
-            log.error("order %s: %s", claim.order.id, error)
+            log.error("order_run_failed order=%s error=%s", claim.order.id, log_value(error))
             self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 0))
         except BaseException as failure:
             if is_interruption(failure):
                 self._unreleased.append(_Unreleased(claim, CLAIM_RETRY, 0))
                 raise
-            log.exception("order %s couldn't be processed", claim.order.id)
+            log.exception("order_run_failed order=%s", claim.order.id)
             self._end_broken(claim, failure)
         finally:
             self._stuck.end(claim)
@@ -328,7 +328,7 @@ class Processor:
             except LeaseLostError:
                 return
             except Exception:
-                log.exception("order %s couldn't be left to a person", claim.order.id)
+                log.exception("order_set_aside_failed order=%s", claim.order.id)
         self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 1))
 
     def release_unfinished(self) -> None:

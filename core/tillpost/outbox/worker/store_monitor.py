@@ -66,7 +66,7 @@ GRACE = 1.0
 Their results are lost after that.
 """
 
-_KIND = "store check"
+_KIND = "store_check"
 
 _CONNECTION = t.connections.c
 _ORDER = t.orders.c
@@ -116,7 +116,7 @@ class StoreMonitor:
         self._engine = processor.outbox.engine
         self._interval = processor.outbox.settings.check_every
         host_of = processor.connections.host
-        self._passed_over = PassedOver("the check")
+        self._passed_over = PassedOver("check")
         self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
 
     # ------------------------------------------------------------------ tasks of `Maintenance`

@@ -322,5 +322,5 @@ def test_without_key_a_refreshed_token_is_warned_about(
         kounta.simulator.expire_token()
         assert StoreQueries(connections["cafe-42"]).check().ready
         assert kounta.simulator.count("POST", "/v1/token") == 1
-    assert "connection cafe-42 has new tokens that can't be saved" in caplog.text
+    assert "tokens_unsaved connection=cafe-42 remedy=" in caplog.text
     assert store.get("cafe-42") is None
