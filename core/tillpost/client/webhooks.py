@@ -72,7 +72,10 @@ class WebhookReader:
 
 
 def _without_unproved_facts(event: WebhookEvent) -> WebhookEvent:
-    """Return what an event is good for whose signature proves nothing: the order is fetched."""
+    """Return what an event shows whose signature proves nothing.
+
+    That is a change at most: the order has to be fetched.
+    """
     match event:
         case OrderChanged():
             return event.model_copy(update={"pos_order": None})
