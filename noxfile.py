@@ -1,6 +1,7 @@
-"""The steps of `.ci/run`, one session each: `nox -s types`, or `nox` for the fast ones.
+"""The steps of `.ci/run`, in sessions: `nox -s types`, or `nox` for the fast ones.
 
-A session installs what it needs into an environment of its own, which is used again the next time.
+A test checks that both run the same commands. A session installs what it needs into an environment
+of its own, which is used again the next time.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ def install(session: nox.Session) -> None:
     session.install("-e", ".", "--group", "dev")
 
 
+def build_site(session: nox.Session) -> None:
+    """Build the site into `docs/_build/html`."""
+    options = ("-q", "-W", "--keep-going", "-b", "html")
+    session.run("sphinx-build", *options, "docs", "docs/_build/html")
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests, but for the slow ones. Arguments after `--` go to pytest."""
@@ -53,10 +60,10 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def simulation(session: nox.Session) -> None:
-    """Run 2,000 simulated lives of orders. Arguments after `--` replace `--lives 2000`."""
+    """Run 2,000 simulated scenarios. Arguments after `--` replace `--scenarios 2000`."""
     install(session)
     session.chdir("tests")
-    session.run("python", "-m", "simulation", *(session.posargs or ("--lives", "2000")))
+    session.run("python", "-m", "simulation", *(session.posargs or ("--scenarios", "2000")))
 
 
 @nox.session(python=OLDEST)
@@ -142,15 +149,22 @@ def snippets(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def reference(session: nox.Session) -> None:
-    """Fail when a reference page that is rendered from the code is out of date."""
+    """Fail when a rendered page is out of date, or a change of the API isn't in the changelog."""
     install(session)
     session.run("python", "docs/render.py", "--check")
+    session.run("python", "docs/render.py", "--api")
 
 
 @nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
     """Build the site; a warning is an error."""
     install(session)
-    session.run(
-        "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
-    )
+    build_site(session)
+
+
+@nox.session(python=OLDEST)
+def pictures(session: nox.Session) -> None:
+    """Build the site and take pictures of its main pages. Needs Chromium."""
+    install(session)
+    build_site(session)
+    session.run("python", "docs/pictures.py")

@@ -2,7 +2,8 @@
 
 `python docs/pictures.py` needs the site in `docs/_build/html` and Chromium: the program that
 `CHROMIUM` names, else `chromium` or a like name on the path. The pictures are written to
-`docs/_build/pictures`, for people to look at: light, dark, and as wide as a phone.
+`docs/_build/pictures`, for people to look at: light, dark, and as wide as a phone. `--browser` only
+prints the path of the browser.
 
 The exit code is 1 if a page, or a box of code in it, is wider than its window, an image or another
 file is missing, or the browser's console shows an error.
@@ -161,6 +162,9 @@ def _save_picture(page: Page, name: str, view: View) -> None:
 
 def main() -> int:
     """Take all pictures, print the faults, and return the exit code."""
+    if sys.argv[1:] == ["--browser"]:
+        print(browser_program())
+        return 0
     if not (SITE / "index.html").is_file():
         sys.exit("no site: run sphinx-build -b html docs docs/_build/html")
     shutil.rmtree(PICTURES, ignore_errors=True)

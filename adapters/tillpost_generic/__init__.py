@@ -1,6 +1,7 @@
-"""The adapter for Tillpost's own wire format: any POS whose developer follows `docs/generic`.
+"""The adapter for Tillpost's own wire format.
 
-Importing this package is cheap: the adapter itself is loaded when the plugins are asked for it.
+Any POS whose developer follows `docs/generic` speaks it. Importing this package is cheap: the
+adapter itself is loaded when the plugins are asked for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The generic adapter: Tillpost's own format, for a POS whose developer follows `docs/generic`.
+"""The generic adapter, for Tillpost's own format.
 
-Orders and menus travel as they are. The POS compares totals before it creates an order, and its
-refusals name our error classes. Each operation reads top to bottom; the models of what is sent and
-answered are in `wire`, the signature in `signature`, the meaning of refusals in `error_table`.
+It is for any POS whose developer follows `docs/generic`. Orders and menus travel as they are. The
+POS compares totals before it creates an order, and its refusals name our error classes. Each
+operation reads top to bottom; the models of what is sent and answered are in `wire`, the signature
+in `signature`, the meaning of refusals in `error_table`.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ from tillpost_generic.wire import MENU_OBJECTS, Health, NewOrder, PosStatus, Pro
 __all__ = ["Generic"]
 
 REASONS = {"PermissionsError": "key"}
-"""The reasons of kinds that come without one. Nobody authorises us: there are a token and a key."""
+"""The reasons of kinds that come without one.
+
+Nobody authorises us: there are a token and a key.
+"""
 
 _EVENT: TypeAdapter[WebhookEvent] = TypeAdapter(
     Annotated[WebhookEvent, Field(discriminator="kind")]
@@ -114,7 +118,10 @@ class Generic(Adapter[GenericSettings]):
         ]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """Create the paid order, in one call. The POS refuses it if it comes to another total."""
+        """Create the paid order, in one call.
+
+        The POS refuses it if it comes to another total.
+        """
         new_order = NewOrder(
             order=order,
             expected_total=order.total,
@@ -221,9 +228,10 @@ def _pos_order(status: PosStatus) -> PosOrder:
 
 
 def _verified(status: PosStatus, order: Order) -> PosOrder:
-    """Return the order as the POS has it, or raise what staff must correct in its total.
+    """Return the order as the POS has it.
 
-    One that staff rejected or cancelled isn't compared any more.
+    Raises what staff must correct in its total. One that staff rejected or cancelled isn't compared
+    any more.
     """
     pos_order = _pos_order(status)
     is_over = status.state in (PosState.REJECTED, PosState.CANCELLED)

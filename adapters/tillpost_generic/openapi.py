@@ -1,4 +1,6 @@
-"""The generic format as an OpenAPI 3.1 document, generated from the adapter's own models.
+"""The generic format as an OpenAPI 3.1 document.
+
+It is generated from the adapter's own models.
 
     python -m tillpost_generic.openapi > docs/generic/openapi.json
 
@@ -178,7 +180,10 @@ def _schemas(*models: type[BaseModel]) -> dict[str, Json]:
 
 
 def _tidy(schema: Json, *, closed: bool) -> None:
-    """Remove pydantic's titles from a schema and, unless it is `closed`, that it is so."""
+    """Remove pydantic's titles from a schema.
+
+    Unless `closed`, also remove that the schema is closed.
+    """
     schema.pop("title", None)
     if not closed:
         schema.pop("additionalProperties", None)

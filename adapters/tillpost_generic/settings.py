@@ -19,26 +19,38 @@ class GenericSettings(AdapterSettings):
     """The settings of a connection to a POS that serves Tillpost's own format."""
 
     base_url: str
-    """The address under which the POS serves the format, without `/orders` and the like. It must be
-    https; plain http is allowed on this machine only."""
+    """The address under which the POS serves the format.
+
+    It is without `/orders` and the like. It must be https; plain http is allowed on this machine
+    only.
+    """
 
     access_token: Annotated[SecretStr, Field(min_length=1, validate_default=True)] = SecretStr("")
-    """The token that the POS expects: sent as a bearer token, or with `username` as the password of
-    basic authentication."""
+    """The token that the POS expects.
+
+    It is sent as a bearer token, or with `username` as the password of basic authentication.
+    """
 
     username: Annotated[str, Field(pattern=r"^[^:]*$")] = ""
     """The user name for basic authentication. Leave it empty to send a bearer token."""
 
     signing_key: Annotated[SecretStr, Field(min_length=1)]
-    """The secret that signs requests and webhooks, shared with the POS. Use 32 random characters or
-    more."""
+    """The secret that signs requests and webhooks, shared with the POS.
+
+    Use 32 random characters or more.
+    """
 
     allow_private: bool = False
-    """Whether to connect to addresses that aren't public too. Set it only for an address that you
-    chose yourself."""
+    """Whether to connect to addresses that aren't public too.
+
+    Set it only for an address that you chose yourself.
+    """
 
     look_after: LookUpPauses = (1.0, 3.0)
-    """When to look up an order that may exist: pauses in seconds, each after the look-up before."""
+    """When to look up an order that may exist.
+
+    The pauses are in seconds, each after the look-up before.
+    """
 
     def credentials(self) -> Credentials:
         """Return the token as it is sent, and the secret that signs requests."""

@@ -55,7 +55,10 @@ def signature_headers(
 
 
 def verify_webhook(webhook: Webhook, signing_key: SecretStr, now: float) -> None:
-    """Raise `WebhookError` unless the POS has signed the webhook, within the last minutes."""
+    """Raise `WebhookError` unless the POS has signed the webhook.
+
+    It must have done so within the last minutes.
+    """
     timestamp = webhook.headers.get(_TIMESTAMP.lower(), "")
     signature = webhook.headers.get(_SIGNATURE.lower())
     target = _target(webhook.url)

@@ -1,7 +1,7 @@
-"""The JSON that a POS serves and is sent, beside orders and menus, which travel as they are.
+"""The JSON that a POS serves and is sent, beside orders and menus.
 
-The page for a POS's developer (`docs/generic`) describes these models, and `openapi.py` writes them
-as an OpenAPI document.
+Orders and menus travel as they are. The page for a POS's developer (`docs/generic`) describes these
+models, and `openapi.py` writes them as an OpenAPI document.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Health(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """Why a request is refused (RFC 9457).
+    """The reason why a request is refused (RFC 9457).
 
     `kind` is the name of an error class. `lines` count from 0. `item` is the id of an item or
     option of the order. `order_field` is a field of it that it can do without.

@@ -159,7 +159,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     # ---------------------------------------------------------------------------------------------
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """Create the order and read it back. A success that names no order leaves core in doubt."""
+        """Create the order and read it back.
+
+        A success that names no order leaves core in doubt.
+        """
         assert attempt.menu is not None  # see needs_menu
         content = order_body(order, attempt.menu, attempt.remarks, self.config)
         if self.config.check_first:
@@ -260,7 +263,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         menu: Menu | None,
         found: PosOrder,
     ) -> PosOrder:
-        """Return an order with Kounta's total, or raise what is wrong with its lines or total.
+        """Return an order with Kounta's total.
+
+        Raises what is wrong with its lines or total.
 
         Args:
             order: The order.
@@ -282,7 +287,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return match(order, seen, self.config.payment_method_id)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of the product that represents it, unless it exists: Kounta has no keys.
+        """Create a ticket of the product that represents it, unless it exists.
+
+        Kounta has no keys.
 
         unconfirmed: that an order of 0 needs no payment, how long its notes may be, and that they
         are printed. One such order would show it.
@@ -364,7 +371,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return None
 
     def _may_equal(self, order: Order, seen: wire.Order, listed_total: Decimal | None) -> bool:
-        """Return whether an order has our total and our number of lines, as far as it has them."""
+        """Return whether an order has our total and our number of lines.
+
+        What the order lacks isn't compared.
+        """
         try:
             priced = self._priced(order, seen, listed_total, None, pos_order(seen, order.id))
         except PosError:
@@ -372,7 +382,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return priced.total in (None, order.total)
 
     def fetch(self, pos_id: str) -> Exchange[PosOrder]:
-        """Return the order's current state. One deleted at the register is in another list."""
+        """Return the order's current state.
+
+        One deleted at the register is in another list.
+        """
         try:
             order = yield from ask(self._order(pos_id))
             return pos_order(order, self._own_reference(order))
@@ -567,7 +580,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def _created_since(
         self, start: datetime, reference: str, keep: Callable[[wire.Order], bool]
     ) -> Exchange[list[wire.Order]]:
-        """Search the site's orders that were created since a time, of all values and states."""
+        """Search the site's orders that were created since a time.
+
+        Orders of all values and states are searched.
+        """
         window = urlencode({"created_gte": _in_query(start)})
         return self._orders(f"{self._site}/orders.json?{window}", reference, keep)
 

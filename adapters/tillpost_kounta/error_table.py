@@ -1,4 +1,6 @@
-"""Kounta's error table. Its errors are free text, so most rows match by a pattern over the text.
+"""Kounta's error table.
+
+Kounta's errors are free text, so most rows match by a pattern over the text.
 
 The first row that matches wins. Permissions come first, so that a bad token never causes a menu
 import. Only some statuses are judged by their text; what proves nothing, such as a time-out or a
@@ -30,7 +32,10 @@ from tillpost.adapter import (
 __all__ = ["TABLE", "speaks_of_oauth"]
 
 _LONGEST_TEXT = 1_000
-"""Characters that are searched: the patterns would take the square of a text's length."""
+"""How many characters are searched.
+
+The patterns would take the square of a text's length.
+"""
 
 # Kounta may report an error within a 200, so the rows that go by the text take that as well.
 _REFUSALS = (200, *(status for status in range(400, 500) if status not in UNPROVEN_STATUSES))

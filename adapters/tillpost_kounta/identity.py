@@ -1,4 +1,4 @@
-"""Whose order an order at Kounta is.
+"""The identity of an order at Kounta: whose it is.
 
 Kounta gives its own sales numbers, and `sale_number` is where we put our reference. So a reference
 such as "1023" may be the number of a sale at the counter, and a card terminal may number its
@@ -33,7 +33,7 @@ __all__ = ["Match", "match", "mentions", "own_reference"]
 
 
 class Match(Enum):
-    """Whether an order at Kounta is the one that was sent."""
+    """A judgement whether an order at Kounta is the one that was sent."""
 
     OURS = "ours"
     ANOTHER = "another"
@@ -43,14 +43,20 @@ class Match(Enum):
 
 
 def own_reference(seen: wire.Order, payment_method_id: str) -> str:
-    """Return the reference that only an order of ours can have, empty if there is none."""
+    """Return the reference that only an order of ours can have.
+
+    It is empty if there is none.
+    """
     if _paid_online(seen, seen.sale_number, payment_method_id):
         return seen.sale_number
     return reference_in_note(seen.notes)
 
 
 def mentions(order: Order, seen: wire.Order) -> bool:
-    """Return whether an order of a list may be ours: it has the whole reference anywhere."""
+    """Return whether an order of a list may be ours.
+
+    It may be if it has the whole reference anywhere.
+    """
     payments = (payment.ref for payment in seen.payments)
     return order.id in (seen.sale_number, reference_in_note(seen.notes), *payments)
 

@@ -1,6 +1,6 @@
-"""The settings of a connection to one Kounta site, and what its staff check at the register.
+"""The settings of a connection to one Kounta site.
 
-`Till.connect("kounta", ...)` takes these fields.
+What its staff check at the register is here too. `Till.connect("kounta", ...)` takes these fields.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ class KountaSettings(SubstituteProducts, AdapterSettings):
     """The settings of a connection to one Kounta site."""
 
     base_url: str = "https://api.kounta.com"
-    """The address of Kounta's API, without `/v1`. It must be https; plain http is allowed on this
-    machine only."""
+    """The address of Kounta's API, without `/v1`.
+
+    It must be https; plain http is allowed on this machine only.
+    """
 
     access_token: SecretStr = Field(default=SecretStr(""), min_length=1, validate_default=True)
     """The company's OAuth access token."""
@@ -44,34 +46,51 @@ class KountaSettings(SubstituteProducts, AdapterSettings):
     """The id of the company's payment method for "paid online"."""
 
     attention_product: KountaId | None = None
-    """The id of a product without a price, for the ticket that spells out an order which Kounta
-    refused. Without it there are no such tickets."""
+    """The id of a product without a price, for attention tickets.
+
+    Such a ticket spells out an order which Kounta refused. Without the id there are no such
+    tickets.
+    """
 
     prices_include_tax: bool = True
-    """Whether the menu's prices include tax, as the prices of your orders do. Kounta's own never
-    do."""
+    """Whether the menu's prices include tax, as the prices of your orders do.
+
+    Kounta's own never do.
+    """
 
     status: Literal["SUBMITTED", "ON_HOLD", "PENDING"] = "SUBMITTED"
-    """The state in which orders arrive. With SUBMITTED the register chimes, and staff accept or
-    reject the order; ON_HOLD and PENDING are silent."""
+    """The state in which orders arrive.
+
+    With SUBMITTED the register chimes, and staff accept or reject the order; ON_HOLD and PENDING
+    are silent.
+    """
 
     pass_thru_printing: bool = False
-    """Whether dockets are printed without a touch on the register. The site's printing register
-    must be online for that."""
+    """Whether dockets are printed without a touch on the register.
+
+    The site's printing register must be online for that.
+    """
 
     callback_uri: str | None = None
     """The address that Kounta calls when an order's status changes."""
 
     check_first: bool = True
-    """Whether to ask before each order if the site takes orders. It costs one request of the rate
-    limit."""
+    """Whether to ask before each order if the site takes orders.
+
+    It costs one request of the rate limit.
+    """
 
     import_pace: Seconds = 0.25
-    """Seconds to wait after each answer during a menu import, which needs one or two requests for
-    each product."""
+    """Seconds to wait after each answer during a menu import.
+
+    An import needs one or two requests for each product.
+    """
 
     look_after: LookUpPauses = (5.0, 3.0, 3.0, 5.0)
-    """When to look up an order that may exist: pauses in seconds, each after the look-up before."""
+    """When to look up an order that may exist.
+
+    The pauses are in seconds, each after the look-up before.
+    """
 
 
 REGISTER_STEPS = (

@@ -1,7 +1,7 @@
-"""What Kounta's states mean: an order's state, and what keeps a site from taking orders.
+"""The meaning of Kounta's states.
 
-Staff accept or reject an order (vendor's page). A 201, SUBMITTED, ON_HOLD and PENDING only mean
-that Kounta's cloud has it.
+They show an order's state, and what keeps a site from taking orders. Staff accept or reject an
+order (vendor's page). A 201, SUBMITTED, ON_HOLD and PENDING only mean that Kounta's cloud has it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def site_findings(status: Mapping[str, str], *, prints: bool) -> tuple[Finding, 
 
 
 def _finding(what: str, state: str, reason: Reason) -> Finding:
-    """Return a finding. A state that Kounta doesn't report keeps no order from being taken."""
+    """Return a finding.
+
+    A state that Kounta doesn't report keeps no order from being taken.
+    """
     is_online = state == "online"
     if not state:
         state = "not reported"

@@ -74,7 +74,10 @@ def products_of(order: Order, settings: KountaSettings) -> set[str]:
 
 
 def ticket_body(order: Order, product_id: str) -> Body:
-    """Return the content of an attention ticket: a line at a price of 0, and the order as notes."""
+    """Return the content of an attention ticket.
+
+    It has a line at a price of 0, and the order as notes.
+    """
     whole_order = spelled_out(order, platform="Kounta", most=MOST_NOTES)
     return {
         "notes": f"ORDER ATTENTION REQUIRED\n{whole_order}",

@@ -1,7 +1,7 @@
-"""Kounta's JSON, as far as the adapter reads it, and its products as the menu has them.
+"""Kounta's JSON, as far as the adapter reads it.
 
-Field names are those of the vendor's samples and pages. Ids are read as texts. The products of a
-site have that site's prices.
+Its products are here as the menu has them. Field names are those of the vendor's samples and pages.
+Ids are read as texts. The products of a site have that site's prices.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ _PRICES = AliasChoices("price_ex_tax", "unit_price_ex_tax", "unit_price")
 
 
 class NamedThing(ResponseModel):
-    """Anything with an id or a name: a tax with its rate, a category, a payment's `ref`."""
+    """Anything with an id or a name.
+
+    That is a tax with its rate, a category, or a payment's `ref`.
+    """
 
     id: OptionalText = Field("", validation_alias=_IDS)
     name: OptionalText = ""
@@ -56,7 +59,9 @@ class NamedThing(ResponseModel):
 
 
 class Product(NamedThing):
-    """A product, an option or a modifier, which are products too, or an option set with options.
+    """A product, or an option set with options.
+
+    Options and modifiers are products too.
 
     unconfirmed: that unit_price holds no tax where unit_price_ex_tax isn't sent; what is inside
     "availability"; how a product names the limits of its option sets, which are min_selection and
@@ -134,9 +139,10 @@ def currency_of(body: bytes) -> str:
 
 
 def taxes_in_list(product: Product, taxes: Sequence[NamedThing]) -> Sequence[NamedThing] | None:
-    """Return the taxes on a product of a list, None if only the product's own page has them.
+    """Return the taxes on a product of a list.
 
-    A list gives the sum of a product's taxes only.
+    The result is None if only the product's own page has them. A list gives the sum of a product's
+    taxes only.
     """
     if product.taxes is not None:
         return product.taxes

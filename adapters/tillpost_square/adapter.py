@@ -93,7 +93,10 @@ M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", bound=wire.Page)
 
 MOST_IN_PAGE = 100
-"""Orders in a page of a search: 500, the usual number, could be too large an answer."""
+"""Orders in a page of a search.
+
+500, the usual number, could be too large an answer.
+"""
 
 MOST_RESTARTS = 2
 """How often a list is read from its beginning again, because its cursor expired."""
@@ -134,7 +137,10 @@ class Square(Adapter[SquareSettings]):
         self.look_after = settings.look_after
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Add the token and the pinned API version; an OAuth request gets its secrets instead."""
+        """Add the token and the pinned API version.
+
+        An OAuth request gets its secrets instead.
+        """
         signed = square_oauth.signed_oauth_request(request, credentials)
         if signed is None:
             signed = super().sign(request, credentials)
@@ -303,7 +309,9 @@ class Square(Adapter[SquareSettings]):
         return Request("PUT", _order_path(current.id), read, body, Effect.UNDO, key)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of one ad-hoc line at a price of 0, and mark it as paid, or undo it.
+        """Create a ticket of one ad-hoc line at a price of 0.
+
+        It is marked as paid, or undone.
 
         unconfirmed: that the Point of Sale shows, and prints, an order of 0 that PayOrder has
         marked as paid, and the note of its line; one in a sandbox, and a look at a Point of Sale,
@@ -402,7 +410,10 @@ class Square(Adapter[SquareSettings]):
         return answer.order
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
-        """Return what Square would charge with the tip, in minor units. Nothing is created."""
+        """Return what Square would charge with the tip, in minor units.
+
+        Nothing is created.
+        """
         if attempt.menu is None and self.needs_menu_for(order):
             raise SetupError("import the menu first: it says which taxes the charges have")
         body = translate(order, attempt, self.config).order
@@ -477,7 +488,10 @@ class Square(Adapter[SquareSettings]):
         return menu_of(tuple(objects.values()), location, datetime.now(UTC), odd.faults)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
-        """Return what was changed or deleted in the catalogue after a time (with its offset)."""
+        """Return what was changed or deleted in the catalogue after a time.
+
+        The time comes with its offset.
+        """
         begin = begin_time.astimezone(UTC).isoformat()
 
         def page(cursor: str | None) -> Request[wire.CatalogPage]:
@@ -501,7 +515,10 @@ class Square(Adapter[SquareSettings]):
         return changes_of(objects, until=until)
 
     def check(self) -> Exchange[Readiness]:
-        """Check the token, its scopes and the location. What can't be read is a finding too."""
+        """Check the token, its scopes and the location.
+
+        What can't be read is a finding too.
+        """
         findings: list[Finding] = []
         try:
             token = yield from ask(_post("/oauth2/token/status", wire.TokenStatus))
@@ -560,7 +577,9 @@ def _is_final(refusal: PosError) -> bool:
 
 
 def _was_paid_before(refusal: PosError | None) -> bool:
-    """Return whether a payment was refused because there is one: an order of 0 shows no payment.
+    """Return whether a payment was refused because there is one.
+
+    An order of 0 shows no payment.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
     under two keys, would show. The key is the same every time, so this matters only once Square has
@@ -570,7 +589,10 @@ def _was_paid_before(refusal: PosError | None) -> bool:
 
 
 def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
-    """Return the order as Square has it, or raise that it has other lines than were ordered."""
+    """Return the order as Square has it.
+
+    Raises if it has other lines than were ordered.
+    """
     found = pos_order(seen)
     is_over = found.state in (PosState.REJECTED, PosState.CANCELLED)
     line_count = len(seen.line_items)
@@ -589,7 +611,10 @@ def _order_path(square_id: str) -> str:
 
 
 def _creating(reference: str, key: str, body: dict[str, object]) -> Request[wire.OneCreated]:
-    """Return the CreateOrder. Its answer must not name another reference than was sent."""
+    """Return the CreateOrder.
+
+    Its answer must not name another reference than was sent.
+    """
     create = _post("/v2/orders", wire.OneCreated, Effect.CREATE, key, order=body)
     read = reading_where(
         wire.OneCreated, lambda created: created.order.reference_id in ("", reference)

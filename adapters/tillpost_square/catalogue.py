@@ -1,4 +1,6 @@
-"""Square's catalogue as a menu: what one location sells, with its own prices, limits and taxes.
+"""Square's catalogue as a menu.
+
+The menu is what one location sells, with its own prices, limits and taxes.
 
 The rules are those of the spec (CatalogObject, ItemVariationLocationOverrides,
 CatalogItemModifierListInfo). An object is at a location by its presence fields. An override of the
@@ -53,14 +55,20 @@ class CatalogueChanges(FrozenModel):
 
 
 class _Site(NamedTuple):
-    """The location that the menu is for, and the time by which a sold-out mark may have expired."""
+    """The location that the menu is for.
+
+    Also the time by which a sold-out mark may have expired.
+    """
 
     id: str
     now: datetime
 
 
 class _Known(NamedTuple):
-    """What items refer to: the names of categories, the groups, and the taxes of the location."""
+    """What items refer to.
+
+    That is the names of categories, the groups, and the taxes of the location.
+    """
 
     categories: Mapping[str, str]
     groups: Mapping[str, ModifierGroup]
@@ -190,7 +198,9 @@ def _option(option_id: str, data: wire.Modifier, site: _Site) -> ModifierOption:
 
 
 def _list_limits(data: wire.ModifierList) -> tuple[int, int | None]:
-    """Return how few and how many options of a list must be chosen. No maximum is None.
+    """Return how few and how many options of a list must be chosen.
+
+    No maximum is None.
 
     A list of texts has no options, so a required one can't be satisfied; its minimum of 1 makes
     that visible.
@@ -217,7 +227,10 @@ def _maximum(value: int | None) -> int | None:
 
 
 def _use(info: wire.ModifierListInfo, group: ModifierGroup) -> GroupUse:
-    """Return how an item uses a group: by its own limits, or by the list's if it sets neither."""
+    """Return how an item uses a group.
+
+    The item's own limits count, or the list's if it sets neither.
+    """
     minimum = info.min_selected_modifiers
     maximum = info.max_selected_modifiers
     once = _ONCE_BY_ITEM.get(info.allow_quantities, group.once)

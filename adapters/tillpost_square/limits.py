@@ -63,7 +63,7 @@ PAYMENT_REFERENCE = Limit("payments[{}].reference", 255)
 
 
 class Trimming:
-    """Cuts texts to their limits and collects a notice of each cut."""
+    """A cutter of texts to their limits, which collects a notice of each cut."""
 
     def __init__(self) -> None:
         self.notices: list[str] = []

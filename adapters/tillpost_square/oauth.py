@@ -1,7 +1,8 @@
-"""Square's OAuth: the page that a store's admin opens, token requests, the account, and revoking.
+"""Square's OAuth: authorisation page, token requests, account and revoking.
 
-Token requests are JSON. A refresh token of the code flow stays valid. Sources: developer
-documentation (OAuth API, code flow and PKCE flow), and `ObtainToken` in the OpenAPI document.
+A store's admin opens the page. Token requests are JSON. A refresh token of the code flow stays
+valid. Sources: developer documentation (OAuth API, code flow and PKCE flow), and `ObtainToken` in
+the OpenAPI document.
 
 unconfirmed: that a code is exchanged with the application's secret and PKCE's verifier together,
 which the document describes as two flows, and whose refresh token comes of it: the code flow's,
@@ -44,7 +45,10 @@ SCOPES = {
     "ITEMS_READ": "import the menu",
     "MERCHANT_PROFILE_READ": "read the location",
 }
-"""The scopes that the adapter's operations need, and what each is for (spec: `security`)."""
+"""The scopes that the adapter's operations need, and what each is for.
+
+Source: `security` in the spec.
+"""
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
@@ -62,7 +66,10 @@ def authorize_url(base_url: str, request: AuthorisationRequest) -> str:
 
 
 def signed_oauth_request(request: Request[Any], credentials: Credentials) -> Signed | None:
-    """Return a request for a token, or to revoke one, with its secrets; None for any other."""
+    """Return a request for a token, or to revoke one, with its secrets.
+
+    The result is None for any other request.
+    """
     if request.path == TOKEN_PATH:
         return Signed(_JSON, to_body(**oauth.token_fields(request, credentials)))
     if request.path == REVOKE_PATH and credentials.client_secret:
@@ -76,7 +83,10 @@ def signed_oauth_request(request: Request[Any], credentials: Credentials) -> Sig
 
 
 def account() -> Exchange[Account]:
-    """Return the merchant, the scopes of the token, and the locations, the active ones first."""
+    """Return the merchant, the scopes of the token, and the locations.
+
+    The active locations come first.
+    """
     status = yield from ask(
         Request("POST", "/oauth2/token/status", reading(wire.TokenStatus), to_body())
     )

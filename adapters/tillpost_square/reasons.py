@@ -1,4 +1,4 @@
-"""Why Square's total isn't what the customer paid.
+"""The reasons why Square's total isn't what the customer paid.
 
 `mismatch` is called with the order as Square priced it, before the order is undone. The reason is
 more than one tax, a price that has changed, a tax that differs, or none of them. All amounts are in
@@ -25,7 +25,10 @@ __all__ = ["mismatch"]
 
 
 class _Prices(NamedTuple):
-    """The price of one piece of a line with its modifiers: Square's, and the one that was paid."""
+    """The price of one piece of a line with its modifiers.
+
+    It is here twice: Square's, and the one that was paid.
+    """
 
     square: int
     paid: int
@@ -69,7 +72,10 @@ def mismatch(order: Order, priced: PricedOrder, due: int) -> PosError | None:
 
 
 def _added_tax(priced: PricedOrder) -> int:
-    """Return the tax that Square adds to the prices, without the tax that is included in them."""
+    """Return the tax that Square adds to the prices.
+
+    The tax that is included in them doesn't count.
+    """
     amounts = [
         tax.applied_money.amount
         for tax in priced.taxes
@@ -93,7 +99,10 @@ def _changed_prices(order: Order, priced: PricedOrder) -> dict[int, _Prices]:
 
 
 def _differing_prices(line: Line, item: LineItem) -> _Prices | None:
-    """Return both prices of a line if its own price or a modifier's differs, None otherwise."""
+    """Return both prices of a line if its own price or a modifier's differs.
+
+    Otherwise the result is None.
+    """
     if item.base_price_money is None:
         return None
     square = item.base_price_money.amount

@@ -1,8 +1,9 @@
-"""What an order's state at Square means: where the order is, and what the customer may be told.
+"""The meaning of an order's state at Square.
 
-A paid order is with Square, which is all that `received` means. `accepted` needs proof that the
-register or its staff has it: a fulfilment that was advanced, or stamped as accepted. Sources: the
-spec's descriptions of OrderState, FulfillmentState and FulfillmentPickupDetails.accepted_at.
+It shows where the order is, and what the customer may be told. A paid order is with Square, which
+is all that `received` means. `accepted` needs proof that the register or its staff has it: a
+fulfilment that was advanced, or stamped as accepted. Sources: the spec's descriptions of
+OrderState, FulfillmentState and FulfillmentPickupDetails.accepted_at.
 """
 
 from __future__ import annotations
@@ -53,15 +54,19 @@ def is_paid(order: SquareOrder) -> bool:
 
 
 def draft_of(order: SquareOrder | CreatedOrder) -> Draft:
-    """Return an unpaid order as a draft. One without a total is read again before payment."""
+    """Return an unpaid order as a draft.
+
+    One without a total is read again before payment.
+    """
     total = order.total_money.amount if order.total_money else _UNKNOWN_TOTAL
     return Draft(id=order.id, total=total, version=order.version)
 
 
 def is_replayed(order: CreatedOrder, answer: Response) -> bool:
-    """Return whether a create was answered with an older order, since its key was used before.
+    """Return whether a create was answered with an older order.
 
-    Both times are Square's own, so no two clocks have to agree. Without either it counts as new.
+    That happens when its key was used before. Both times are Square's own, so no two clocks have to
+    agree. Without either it counts as new.
     """
     answered_at = parse_http_date(answer.headers.get("date", ""))
     if answered_at is None:
@@ -74,7 +79,10 @@ def is_replayed(order: CreatedOrder, answer: Response) -> bool:
 
 
 def pos_order(order: SquareOrder, notices: Sequence[str] = ()) -> PosOrder:
-    """Return the order as Square has it. Its status is the fulfilment's if there is one."""
+    """Return the order as Square has it.
+
+    Its status is the fulfilment's if there is one.
+    """
     state, progress = _state(order)
     return PosOrder(
         id=order.id,

@@ -1,9 +1,10 @@
-"""An order as Square takes it: the bodies of CreateOrder and of the payment. Pure functions.
+"""An order as Square takes it: the bodies of CreateOrder and of the payment.
 
-The same order and attempt always give the same body, since a repeated create must send the same
-body under its key: nothing here reads the clock. The catalogue's prices are left to Square, so that
-a price that has changed shows as a total that differs. Only an attempt with `keep_paid` sends what
-the customer paid. Field names are those of the OpenAPI document, 2025-08-20.
+All functions are pure. The same order and attempt always give the same body, since a repeated
+create must send the same body under its key: nothing here reads the clock. The catalogue's prices
+are left to Square, so that a price that has changed shows as a total that differs. Only an attempt
+with `keep_paid` sends what the customer paid. Field names are those of the OpenAPI document,
+2025-08-20.
 """
 
 from __future__ import annotations
@@ -125,10 +126,11 @@ def check_payable(order: Order) -> None:
 
 
 def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
-    """Return the body of CreatePayment that records what the ordering site has captured.
+    """Return the body of CreatePayment that records the captured payments.
 
-    Several captured payments become one external payment of their sum, with every reference in its
-    note: more than one would need PayOrder with payments that Square itself has authorised.
+    The ordering site has captured them. Several captured payments become one external payment of
+    their sum, with every reference in its note: more than one would need PayOrder with payments
+    that Square itself has authorised.
 
     Args:
         order: The order.
@@ -263,7 +265,10 @@ def _modifier(flat: FlatModifier, currency: str, keep_paid: bool) -> Body:
 
 
 def _has_no_price(line: Line, menu: Menu) -> bool:
-    """Return whether the price is keyed in at the register, so that the order must bring one."""
+    """Return whether the price is keyed in at the register.
+
+    Then the order must bring one.
+    """
     product = menu.by_variation.get(line.item_id)
     if product is None:
         return False
@@ -272,7 +277,10 @@ def _has_no_price(line: Line, menu: Menu) -> bool:
 
 
 def _ticket_name(order: Order) -> str:
-    """Return the ticket's name at the register: the code comes first, so that it is never cut."""
+    """Return the ticket's name at the register.
+
+    The code comes first, so that it is never cut.
+    """
     match order.fulfilment:
         case Delivery():
             return f"{order.code} delivery"

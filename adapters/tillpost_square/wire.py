@@ -1,9 +1,10 @@
-"""The answers of Square's API, as far as the adapter reads them. Other fields are ignored.
+"""The answers of Square's API, as far as the adapter reads them.
 
-Field names and types are those of the OpenAPI document of release 2025-08-20. A field that Square
-may leave out or send as null has a default here. `total_money`, for example, is null on an order
-that contains returns only (developer forum, thread 24765). An order of a search that can't be read
-all the same is passed over, unless it may be the one that is looked for.
+Other fields are ignored. Field names and types are those of the OpenAPI document of release
+2025-08-20. A field that Square may leave out or send as null has a default here. `total_money`, for
+example, is null on an order that contains returns only (developer forum, thread 24765). An order of
+a search that can't be read all the same is passed over, unless it may be the one that is looked
+for.
 """
 
 from __future__ import annotations
@@ -62,10 +63,16 @@ def _only_text(value: object) -> object:
 
 
 OptionalList = Annotated[tuple[T, ...], Field(fail_fast=True), BeforeValidator(_none_as_empty)]
-"""A list that may be left out or null; then it is empty. Its first fault ends its validation."""
+"""A list that may be left out or null; then it is empty.
+
+Its first fault ends its validation.
+"""
 
 OptionalText = Annotated[str, BeforeValidator(_only_text)]
-"""A text that may be left out or null; then it is empty. So is anything that isn't a text."""
+"""A text that may be left out or null; then it is empty.
+
+So is anything that isn't a text.
+"""
 
 
 class ErrorEntry(Wire):
@@ -90,7 +97,10 @@ class Money(Wire):
 
 
 class Page(Wire):
-    """A page of a longer answer. `cursor` requests the next page, and is empty on the last."""
+    """A page of a longer answer.
+
+    `cursor` requests the next page, and is empty on the last.
+    """
 
     cursor: OptionalText = ""
 
@@ -196,7 +206,10 @@ class OneCreated(Wire):
 
 
 class CancelledOrder(PricedOrder):
-    """An order that is cancelled for certain: with any other state the answer is unreadable."""
+    """An order that is cancelled for certain.
+
+    With any other state the answer is unreadable.
+    """
 
     state: Literal["CANCELED"]  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
 
@@ -225,7 +238,10 @@ class Calculated(Wire):
 
 
 class Payment(Wire):
-    """A payment as Square recorded it. The spec lets Square leave out whose order it pays."""
+    """A payment as Square recorded it.
+
+    The spec lets Square leave out whose order it pays.
+    """
 
     id: Id
     order_id: OptionalText = ""

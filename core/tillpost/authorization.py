@@ -1,4 +1,4 @@
-"""Connects a store by OAuth: the provider's page, and the code that it returns.
+"""A store's connection by OAuth: the provider's page, and the code it returns.
 
 ::
 
@@ -67,9 +67,9 @@ def authorize_url(
     code_verifier: str = "",
     base_url: str = "",
 ) -> str:
-    """Return the address of the provider's page on which a store's admin grants access.
+    """Return the address of the page on which a store's admin grants access.
 
-    Without `scopes`, the adapter asks for all that its operations need.
+    It is the provider's page. Without `scopes`, the adapter asks for all that its operations need.
 
     Raises:
         ConfigError: There is no such platform.
@@ -94,7 +94,11 @@ def exchange_code(
     base_url: str = "",
     http_client: httpx.Client | None = None,
 ) -> Credentials:
-    """Exchange the code that came back for credentials. Raises a `PosError` if it is refused."""
+    """Exchange the code that came back for credentials.
+
+    Raises:
+        PosError: The code is refused.
+    """
     request = _code_credentials(code, client_id, client_secret, redirect_uri, code_verifier)
     del code, client_secret, code_verifier  # so that no traceback from here on holds them
     connection = _connection(platform, base_url)
@@ -124,7 +128,7 @@ async def aexchange_code(
 
 
 def account(platform: str, credentials: Credentials, *, base_url: str = "") -> Account:
-    """Return whose account the credentials are of, and what its connection's settings can be.
+    """Return the account of credentials, and what its connection's settings can be.
 
     Raises:
         UnsupportedError: The platform's adapter can't report the account.
@@ -161,7 +165,10 @@ def _code_credentials(
 
 
 def _connection(platform: str, base_url: str) -> Connection:
-    """Return a connection that knows no store yet: the settings that one requires are empty."""
+    """Return a connection that knows no store yet.
+
+    The settings that one requires are empty.
+    """
     adapter = adapter_named(platform)
     fields = adapter.settings.model_fields
     required = [name for name, field in fields.items() if field.is_required()]

@@ -1,4 +1,4 @@
-"""Reads connections and other tables from a TOML file. Nothing is sent.
+"""The connections and other tables of a TOML file. Nothing is sent.
 
     [connections.cafe-42]
     platform = "square"
@@ -84,7 +84,7 @@ class ConnectionSettings:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The adapter's own settings. Secrets are in clear text: don't store them anywhere."""
+        """The adapter's own settings, with secrets in clear text: don't store them."""
         self._require_table()
         table = {key: self.table[key] for key in self.table if key not in _NOT_THE_ADAPTERS}
         return _resolved_table(self._where, table)
@@ -140,7 +140,7 @@ class ConnectionSettings:
 
 
 def config_path(path: str | Path | None = None) -> Path:
-    """Return the file to read: `path`, else what `TILLPOST_CONFIG` names, else `tillpost.toml`."""
+    """Return the file to read: `path`, else `TILLPOST_CONFIG`, else `tillpost.toml`."""
     from_environment = os.environ.get(CONFIG_VARIABLE)
     return Path(path or from_environment or DEFAULT_CONFIG)
 
@@ -203,7 +203,7 @@ def load_connection(name: str, path: str | Path | None = None) -> ConnectionSett
 
 
 def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object]:
-    """Return a top-level table of the file; an empty one if the file or the table is missing.
+    """Return a top-level table of the file, empty if file or table is missing.
 
     Raises:
         ConfigError: A file was named and is missing; it can't be read; it isn't TOML; or a
@@ -220,7 +220,7 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
 
 
 def _is_absent(source: Path) -> bool:
-    """Whether the file is missing and nothing named one."""
+    """Return whether the file is missing and nothing named one."""
     return source == DEFAULT_CONFIG and not source.exists()
 
 
@@ -253,7 +253,7 @@ def _hidden(value: object) -> object:
 
 
 def _resolved_table(where: str, table: Mapping[str, object]) -> Table:
-    """Return a table in clear text, with every "env:VARIABLE" in it read from the environment."""
+    """Return a table in clear text, each "env:VARIABLE" read from the environment."""
     # All are looked for before one is read, so that no traceback shows those that were found.
     for key, value in table.items():
         _require_variables(where, key, value)

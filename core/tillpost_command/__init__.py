@@ -1,7 +1,8 @@
-"""Starts the `tillpost` command, so that Ctrl-C shows no traceback while modules are imported.
+"""The start of the `tillpost` command.
 
-Importing `tillpost` takes a third of a second. An interruption in that time can only be caught from
-outside of the package, so this one imports nothing of it before `main` is called.
+Ctrl-C shows no traceback while modules are imported. Importing `tillpost` takes a third of a
+second. An interruption in that time can only be caught from outside of the package, so this one
+imports nothing of it before `main` is called.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command with the process's arguments, and exit with its code; 130 after Ctrl-C."""
+    """Run the command with the process's arguments, and exit with its code.
+
+    The code is 130 after Ctrl-C.
+    """
     try:
         from tillpost.cli import main as run
 

@@ -36,6 +36,51 @@ MODULES = (
     "tillpost.config",
 )
 
+SUBMODULES = {
+    "tillpost.adapter.oauth": (
+        "Tokens",
+        "authorisation_page",
+        "exchange_code",
+        "refresh",
+        "signed_form",
+        "token_fields",
+    ),
+    "tillpost.adapter.webhooks": (
+        "LARGEST",
+        "OrderRefused",
+        "SeenEvents",
+        "WebhookFault",
+    ),
+    "tillpost.errors": ("ErrorRecord",),
+    "tillpost.menus.diff": ("Change", "MenuChanges"),
+    "tillpost.menus.lint": ("setup_faults",),
+    "tillpost.menus.validation": ("check_order",),
+    "tillpost.models.availability": ("Availability", "Reason"),
+    "tillpost.models.money": ("exponent",),
+    "tillpost.models.outage": ("Outage", "Sample", "Whose"),
+    "tillpost.outbox.connections.credentials": ("Grant",),
+    "tillpost.outbox.connections.encryption": ("new_key",),
+    "tillpost.outbox.operations.connections": ("ConnectionState", "Connections"),
+    "tillpost.outbox.operations.diagnosis": ("diagnose_order", "gather_facts"),
+    "tillpost.outbox.operations.orders": ("ActError", "OrderOperations"),
+    "tillpost.outbox.webhooks.asgi": ("webhooks_app",),
+    "tillpost.outbox.webhooks.receiver": ("Receiver",),
+    "tillpost.submission.menu_import": ("MenuImport",),
+    "tillpost.support.diagnosis": (
+        "Diagnosis",
+        "Hop",
+        "HopState",
+        "HopStatus",
+        "three_hops",
+    ),
+    "tillpost.support.runbook": ("Step",),
+    "tillpost.testing.adversary": ("BEHAVIOURS", "hostile_server"),
+    "tillpost.testing.world": ("Delivery", "Impossible", "Trouble", "World"),
+}
+"""Submodules of which only these names are public."""
+
+ALL_MODULES = (*MODULES, *SUBMODULES)
+
 LAZY = {"tillpost": ("Outbox",)}
 """Public names that a module loads on first use, so that they aren't in its `__all__`."""
 
@@ -63,6 +108,8 @@ class Entry(NamedTuple):
 
 def public_names(module: str) -> list[str]:
     """Return the public names of a module, in alphabetical order."""
+    if module in SUBMODULES:
+        return list(SUBMODULES[module])
     names = {*importlib.import_module(module).__all__, *LAZY.get(module, ())}
     return sorted(names, key=str.casefold)
 
@@ -74,7 +121,7 @@ def entries() -> tuple[Entry, ...]:
     The source is read once; it takes seconds.
     """
     found = [
-        _entry(module, name) for module in MODULES for name in public_names(module)
+        _entry(module, name) for module in ALL_MODULES for name in public_names(module)
     ]
     return (*found, *_hook_entries())
 
@@ -102,7 +149,7 @@ def public_api() -> str:
     """Return the sections of the page: a heading for each module, then its names."""
     parts: list[str] = []
     shown: dict[int, str] = {}
-    for module in MODULES:
+    for module in ALL_MODULES:
         parts += [
             f"## {module}",
             md.summary(importlib.import_module(module).__doc__ or ""),
@@ -185,7 +232,7 @@ def unnamed(changed: Sequence[str], recorded: str, changelog: str) -> list[str]:
     missing: list[str] = []
     for name in changed:
         owner = name.rpartition(".")[0]
-        owner_is_new_or_gone = owner not in MODULES and (owner in before) != (
+        owner_is_new_or_gone = owner not in ALL_MODULES and (owner in before) != (
             owner in now
         )
         if not owner_is_new_or_gone and not _is_named(name, words):
@@ -274,9 +321,9 @@ def _members(kind: type) -> Iterator[Member]:
 
 def _is_public(kind: type) -> bool:
     return any(
-        kind.__name__ in importlib.import_module(module).__all__
+        kind.__name__ in public_names(module)
         and getattr(importlib.import_module(module), kind.__name__) is kind
-        for module in MODULES
+        for module in ALL_MODULES
     )
 
 

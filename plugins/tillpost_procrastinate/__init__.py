@@ -1,4 +1,6 @@
-"""The outbox's distributed engine: workers on many machines, woken by Procrastinate's jobs.
+"""The outbox's distributed engine.
+
+Workers run on many machines, and are woken by Procrastinate's jobs.
 
     [outbox]
     db = "postgresql+psycopg://..."

@@ -1,9 +1,9 @@
-"""The engine: creates Procrastinate's tables, and defers jobs in the outbox's transactions.
+"""The engine, which creates Procrastinate's tables and defers jobs.
 
-A job is deferred by Procrastinate's own SQL function, on whatever connection the order is added
-with: sync or async, the caller's or ours. Jobs have neither a lock nor a queueing lock. The first
-would outlive a killed worker; the second would make a caller's transaction wait for another's, or
-fail. Two jobs for one order do no harm.
+Jobs are deferred in the outbox's transactions. A job is deferred by Procrastinate's own SQL
+function, on whatever connection the order is added with: sync or async, the caller's or ours. Jobs
+have neither a lock nor a queueing lock. The first would outlive a killed worker; the second would
+make a caller's transaction wait for another's, or fail. Two jobs for one order do no harm.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _HAS_FUNCTION = text("""
 
 
 class Procrastinate:
-    """Wakes workers by Procrastinate's jobs, which are as durable as the orders."""
+    """An engine whose jobs, which wake workers, are as durable as the orders."""
 
     def __init__(self) -> None:
         """Check that Procrastinate is installed.
@@ -75,7 +75,10 @@ class Procrastinate:
         return True
 
     def prepare(self, db: Connection) -> None:
-        """Create Procrastinate's tables. The migrations of later versions are the operator's."""
+        """Create Procrastinate's tables.
+
+        The migrations of later versions are the operator's.
+        """
         # Imported here, since only a new database needs it.
         from procrastinate.schema import SchemaManager
 

@@ -1,8 +1,8 @@
-"""Runs Procrastinate's jobs in a thread, and reconnects whenever the database fails.
+"""The thread that runs Procrastinate's jobs.
 
-Procrastinate's worker doesn't notice that its listening connection broke. So a connection beside it
-is watched, and when that breaks, everything is set up anew. The outbox's own polling finds what was
-missed meanwhile.
+It reconnects whenever the database fails. Procrastinate's worker doesn't notice that its listening
+connection broke. So a connection beside it is watched, and when that breaks, everything is set up
+anew. The outbox's own polling finds what was missed meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ T = TypeVar("T")
 log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 1.0
-"""How late a job that was scheduled may be found, in seconds; PostgreSQL notifies of others."""
+"""How late a job that was scheduled may be found, in seconds.
+
+PostgreSQL notifies of others.
+"""
 
 WATCH_INTERVAL = 1.0
 """How often the connection is checked, in seconds."""
@@ -47,7 +50,10 @@ RECANCEL_AFTER = 1.0
 """How long to wait for a cancelled task before it is cancelled again, in seconds."""
 
 STALLED_AFTER = 60.0
-"""Jobs whose worker was silent for this long are deleted, and how often, in seconds."""
+"""How long a worker is silent before its jobs are deleted, in seconds.
+
+It is also how often they are deleted.
+"""
 
 
 class Jobs:

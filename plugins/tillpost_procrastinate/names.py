@@ -6,7 +6,10 @@ __all__ = ["QUEUE", "TASK"]
 
 
 QUEUE = "tillpost"
-"""The queue of the jobs. Your own workers that share the database use other queues."""
+"""The queue of the jobs.
+
+Your own workers that share the database use other queues.
+"""
 
 
 TASK = "tillpost.process"

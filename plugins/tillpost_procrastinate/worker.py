@@ -1,9 +1,9 @@
-"""A worker that Procrastinate's jobs wake, and that also polls, so a lost job only costs time.
+"""A worker that Procrastinate's jobs wake, and that also polls.
 
-A job has its order processed, and then whatever else is due. Orders that have been due for a
-moment without being claimed are polled for: those of dead workers, of lost jobs, of a connection
-that was full or recovers from an outage, and those added under another engine. No jobs are deferred
-for them, so no queue can grow.
+Polling means that a lost job only costs time. A job has its order processed, and then whatever else
+is due. Orders that have been due for a moment without being claimed are polled for: those of dead
+workers, of lost jobs, of a connection that was full or recovers from an outage, and those added
+under another engine. No jobs are deferred for them, so no queue can grow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GRACE = 6.0
 
 
 class ProcrastinateWorker:
-    """Runs a processor until it is stopped."""
+    """A worker that runs a processor until it is stopped."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
@@ -49,7 +49,10 @@ class ProcrastinateWorker:
         self._processor.take_no_more()
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until stopped, or until idle. Failures of the database are logged and waited out."""
+        """Work until stopped, or until idle.
+
+        Failures of the database are logged and waited out.
+        """
         self._pool = self._create_pool()
         engine = self._processor.outbox.database.engine
         jobs = Jobs(engine.url, self._threads, GRACE, self._start_job)

@@ -1,8 +1,8 @@
-"""Simulators of the bundled platforms, and the scenarios that `tillpost demo` runs on them.
+"""Simulators of the bundled platforms, and their scenarios.
 
-Each simulator is a real HTTP server with state, a ledger and faults. `tillpost simulate` and
-`tillpost demo` find them by the two hooks below. Making a simulator needs the extra `simulator`;
-importing this package doesn't.
+`tillpost demo` runs the scenarios on the simulators. Each simulator is a real HTTP server with
+state, a ledger and faults. `tillpost simulate` and `tillpost demo` find them by the two hooks
+below. Making a simulator needs the extra `simulator`; importing this package doesn't.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _SIMULATORS = {
 
 @hookimpl
 def platform_simulators() -> Mapping[str, Callable[..., object]]:
-    """Return the factory of each simulator. A simulator's module is imported when it is called."""
+    """Return the factory of each simulator.
+
+    A simulator's module is imported when its factory is called.
+    """
     return {platform: _simulator(platform, name) for platform, name in _SIMULATORS.items()}
 
 

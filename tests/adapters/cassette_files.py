@@ -55,7 +55,7 @@ def but_for_masks(misfit: type[Exception]) -> Generator[None]:
     try:
         yield
     except misfit as error:
-        if misfits := [said for said in str(error).split(" | ") if f"'{MASK}' is" not in said]:
+        if misfits := [fault for fault in str(error).split(" | ") if f"'{MASK}' is" not in fault]:
             raise misfit(" | ".join(misfits)) from error
 
 
@@ -93,17 +93,17 @@ class CassetteFiles:
             metafunc.parametrize("source", sources)
 
     def test_it_says_where_it_comes_from(self, path: Path) -> None:
-        said = read_provenance(path)
+        provenance = read_provenance(path)
 
-        assert (said.platform, said.api_version) == (
+        assert (provenance.platform, provenance.api_version) == (
             self.cassettes.platform,
             self.cassettes.api_version,
         )
-        assert date.fromisoformat(said.recorded)
-        if said.source is Source.VENDOR_SAMPLE:
-            assert said.origin.startswith(self.documents)
+        assert date.fromisoformat(provenance.recorded)
+        if provenance.source is Source.VENDOR_SAMPLE:
+            assert provenance.origin.startswith(self.documents)
         else:
-            assert "no sample" in said.note
+            assert "no sample" in provenance.note
 
     def test_it_holds_no_secret_and_no_person(self, path: Path) -> None:
         used = (*CANARIES, *self.people, *SAMPLES_OF_PEOPLE)

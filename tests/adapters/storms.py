@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import SUBSTITUTES
 from adapters.square.shop_orders import FLAT_WHITE, FLAT_WHITE_WITH_OAT, TOASTIE, shop_order
 from tillpost import Limits, Order, Policy
 from tillpost.simulator import FaultPlan, Simulator
@@ -66,7 +66,7 @@ STORMS: Mapping[str, Storm] = {
     "kounta": Storm(
         lambda plan: KountaSimulator(KOUNTA, plan),
         order=order_with_a_twin,
-        settings={**STAND_INS, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)},
+        settings={**SUBSTITUTES, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)},
         share=0.2,
         at_once=8,
         policy=QUICK.model_copy(update={"retry_seconds": 5}),

@@ -499,7 +499,7 @@ def is_create(request: httpx.Request) -> bool:
 @pytest.mark.parametrize("platform", ["square", "kounta"])
 def test_first_order_of_an_open_item_with_another_arrives(platform: str) -> None:
     open_item = {"name": "Cake for 8", "quantity": 1, "unit_price": 5000}
-    settings = {"open_item_product": 9003} if platform == "kounta" else {}
+    settings: dict[str, Any] = {"open_item_product": 9003} if platform == "kounta" else {}
     shop = shop_of(platform, **settings)
     order = order_of(line("5312", 1450), {**open_item, "modifiers": []})
     assert shop.till.submit(order, is_new=True).total == 6450

@@ -119,7 +119,9 @@ def ratio(
         run(ready)
         spent[is_ours].append(clock() - began)
     gc.unfreeze()
-    least, middle = (of(spent[True]) / of(spent[False]) for of in (min, statistics.median))
+    least, middle = (
+        statistic(spent[True]) / statistic(spent[False]) for statistic in (min, statistics.median)
+    )
     return f"{least:.2f} at their least, {middle:.2f} in the middle"
 
 

@@ -31,7 +31,7 @@ class GenericWorld(World[GenericSimulator]):
     def drifted(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, DRIFTED])
 
-    def gone(self, order_id: str) -> Order:
+    def off_menu(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, NOWHERE])
 
     def accept(self, pos_order: PosOrder) -> None:

@@ -31,7 +31,7 @@ from tillpost_simulators.kounta.webhooks import sent
 from tillpost_simulators.kounta.wire import to_json
 
 NOWHERE = TOASTIE.model_copy(update={"item_id": "999", "sku": "GONE", "name": "Pavlova"})
-STAND_INS = {
+SUBSTITUTES = {
     "charge_products": {"surcharge": "9001", "delivery": "9002"},
     "tip_product": "9003",
     "discount_product": "9004",
@@ -47,7 +47,12 @@ class KountaWorld(World[KountaSimulator]):
 
     @property
     def settings(self) -> dict[str, object]:
-        return {**self.running.settings, **STAND_INS, "attention_product": "9005", "import_pace": 0}
+        return {
+            **self.running.settings,
+            **SUBSTITUTES,
+            "attention_product": "9005",
+            "import_pace": 0,
+        }
 
     def order(self, order_id: str) -> Order:
         white = FLAT_WHITE.model_copy(
@@ -58,7 +63,7 @@ class KountaWorld(World[KountaSimulator]):
     def drifted(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, DRIFTED])
 
-    def gone(self, order_id: str) -> Order:
+    def off_menu(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, NOWHERE])
 
     def accept(self, pos_order: PosOrder) -> None:
@@ -108,7 +113,7 @@ class KountaWorld(World[KountaSimulator]):
             simulator.add_tax("Weekend surcharge", Decimal("0.1"))
 
         return {
-            MenuError: Trouble(order=self.gone),
+            MenuError: Trouble(order=self.off_menu),
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
             RateLimitError: Trouble(
                 lambda: create_answered(Fault(kind=FaultKind.RATE_LIMITED, retry_after=3600))

@@ -52,7 +52,7 @@ class SquareWorld(World[SquareSimulator]):
     def drifted(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, DRIFTED])
 
-    def gone(self, order_id: str) -> Order:
+    def off_menu(self, order_id: str) -> Order:
         return paid(order_id, [FLAT_WHITE, NOWHERE])
 
     def accept(self, pos_order: PosOrder) -> None:
@@ -118,7 +118,7 @@ class SquareWorld(World[SquareSimulator]):
             always(Fault(kind=FaultKind.HTML, status=418))
 
         return {
-            MenuError: Trouble(order=self.gone),
+            MenuError: Trouble(order=self.off_menu),
             OutageError: Trouble(lambda: simulator.set_outage(), outcome=Outcome.UNKNOWN),
             RateLimitError: Trouble(lambda: always(Fault(kind=FaultKind.RATE_LIMITED))),
             PermissionsError: Trouble(lambda: simulator.revoke_token()),

@@ -114,9 +114,9 @@ class Platform:
         return answer
 
     def _post_orders(self, _: str, body: dict[str, Any]) -> Response:
-        gone = [i for i, item in enumerate(body["items"]) if item not in self.items]
-        if gone:
-            return refusal(400, "GONE", f"line {gone[0]}")
+        missing = [i for i, item in enumerate(body["items"]) if item not in self.items]
+        if missing:
+            return refusal(400, "GONE", f"line {missing[0]}")
         total = sum(
             self.items[i][1] * n for i, n in zip(body["items"], body["counts"], strict=True)
         )
@@ -267,10 +267,10 @@ class Keyless(Keyed):
     look_after = (5.0, 3.0, 3.0, 5.0)
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
-        there = PosOrder(id=draft.id, reference=order.id, total=draft.total)
+        pos_order = PosOrder(id=draft.id, reference=order.id, total=draft.total)
         if draft.total != order.total:
-            raise TaxError("the totals differ", pos_order=there)
-        return there
+            raise TaxError("the totals differ", pos_order=pos_order)
+        return pos_order
         yield
 
     def find(self, order: Order, since: float | None) -> Exchange[Found]:
@@ -340,8 +340,8 @@ class Run:
     def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Submit, as a Till does."""
         submission = Submission(self.connection, order, self.journal.read(order.id))
-        there: PosOrder = self.drive(submission.flow(is_new=is_new), order.id)
-        return there
+        pos_order: PosOrder = self.drive(submission.flow(is_new=is_new), order.id)
+        return pos_order
 
     def attempt(self, order: Order, *, is_new: bool = False) -> PosOrder | PosError:
         """Submit, and return the error if there is one."""

@@ -128,7 +128,7 @@ class ToyStatus(BaseModel):
 
 
 class ToyComplaint(BaseModel):
-    """One complaint of the toy platform."""
+    """One error of the toy platform."""
 
     code: str = ""
     field: str = ""
@@ -180,8 +180,8 @@ class Toy(Adapter[ToySettings]):
     def problems(self, response: Response) -> Sequence[Problem]:
         if not response.body.startswith(b'{"errors"'):
             return ()
-        complaints = ToyErrors.model_validate_json(response.body).errors
-        return [Problem(c.code, c.field, c.text) for c in complaints]
+        errors = ToyErrors.model_validate_json(response.body).errors
+        return [Problem(c.code, c.field, c.text) for c in errors]
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
         key = f"{order.id}-{attempt.generation}" if self.keyed else None

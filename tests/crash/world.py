@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import SUBSTITUTES
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost.models.order import Line, Order, Pickup
 from tillpost.outbox import OutboxSettings
@@ -152,7 +152,7 @@ def _kounta(stack: ExitStack, seed: int) -> Store:
     simulator = KountaSimulator(lag, faults)
     for number in range(7401, 7421):  # an import requests each product
         simulator.remove_product(number)
-    known = {**STAND_INS, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)}
+    known = {**SUBSTITUTES, "import_pace": 0, "look_after": (0.1, 0.1, 0.2, 0.5)}
     settings = {**stack.enter_context(serve_in_thread(simulator)).settings, **known}
     return Store(simulator, "kounta", settings, lambda: simulator.recreate_product(7302))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import SUBSTITUTES
 from adapters.square.shop_orders import FLAT_WHITE, OAT, TOASTIE, paid
 from tillpost import Order, Till
 from tillpost.client.base import adapter_for
@@ -45,7 +45,7 @@ OUTBOX_SETTINGS = OutboxSettings(
 
 ADAPTER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     SQUARE: {"look_after": (0.01, 0.01)},
-    KOUNTA: {**STAND_INS, "import_pace": 0, "look_after": (30.0,)},
+    KOUNTA: {**SUBSTITUTES, "import_pace": 0, "look_after": (30.0,)},
     GENERIC: {"look_after": (0.01, 0.01)},
 }
 """Settings in addition to the simulator's own. Kounta's look-up comes after the situation's end."""

@@ -152,8 +152,8 @@ def test_rejected_order_is_refunded_then_closed() -> None:
 
 
 def test_missing_docket_steps_follow_the_runbook() -> None:
-    there = PosOrder(id="1", reference="ord_1", status="ACCEPTED", state=PosState.ACCEPTED)
-    steps = steps_of(facts("accepted", pos_order=there))
+    pos_order = PosOrder(id="1", reference="ord_1", status="ACCEPTED", state=PosState.ACCEPTED)
+    steps = steps_of(facts("accepted", pos_order=pos_order))
     assert_in_order(
         steps,
         "routed to the kitchen's printer",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Generator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from docs.pages import ORDERS, Reader
+from docs.pages import DOCS, ORDERS, Reader
 from recent import PLACED_AT
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
@@ -43,3 +46,13 @@ def reader(
     )
     yield follower
     follower.close()
+
+
+@pytest.fixture(scope="session")
+def api() -> ModuleType:
+    """The module that reads the public API."""
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        return importlib.import_module("ref_api")
+    finally:
+        sys.path.remove(str(DOCS / "_ext"))

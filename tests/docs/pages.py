@@ -198,7 +198,7 @@ class Reader:
     def start(self, command: str, where: str) -> None:
         """Start a server, and return when it listens."""
         output = self.folder / f"server-{len(self.servers)}.log"
-        ready = next(said for server, said in _SERVERS.items() if command.startswith(server))
+        ready = next(text for server, text in _SERVERS.items() if command.startswith(server))
         with output.open("wb") as log:
             server = subprocess.Popen(
                 ["bash", "-c", f"exec {command}"],
@@ -209,9 +209,9 @@ class Reader:
             )
         self.servers.append(server)
         deadline = time.monotonic() + 30
-        while ready not in (said := output.read_text(encoding="utf-8")):
-            assert server.poll() is None, f"{where}: {said}"
-            assert time.monotonic() < deadline, f"{where}: the server doesn't listen: {said}"
+        while ready not in (logged := output.read_text(encoding="utf-8")):
+            assert server.poll() is None, f"{where}: {logged}"
+            assert time.monotonic() < deadline, f"{where}: the server doesn't listen: {logged}"
             time.sleep(0.05)
 
     def _compare(self, expected: str, printed: str, where: str) -> None:
@@ -220,8 +220,8 @@ class Reader:
         )
 
     def _mine(self, text: str) -> str:
-        for theirs, mine in self.replaced.items():
-            text = text.replace(theirs, mine)
+        for documented, mine in self.replaced.items():
+            text = text.replace(documented, mine)
         return text
 
 

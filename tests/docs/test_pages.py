@@ -15,6 +15,7 @@ import pytest
 from docs.pages import DOCS, ROOT, Block, Reader, blocks, commands, fits, pages
 from tillpost.client.base import adapter_for
 from tillpost.config import load_connections
+from tillpost.plugins.manager import installed
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
 
 RUN = [
@@ -47,10 +48,12 @@ def test_example_adapter_runs_as_installed_plugin(
     """Its entry point is found, its simulator is served, and an order arrives there."""
     package = DOCS / "examples" / "corner"
     reader.install(package)
-    monkeypatch.setattr(sys, "path", [str(package), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(reader.folder), str(package), *sys.path])
+    installed.cache_clear()
     try:
         reader.follow(OWN_REGISTER)
     finally:
+        installed.cache_clear()
         for name in [name for name in sys.modules if name.startswith("tillpost_corner")]:
             del sys.modules[name]
 

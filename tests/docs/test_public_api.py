@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from types import ModuleType
 
-import pytest
-
-from docs.pages import DOCS
-
 EMPTY = "## [Unreleased]\n\nNothing.\n\n## [0.1.0]\n\n- `Till.submit` was added.\n"
-
-
-@pytest.fixture(scope="module")
-def api() -> ModuleType:
-    """The module that reads the public API."""
-    sys.path.insert(0, str(DOCS / "_ext"))
-    try:
-        return importlib.import_module("ref_api")
-    finally:
-        sys.path.remove(str(DOCS / "_ext"))
 
 
 def without(record: str, name: str) -> str:

@@ -126,7 +126,7 @@ def test_readme_shop_brings_order_to_simulated_register(
         timeout=30,
     )
     assert (answer.status_code, answer.json()) == (200, "due")
-    said = [
+    outputs = [
         subprocess.run(
             command.split(),
             cwd=reader.folder,
@@ -137,5 +137,5 @@ def test_readme_shop_brings_order_to_simulated_register(
         ).stdout
         for command in (work, show)
     ]
-    assert "Orders that arrived: 1." in said[0]
-    assert "Order B42: received by the platform" in said[1]
+    assert "Orders that arrived: 1." in outputs[0]
+    assert "Order B42: received by the platform" in outputs[1]

@@ -183,6 +183,16 @@ def test_table_of_platforms_says_what_each_adapter_carries() -> None:
     }
 
 
+def test_every_field_of_the_menu_is_shown_with_a_meaning() -> None:
+    """A field without a meaning has to be looked up in the code."""
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", text_of("menu"), re.MULTILINE)
+    assert rows
+    for name, cells in rows:
+        kind_default_meaning = cells.split(" | ")
+        assert len(kind_default_meaning) == 3, f"{name} has no meaning"
+        assert len(kind_default_meaning[2].split()) > 2, f"{name} has no meaning"
+
+
 def test_every_journal_event_is_shown() -> None:
     """Every event that is recorded can be looked up."""
     shown = headings(text_of("journal"))

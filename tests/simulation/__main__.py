@@ -1,4 +1,7 @@
-"""Runs many lives: `python -m simulation --lives 100000 --jobs 2`, with tests/ on the path."""
+"""Runs many scenarios: `python -m simulation --scenarios 100000 --jobs 2`.
+
+tests/ must be on the path.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,22 @@ from pathlib import Path
 import pytest
 
 from simulation.clocks import replaced_clocks
-from simulation.life import Outcome, Runner
 from simulation.mutants import FAULTS
+from simulation.scenario import Outcome, Runner
 
 BATCH = 250
-"""How many lives a process runs at a time."""
+"""How many scenarios a process runs at a time."""
 
 COLLECT_EVERY = 50
-"""After how many lives garbage is collected."""
+"""After how many scenarios garbage is collected."""
 
 
 @contextmanager
 def running(*, is_direct: bool = True) -> Generator[Runner]:
     """Open a runner, with the simulated clocks in place.
 
-    Python doesn't collect garbage meanwhile: looking through what a life leaves behind, all the
-    time, takes a fifth of a life. What is there before the first life is never looked through.
+    Python doesn't collect garbage meanwhile: looking through what a scenario leaves behind, all the
+    time, takes a fifth of a scenario. What is there before the first one is never looked through.
     """
     with tempfile.TemporaryDirectory() as folder, replaced_clocks():
         runner = Runner(Path(folder) / "orders.db", is_direct=is_direct)
@@ -45,29 +48,29 @@ def running(*, is_direct: bool = True) -> Generator[Runner]:
             runner.close()
 
 
-def lives(
+def scenarios(
     seeds: Iterable[int],
     without: Sequence[str] = (),
     only: Sequence[str] = (),
     *,
     is_direct: bool = True,
 ) -> Generator[Outcome]:
-    """Run the lives of some seeds, one after the other."""
+    """Run the scenarios of some seeds, one after the other."""
     with running(is_direct=is_direct) as runner:
         for number, seed in enumerate(seeds, 1):
-            yield runner.live(seed, without=without, only=only)
+            yield runner.run(seed, without=without, only=only)
             if number % COLLECT_EVERY == 0:
                 gc.collect()
-                gc.freeze()  # what is kept for later lives isn't looked through again
+                gc.freeze()  # what is kept for later scenarios isn't looked through again
 
 
-def live(
+def run_scenarios(
     seeds: Iterable[int], without: Sequence[str] = (), only: Sequence[str] = ()
 ) -> tuple[list[Outcome], Counter[str]]:
-    """Run lives; return those that broke a promise, and in which states all orders ended."""
+    """Run scenarios; return those that broke a promise, and in which states all orders ended."""
     broken: list[Outcome] = []
     states: Counter[str] = Counter()
-    for outcome in lives(seeds, without, only):
+    for outcome in scenarios(seeds, without, only):
         states.update(outcome.states)
         if outcome.wrong:
             broken.append(outcome)
@@ -75,14 +78,14 @@ def live(
 
 
 def first_broken(seeds: Iterable[int], only: Sequence[str] = ()) -> Outcome | None:
-    """Run lives until one breaks a promise, and return it."""
-    with closing(lives(seeds, only=only)) as all_lives:
-        return next((outcome for outcome in all_lives if outcome.wrong), None)
+    """Run scenarios until one breaks a promise, and return it."""
+    with closing(scenarios(seeds, only=only)) as all_scenarios:
+        return next((outcome for outcome in all_scenarios if outcome.wrong), None)
 
 
 def traces(seeds: Iterable[int], *, is_direct: bool = True) -> str:
-    """Return the traces of lives as one text."""
-    return "\n\n".join(str(outcome) for outcome in lives(seeds, is_direct=is_direct))
+    """Return the traces of scenarios as one text."""
+    return "\n\n".join(str(outcome) for outcome in scenarios(seeds, is_direct=is_direct))
 
 
 def _take_mend_out(fault: str) -> None:
@@ -92,17 +95,17 @@ def _take_mend_out(fault: str) -> None:
 
 
 def main() -> None:
-    """Run lives, and print what they came to."""
+    """Run scenarios, and print what they came to."""
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
-    parser.add_argument("--lives", type=int, default=2000)
+    parser.add_argument("--scenarios", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--without", nargs="*", default=[], help="kinds of trouble to leave out")
-    parser.add_argument("--only", nargs="*", default=[], help="kinds that each life has")
+    parser.add_argument("--only", nargs="*", default=[], help="kinds that each scenario has")
     parser.add_argument("--fault", choices=FAULTS, default="", help="a known fault to put back in")
     parser.add_argument("--show", type=int, default=3, help="how many traces to print")
     arguments = parser.parse_args()
-    seeds = range(arguments.first, arguments.first + arguments.lives)
+    seeds = range(arguments.first, arguments.first + arguments.scenarios)
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
     began = time.perf_counter()
     broken: list[Outcome] = []
@@ -110,7 +113,7 @@ def main() -> None:
     with ProcessPoolExecutor(
         arguments.jobs, initializer=_take_mend_out, initargs=(arguments.fault,)
     ) as pool:
-        jobs = [pool.submit(live, it, arguments.without, arguments.only) for it in batches]
+        jobs = [pool.submit(run_scenarios, it, arguments.without, arguments.only) for it in batches]
         for job in jobs:
             found, ended = job.result()
             broken += found
@@ -121,7 +124,7 @@ def main() -> None:
     kinds = Counter(
         wrong.partition(":")[0].partition("[")[0] for it in broken for wrong in it.wrong
     )
-    print(f"{len(seeds)} lives in {seconds:.0f} s, {len(seeds) / seconds:.0f} a second")
+    print(f"{len(seeds)} scenarios in {seconds:.0f} s, {len(seeds) / seconds:.0f} a second")
     print("orders:", dict(states))
     print(f"broken: {len(broken)}", dict(kinds))
     for outcome in broken[:60]:

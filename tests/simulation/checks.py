@@ -1,4 +1,7 @@
-"""What must be true at the end of a life: nothing lost, doubled, half done or silently altered."""
+"""What must be true at the end of a scenario.
+
+Nothing is lost, doubled, half done or silently altered.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,26 @@ from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 
 if TYPE_CHECKING:
-    from simulation.life import Added, Life
+    from simulation.scenario import Added, Scenario
     from simulation.stores import Store
     from tillpost.simulator import LedgerEntry
 
 LEAVE_NO_DOUBT = {"payments refused", "menus", "prunes", "webhooks", "locked", "leaps", "skew"}
-"""The kinds of trouble during which each request is answered, and its sender lives on."""
+"""The kinds of trouble during which each request is answered, and its sender goes on."""
 
 
-def wrongs(life: Life) -> list[str]:
-    """Return how a life's end breaks the promises."""
+def wrongs(scenario: Scenario) -> list[str]:
+    """Return how a scenario's end breaks the promises."""
     found: list[str] = []
-    for order_id, added in life.orders.items():
-        stored = _stored(life, order_id)
+    for order_id, added in scenario.orders.items():
+        stored = _stored(scenario, order_id)
         if isinstance(stored, str):
             found.append(f"lost: {order_id} {stored}")
             continue
-        store = life.stores[added.store]
+        store = scenario.stores[added.store]
         entries = store.entries(order_id)
         live = [entry for entry in entries if is_live(entry)]
-        wrong = _half_done(added, stored, entries) or _wrong(life, added, stored, store, live)
+        wrong = _half_done(added, stored, entries) or _wrong(scenario, added, stored, store, live)
         if wrong:
             found.append(f"{wrong} [{order_id} {describe(stored)}]")
     return found
@@ -52,9 +55,9 @@ def _half_done(added: Added, stored: StoredOrder, entries: Sequence[LedgerEntry]
     return "half done" if is_left and not is_known else ""
 
 
-def states(life: Life) -> list[str]:
+def states(scenario: Scenario) -> list[str]:
     """Return the state in which each order ended."""
-    rows = life.runner.raw.execute("SELECT state FROM tillpost_orders").fetchall()
+    rows = scenario.runner.raw.execute("SELECT state FROM tillpost_orders").fetchall()
     return [state for (state,) in rows]
 
 
@@ -66,16 +69,16 @@ def describe(stored: StoredOrder) -> str:
     return f"{stored.state.value} {error.kind} {error.outcome.value}: {error.detail}"
 
 
-def _stored(life: Life, order_id: str) -> StoredOrder | str:
+def _stored(scenario: Scenario, order_id: str) -> StoredOrder | str:
     try:
-        stored = life.web.outbox.get(order_id)
+        stored = scenario.web.outbox.get(order_id)
     except Exception as failure:  # noqa: BLE001  whatever it is, nobody can see the order
         return f"can't be read: {type(failure).__name__}"
     return stored or "isn't in the outbox"
 
 
 def _wrong(
-    life: Life, added: Added, stored: StoredOrder, store: Store, live: list[LedgerEntry]
+    scenario: Scenario, added: Added, stored: StoredOrder, store: Store, live: list[LedgerEntry]
 ) -> str:
     was_ended = stored.id in store.ended
     if len(live) > 1:
@@ -87,12 +90,14 @@ def _wrong(
             return "lost: it stays due"
         case OrderState.RECEIVED | OrderState.ACCEPTED:
             if live:
-                return _wrong_content(added, stored, live[0]) or _held_up(life, added, store)
+                return _wrong_content(added, stored, live[0]) or _held_up(scenario, added, store)
             return "" if was_ended or added.lost_at_pos else "lost: the register has nothing"
         case OrderState.ERROR:
-            return _needless_doubt(life, stored) or _wrong_error(stored, live, was_ended=was_ended)
+            return _needless_doubt(scenario, stored) or _wrong_error(
+                stored, live, was_ended=was_ended
+            )
         case OrderState.MANUAL:
-            if live and not _may_appear(life, stored.id):
+            if live and not _may_appear(scenario, stored.id):
                 return "twice: made by hand, and nobody is told of the copy"
             return ""
         case OrderState.CANCELLED | OrderState.REJECTED:
@@ -133,17 +138,17 @@ def _wrong_error(stored: StoredOrder, live: list[LedgerEntry], *, was_ended: boo
     return ""
 
 
-def _needless_doubt(life: Life, stored: StoredOrder) -> str:
+def _needless_doubt(scenario: Scenario, stored: StoredOrder) -> str:
     """Return whether an order is left in doubt, although its platform has answered everything."""
     is_in_doubt = stored.error is not None and stored.error.outcome is Outcome.UNKNOWN
-    had_reason = not life.troubles <= LEAVE_NO_DOUBT
+    had_reason = not scenario.troubles <= LEAVE_NO_DOUBT
     return "in doubt, although no answer was lost" if is_in_doubt and not had_reason else ""
 
 
-def _may_appear(life: Life, order_id: str) -> bool:
+def _may_appear(scenario: Scenario, order_id: str) -> bool:
     """Return whether people were told that a copy of an order may appear."""
     operations = OrderOperations(
-        life.person.outbox, "mia", connections=life.person.connections, clock=Stage.wall
+        scenario.person.outbox, "mia", connections=scenario.person.connections, clock=Stage.wall
     )
     try:
         return operations.manual(order_id).copy_may_appear
@@ -151,13 +156,13 @@ def _may_appear(life: Life, order_id: str) -> bool:
         return True  # its content was erased, so there is no docket any more
 
 
-def _held_up(life: Life, added: Added, store: Store) -> str:
+def _held_up(scenario: Scenario, added: Added, store: Store) -> str:
     """Return whether an order of a good store waited for the troubles of another."""
-    from simulation.life import HELD_UP_AFTER
+    from simulation.scenario import HELD_UP_AFTER
 
     slowing = {"kills", "pauses", "stalls", "database", "locked", "leaps", "skew", "leases"}
     hindered = slowing | {"people", "late refusals"}
-    if not store.calm or hindered & life.troubles or added.arrived_at is None:
+    if not store.calm or hindered & scenario.troubles or added.arrived_at is None:
         return ""
     waited = added.arrived_at - added.at
     return f"held up for {waited:.0f} s" if waited > HELD_UP_AFTER else ""

@@ -27,7 +27,7 @@ STRETCH = 3.0
 
 
 class Stage:
-    """The life that runs now."""
+    """The scenario that runs now."""
 
     schedule: Schedule = Schedule(0)
 

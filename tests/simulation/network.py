@@ -1,4 +1,4 @@
-"""The network of a life: carries requests to the simulators, and does what networks do.
+"""The network of a scenario: carries requests to the simulators, and does what networks do.
 
 A request has three phases: it is about to leave, it takes effect, its answer comes back. Processes
 switch between them, and a fault may strike in each. Nothing is done that the page "Never twice"
@@ -21,7 +21,7 @@ from simulation.clocks import Stage
 from tillpost.simulator import Answer, Call, Simulator
 
 if TYPE_CHECKING:
-    from simulation.life import Life
+    from simulation.scenario import Scenario
     from simulation.stores import Store
 
 READ_TIMEOUT = 15.0
@@ -67,17 +67,17 @@ FAULTS = (*BEFORE, *AFTER, "sent twice")
 
 
 class Network(httpx.BaseTransport):
-    """The network between the processes of the life that runs now and the platforms."""
+    """The network between the processes of the scenario that runs now and the platforms."""
 
-    life: Life
+    scenario: Scenario
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Carry one request."""
-        life = self.life
-        schedule = life.schedule
-        store = life.store_at(request.url.host)
-        carry_out = _Effect(life, store, request)
-        fault = life.draw_network_fault(store, request)
+        scenario = self.scenario
+        schedule = scenario.schedule
+        store = scenario.store_at(request.url.host)
+        carry_out = _Effect(scenario, store, request)
+        fault = scenario.draw_network_fault(store, request)
         if fault:
             schedule.note(f"  {request.method} {request.url.path}: {fault}")
         # No pause may strike here: see "What remains open".
@@ -92,20 +92,22 @@ class Network(httpx.BaseTransport):
             trace("http11.send_request_headers.complete", {})
         if fault in BEFORE or fault == "payment refused":
             return self._fail_before(fault)
-        stale = life.earlier_answer(store, request) if fault == "another's answer instead" else None
+        stale = (
+            scenario.earlier_answer(store, request) if fault == "another's answer instead" else None
+        )
         if stale is not None:
-            life.step("answer")
+            scenario.step("answer")
             return stale
         answer = self._take_effect(fault, store, carry_out)
-        life.step("answer")
+        scenario.step("answer")
         return self._answer(fault, request, store, answer)
 
     def _fail_before(self, fault: str) -> httpx.Response:
-        life = self.life
+        scenario = self.scenario
         if fault == "never answered":
-            life.schedule.sleep(READ_TIMEOUT)
+            scenario.schedule.sleep(READ_TIMEOUT)
             raise httpx.ReadTimeout("timed out")
-        life.step("answer")
+        scenario.step("answer")
         if fault == "reset before":
             raise httpx.ReadError("connection reset")
         if fault == "payment refused":
@@ -118,10 +120,10 @@ class Network(httpx.BaseTransport):
 
     def _take_effect(self, fault: str, store: Store, carry_out: _Effect) -> httpx.Response:
         """Let the request take effect, now or later; raise if its sender gives up before that."""
-        life = self.life
-        schedule = life.schedule
+        scenario = self.scenario
+        schedule = scenario.schedule
         if fault == "effect late":
-            delay = schedule.random.uniform(READ_TIMEOUT * 0.6, life.latest_effect)
+            delay = schedule.random.uniform(READ_TIMEOUT * 0.6, scenario.latest_effect)
             schedule.call(delay, carry_out)
             schedule.sleep(min(delay, READ_TIMEOUT))
             if delay >= READ_TIMEOUT or carry_out.answer is None:
@@ -131,13 +133,13 @@ class Network(httpx.BaseTransport):
         if fault == "sent twice":
             answer = carry_out()
         elif fault.startswith("line dropped") and answer.status_code < 300:
-            life.drop_line(store)
+            scenario.drop_line(store)
         return answer
 
     def _answer(
         self, fault: str, request: httpx.Request, store: Store, answer: httpx.Response
     ) -> httpx.Response:
-        schedule = self.life.schedule
+        schedule = self.scenario.schedule
         match fault:
             case "reset after":
                 raise httpx.ReadError("connection reset")
@@ -161,20 +163,20 @@ class Network(httpx.BaseTransport):
             case "200 cut":
                 return httpx.Response(200, content=answer.content[: len(answer.content) // 2])
             case "another's answer":
-                return self.life.earlier_answer(store, request) or answer
+                return self.scenario.earlier_answer(store, request) or answer
             case "odd redirect":
                 raise httpx.InvalidURL("http:orders/1")
             case _:
                 schedule.sleep(schedule.random.uniform(0.001, 0.1))
-        self.life.remember_answer(store, request, answer)
+        self.scenario.remember_answer(store, request, answer)
         return answer
 
 
 class _Effect:
     """What a request does at its platform, when it is called; it may be called twice."""
 
-    def __init__(self, life: Life, store: Store, request: httpx.Request) -> None:
-        self._life = life
+    def __init__(self, scenario: Scenario, store: Store, request: httpx.Request) -> None:
+        self._scenario = scenario
         self._store = store
         self._request = request
         self.answer: httpx.Response | None = None
@@ -182,7 +184,7 @@ class _Effect:
     def __call__(self) -> httpx.Response:
         simulator = self._store.hosts[self._request.url.host]
         self.answer = carried_out(simulator, self._request)
-        self._life.took_effect(self._store, self._request, self.answer)
+        self._scenario.took_effect(self._store, self._request, self.answer)
         return self.answer
 
 

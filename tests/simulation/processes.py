@@ -1,4 +1,4 @@
-"""The processes of a life, which run the outbox's real code: workers, a web app, people.
+"""The processes of a scenario, which run the outbox's real code: workers, a web app, people.
 
 `SimulatedDatabase` is the outbox's own `Database` over a real SQLite, with a switch point before
 and after each transaction. A transaction itself is never interrupted by another process:
@@ -40,7 +40,7 @@ from tillpost.outbox.worker.worker import Worker as OutboxWorker
 from tillpost.transport.http import Limits
 
 if TYPE_CHECKING:
-    from simulation.life import Life
+    from simulation.scenario import Scenario
 
 THREADS = 3
 """How many orders a worker handles at once."""
@@ -54,18 +54,18 @@ LIMITS = Limits(connect=5.0, read=15.0, answer=30.0)
 class SimulatedDatabase(Database):
     """The outbox's database as one process sees it. All share one connection to SQLite."""
 
-    def __init__(self, shared: SharedDatabase, life: Life) -> None:
+    def __init__(self, shared: SharedDatabase, scenario: Scenario) -> None:
         self.engine = shared.engine
         self.is_sqlite = True
         self.clock = MachineClock()
         self._shared = shared
-        self._life = life
+        self._scenario = scenario
 
     def writing(self) -> AbstractContextManager[Connection]:  # type: ignore[override]
-        return _Transaction(self._shared, self._life, "BEGIN IMMEDIATE")
+        return _Transaction(self._shared, self._scenario, "BEGIN IMMEDIATE")
 
     def reading(self) -> AbstractContextManager[Connection]:  # type: ignore[override]
-        return _Transaction(self._shared, self._life, "BEGIN")
+        return _Transaction(self._shared, self._scenario, "BEGIN")
 
     def close(self) -> None:
         """Leave the database open: it belongs to all."""
@@ -74,15 +74,15 @@ class SimulatedDatabase(Database):
 class _Transaction:
     """A transaction of one process. A class opens in half of a generator's time."""
 
-    __slots__ = ("_begin", "_life", "_shared")
+    __slots__ = ("_begin", "_scenario", "_shared")
 
-    def __init__(self, shared: SharedDatabase, life: Life, begin: str) -> None:
+    def __init__(self, shared: SharedDatabase, scenario: Scenario, begin: str) -> None:
         self._shared = shared
-        self._life = life
+        self._scenario = scenario
         self._begin = begin
 
     def __enter__(self) -> Connection:
-        self._life.before_transaction()
+        self._scenario.before_transaction()
         return self._shared.begin(self._begin)
 
     def __exit__(
@@ -93,7 +93,7 @@ class _Transaction:
     ) -> None:
         self._shared.end(failure)
         if failure is None and self._begin == "BEGIN IMMEDIATE":
-            self._life.after_transaction()
+            self._scenario.after_transaction()
 
 
 class SharedDatabase:
@@ -112,7 +112,7 @@ class SharedDatabase:
             source.backup(self.driver)
         _set_up_sqlite(self.driver, None)
         if is_direct:
-            self.driver.text_factory = str  # no life damages a text, and this reads it faster
+            self.driver.text_factory = str  # no scenario damages a text, and this reads it faster
         self.engine = create_engine(
             "sqlite://", creator=lambda: self.driver, poolclass=StaticPool, hide_parameters=True
         )
@@ -163,65 +163,65 @@ class SharedDatabase:
 
 
 class Connections:
-    """The connections of the life's stores, for one process."""
+    """The connections of the scenario's stores, for one process."""
 
-    def __init__(self, life: Life, process: Process) -> None:
-        self._life = life
+    def __init__(self, scenario: Scenario, process: Process) -> None:
+        self._scenario = scenario
         self._process = process
 
     def __call__(self, name: str) -> OutboxConnection:
-        store = self._life.stores.get(name)
+        store = self._scenario.stores.get(name)
         if store is None:
             raise ConfigError(f"no connection {name!r}")
         return OutboxConnection(
             store.adapter(),
             name=name,
-            policy=self._life.policy,
+            policy=self._scenario.policy,
             limits=LIMITS,
-            hooks=(self._life.plugin,),
+            hooks=(self._scenario.plugin,),
             clock=Stage.wall,
-            http_client=self._life.client,
+            http_client=self._scenario.client,
         )
 
     def names(self) -> Collection[str]:
-        return self._life.stores.keys()
+        return self._scenario.stores.keys()
 
     def mark(self, name: str, *, now: bool = False) -> object:
-        store = self._life.stores.get(name)
+        store = self._scenario.stores.get(name)
         return store and store.revision
 
 
 class Plugin:
-    """A plugin that may raise anything. It is the same one in all lives of a run."""
+    """A plugin that may raise anything. It is the same one in all scenarios of a run."""
 
-    life: Life
+    scenario: Scenario
 
     @hookimpl
     def order_submitted(self, order: Order) -> None:
-        self.life.maybe_raise("order_submitted")
+        self.scenario.maybe_raise("order_submitted")
 
     @hookimpl
     def order_failed(self, order: Order) -> None:
-        self.life.maybe_raise("order_failed")
+        self.scenario.maybe_raise("order_failed")
 
     @hookimpl
     def menu_error(self, order: Order) -> None:
-        self.life.maybe_raise("menu_error")
+        self.scenario.maybe_raise("menu_error")
 
     @hookimpl
     def reimport_menu(self, connection: str) -> None:
-        self.life.maybe_raise("reimport_menu")
+        self.scenario.maybe_raise("reimport_menu")
 
 
 class Site:
     """A process that has the outbox open."""
 
-    def __init__(self, life: Life, process: Process, settings: OutboxSettings) -> None:
-        self.life = life
+    def __init__(self, scenario: Scenario, process: Process, settings: OutboxSettings) -> None:
+        self.scenario = scenario
         self.process = process
         self.outbox = Outbox("sqlite:///unused", settings=settings)
         self.outbox._is_prepared = True
-        self.connections = Connections(life, process)
+        self.connections = Connections(scenario, process)
 
 
 class Worker(Site):
@@ -229,52 +229,52 @@ class Worker(Site):
 
     def start(self, after: float = 0.0) -> None:
         """Start the process."""
-        self.life.schedule.spawn(self.process, self._run, after=after)
+        self.scenario.schedule.spawn(self.process, self._run, after=after)
 
     def _run(self) -> None:
         processor = Processor(self.outbox, connections=self.connections, clock=Stage.wall)
         try:
             processor.__enter__()
-            Loop(processor, self.life).run()
+            Loop(processor, self.scenario).run()
         except Exception as failure:  # the program ends with a traceback
-            self.life.died(self, failure)
+            self.scenario.died(self, failure)
             raise
 
 
 class Loop(OutboxWorker):
     """The worker's own loop, without most of the polls that would find nothing."""
 
-    def __init__(self, processor: Processor, life: Life) -> None:
+    def __init__(self, processor: Processor, scenario: Scenario) -> None:
         super().__init__(processor)
         self._thread_count = THREADS
-        self._life = life
-        maintenance = SparingMaintenance(self._maintenance, processor, life)  # pyright: ignore
+        self._scenario = scenario
+        maintenance = SparingMaintenance(self._maintenance, processor, scenario)  # pyright: ignore
         self._maintenance = maintenance  # type: ignore[assignment]  # pyright: ignore
 
     def _claim(self, threads: DaemonThreadPool) -> list[Claim]:
-        claims = super()._claim(threads) if self._life.is_due() else []
+        claims = super()._claim(threads) if self._scenario.is_due() else []
         for claim in claims:
-            self._life.schedule.note(f"claimed {claim.order.id}")
+            self._scenario.schedule.note(f"claimed {claim.order.id}")
         return claims
 
     def _wait(self, threads: DaemonThreadPool) -> None:
         if threads.busy:
             Stage.sleep(1.0)
         else:
-            self._life.idle()
+            self._scenario.idle()
 
 
 class SparingMaintenance:
-    """A worker's recurring tasks, which take half of a life if they are done each time."""
+    """A worker's recurring tasks, which take half of a scenario if they are done each time."""
 
-    def __init__(self, maintenance: Maintenance, processor: Processor, life: Life) -> None:
+    def __init__(self, maintenance: Maintenance, processor: Processor, scenario: Scenario) -> None:
         self._maintenance = maintenance
         self._processor = processor
-        self._life = life
+        self._scenario = scenario
 
     def tend(self) -> None:
         """Do what is due, now and then; release what couldn't be released each time."""
-        if self._life.tends():
+        if self._scenario.tends():
             self._maintenance.tend()
         else:
             self._processor.release_unfinished()
@@ -294,20 +294,20 @@ class WebApp(Site):
             except DatabaseError:
                 Stage.sleep(0.5)
             else:
-                self.life.added(order, store)
+                self.scenario.added(order, store)
                 return
 
     def receive(self, store: Store, delivery: Callable[[], Delivery | None]) -> bool:
         """Receive a webhook, again after a 503; return whether it took effect."""
-        life = self.life
-        life.deliveries += 1
+        scenario = self.scenario
+        scenario.deliveries += 1
         try:
             return any(self._receive(store, delivery) for _ in range(5))
         except WebhookError as refused:
-            life.schedule.note(f"webhook: {refused.fault}")
+            scenario.schedule.note(f"webhook: {refused.fault}")
             return False
         finally:
-            life.deliveries -= 1
+            scenario.deliveries -= 1
 
     def _receive(self, store: Store, delivery: Callable[[], Delivery | None]) -> bool:
         receiver = self.outbox.receiver(connections=self.connections, clock=Stage.wall)
@@ -316,10 +316,10 @@ class WebApp(Site):
             if sent is not None:
                 receiver.receive(store.name, *sent)
         except (PosError, DatabaseError, ConfigError) as again:
-            self.life.schedule.note(f"webhook: 503 {type(again).__name__}")
-            Stage.sleep(self.life.schedule.random.uniform(1, 20))
+            self.scenario.schedule.note(f"webhook: 503 {type(again).__name__}")
+            Stage.sleep(self.scenario.schedule.random.uniform(1, 20))
             return False
-        self.life.schedule.note("webhook: received")
+        self.scenario.schedule.note("webhook: received")
         return True
 
 
@@ -336,13 +336,13 @@ class Person(Site):
             else:
                 getattr(operations, action)(order_id)
         except (ActError, DatabaseError, LeaseLostError) as refused:
-            self.life.schedule.note(f"{action} {order_id}: {type(refused).__name__}: {refused}")
+            self.scenario.schedule.note(f"{action} {order_id}: {type(refused).__name__}: {refused}")
             if "cancel it at the register" in str(refused):
                 # Its cancellation may have taken effect; the person sees to it now.
-                self.life.store_of(order_id).ended.add(order_id)
+                self.scenario.store_of(order_id).ended.add(order_id)
         else:
-            self.life.schedule.note(f"{action} {order_id}: done")
-            self.life.nudge()
+            self.scenario.schedule.note(f"{action} {order_id}: done")
+            self.scenario.nudge()
 
 
 class DirectClient(httpx.Client):

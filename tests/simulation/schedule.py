@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 _greenlets: Any = importlib.import_module("greenlet")  # it has no types
 
 EPOCH = 1_750_000_000.0
-"""The true time at the beginning of each life, in epoch seconds."""
+"""The true time at the beginning of each scenario, in epoch seconds."""
 
 
 class Killed(KeyboardInterrupt):
@@ -80,12 +80,12 @@ class Task:
 _Entry: TypeAlias = tuple[float, float, int, Task | None, Callable[[], object] | None]
 """When a task goes on, or a function is called; chance decides who is first; the entry's number.
 
-A plain tuple: a life makes hundreds.
+A plain tuple: a scenario makes hundreds.
 """
 
 
 class Schedule:
-    """The tasks of one life, the true time in seconds since its beginning, and a trace."""
+    """The tasks of one scenario, the true time in seconds since its beginning, and a trace."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)

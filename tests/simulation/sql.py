@@ -1,9 +1,9 @@
 """Runs the outbox's SQLAlchemy statements on SQLite, without most of SQLAlchemy's work.
 
-SQLAlchemy compiles each statement, once for all lives, and reads the values of its columns;
+SQLAlchemy compiles each statement, once for all scenarios, and reads the values of its columns;
 `sqlite3` runs the same SQL that it would run through an engine. What is left out are pools,
 transactions, events, execution contexts and most of what results can do, which took a third of a
-life. A test compares lives that run through an engine.
+scenario. A test compares scenarios that run through an engine.
 """
 
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false

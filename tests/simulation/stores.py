@@ -1,8 +1,8 @@
-"""The stores of a life: each is a platform's simulator, with its register, and how to reach it.
+"""The stores of a scenario: each is a platform's simulator, with its register, and how to reach it.
 
 A store has two addresses, between which its settings may be changed. It gets new credentials after
-the old ones were revoked. Simulators are kept over the lives
-of a run and reset, because making one takes longer than a life.
+the old ones were revoked. Simulators are kept over the scenarios
+of a run and reset, because making one takes longer than a scenario.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Delivery: TypeAlias = tuple[Mapping[str, str], bytes, str]
 ENDLESS = 10**8
 
 MENU = {"7302": ("Flat white, regular", "FW-R", 550), "5312": ("BLT toastie", "BLT", 1450)}
-"""What the stores of a life sell: names, SKUs and prices, with tax, by the items' ids."""
+"""What the stores of a scenario sell: names, SKUs and prices, with tax, by the items' ids."""
 
 TIP_PRODUCT = 9003
 
@@ -105,7 +105,7 @@ class Store(ABC):
         """Return an adapter for one of the addresses, and some credentials."""
 
     def stock(self, simulator: Any) -> None:
-        """Reduce a simulator's world to what a life needs."""
+        """Reduce a simulator's world to what a scenario needs."""
         del simulator
 
     def staff(self, act: str, order_id: str) -> None:

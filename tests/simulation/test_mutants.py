@@ -1,7 +1,7 @@
 """Known faults are found when their mends are taken out again.
 
-`python -m simulation --fault NAME --lives 20000` looks for any fault of `mutants`. The tests give
-each life the kinds of trouble in which the fault does harm, so that few lives show it.
+`python -m simulation --fault NAME --scenarios 20000` looks for any fault of `mutants`. The tests
+give each scenario the kinds of trouble in which the fault does harm, so that few scenarios show it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from simulation.__main__ import first_broken, live
+from simulation.__main__ import first_broken, run_scenarios
 from simulation.mutants import FAULTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,8 +34,8 @@ TROUBLES = {
 }
 """The kinds of trouble that show a fault, by its name."""
 
-MOST = 1500
-"""Lives in which a fault must be found. Most faults are found in a tenth of them."""
+MOST = 2500
+"""Scenarios in which a fault must be found. Most faults are found in a tenth of them."""
 
 
 @pytest.mark.parametrize(("name", "troubles"), TROUBLES.items())
@@ -43,9 +43,9 @@ def test_known_fault_is_found(name: str, troubles: Sequence[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         FAULTS[name](patch)
         found = first_broken(range(MOST), troubles)
-    assert found is not None, f"{MOST} lives don't show it"
-    well, _ = live([found.seed], only=troubles)
-    assert not well, "the same life is well without the fault"
+    assert found is not None, f"{MOST} scenarios don't show it"
+    well, _ = run_scenarios([found.seed], only=troubles)
+    assert not well, "the same scenario is well without the fault"
 
 
 def test_each_known_fault_is_looked_for() -> None:

@@ -1,7 +1,8 @@
-"""Lives of orders in a simulated hostile world: nothing lost, doubled, half done or altered.
+"""Scenarios of orders in a simulated hostile world: nothing lost, doubled, half done or altered.
 
-`python -m simulation --lives 100000` runs many more, in the folder `tests`; CI runs 2,000, without
-measuring their coverage. A life that breaks a promise prints its trace, and its seed repeats it.
+`python -m simulation --scenarios 100000` runs many more, in the folder `tests`. CI runs 2,000,
+without measuring their coverage. A scenario that breaks a promise prints its trace; its seed
+repeats it.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from simulation.__main__ import live, traces
+from simulation.__main__ import run_scenarios, traces
 
 FEW = 20
 
 
 @pytest.mark.parametrize(
-    "lives", [range(FEW), pytest.param(range(FEW, 60), marks=pytest.mark.slow)]
+    "scenarios", [range(FEW), pytest.param(range(FEW, 60), marks=pytest.mark.slow)]
 )
-def test_lives_break_no_promise(lives: range) -> None:
-    broken, states = live(lives)
+def test_scenarios_break_no_promise(scenarios: range) -> None:
+    broken, states = run_scenarios(scenarios)
     assert not broken, "\n\n".join(str(outcome) for outcome in broken[:2])
-    assert states["received"] > len(lives) / 2, "most orders arrive in spite of all"
+    assert states["received"] > len(scenarios) / 2, "most orders arrive in spite of all"
 
 
 def test_seed_repeats_its_life() -> None:
@@ -32,10 +33,10 @@ def test_seed_repeats_its_life() -> None:
 
 
 @pytest.mark.parametrize(
-    "lives", [range(200, 203), pytest.param(range(203, 210), marks=pytest.mark.slow)]
+    "scenarios", [range(200, 203), pytest.param(range(203, 210), marks=pytest.mark.slow)]
 )
-def test_lives_are_the_same_through_engine_and_client(lives: range) -> None:
-    assert traces(lives) == traces(lives, is_direct=False)
+def test_scenarios_are_the_same_through_engine_and_client(scenarios: range) -> None:
+    assert traces(scenarios) == traces(scenarios, is_direct=False)
 
 
 @pytest.mark.slow

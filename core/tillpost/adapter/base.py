@@ -1,4 +1,4 @@
-"""The contract of a platform's adapter: what an author writes, and what an author may override.
+"""The contract of a platform's adapter: what an author writes and may override.
 
 To add a platform, derive from `Adapter`. Set its class attributes, read the platform's refusals in
 `problems`, map them to errors in the table `errors`, and write the operations as exchanges. An
@@ -70,12 +70,12 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 """No search starts after this, the end of the calendar."""
 
 UNKNOWN_CLOCK = timedelta(days=1)
-"""How much earlier still it starts if nobody has compared our clock with the platform's."""
+"""How much earlier still, if our clock wasn't compared with the platform's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to submit an order: what `Adapter.submit` may know besides the order itself.
+    """One attempt to submit an order: what `submit` may know besides the order.
 
     Attributes:
         generation: Part of the idempotency key, with the order's id. It rises only when the order
@@ -129,11 +129,10 @@ class Adapter(ABC, Generic[S]):
 
     The operations that return an `Exchange` are generators: they yield requests and are sent the
     typed answers. A refusal is raised inside them as a `PosError`; one that they don't catch ends
-    the operation. What they find wrong themselves, they raise as a `PosError` too.
-
-    Args:
-        settings: The connection's settings, of the class that `settings` names. They are available
-            as `self.config`.
+    the operation. What they find wrong themselves, they raise as a `PosError` too. So any of them
+    may raise one, for example an `OutageError` when the platform can't be reached; `Raises` names
+    what is particular to an operation. An optional operation that isn't written raises an
+    `UnsupportedError`. Anything else that an operation raises becomes an `UnknownPosError`.
     """
 
     platform: ClassVar[str]
@@ -149,13 +148,13 @@ class Adapter(ABC, Generic[S]):
     """The error table. The first row that matches any problem of an answer wins."""
 
     keyed: ClassVar[bool] = False
-    """Whether the platform honours idempotency keys on the request that creates an order.
+    """Whether the platform honours idempotency keys when it creates an order.
 
     If it forgets them, say when in `key_lifetime`.
     """
 
     key_lifetime: ClassVar[float | None] = None
-    """For how many seconds the platform surely knows an idempotency key again; None for ever.
+    """How many seconds the platform surely knows an idempotency key; None for ever.
 
     An order that may have been sent longer ago than that is looked up before it is sent again.
     """
@@ -171,19 +170,31 @@ class Adapter(ABC, Generic[S]):
     """Whether `submit` needs an imported menu to translate any order."""
 
     public_fields: ClassVar[frozenset[str]] = frozenset()
-    """Names of JSON fields whose text transcripts may show. Never name a field about a person."""
+    """Names of JSON fields whose text transcripts may show.
+
+    Never name a field about a person.
+    """
 
     private_fields: ClassVar[frozenset[str]] = frozenset()
-    """Names that transcripts must not show, although other platforms' may: see `shown_fields`."""
+    """Names that transcripts must not show, although other platforms' may.
+
+    See `shown_fields`.
+    """
 
     request_id_header: ClassVar[str] = "x-request-id"
     """The response header with the platform's own id of a request, in lower case."""
 
     reports_total: ClassVar[bool] = True
-    """Whether the platform reports an order's total. If not, the reference alone is the proof."""
+    """Whether the platform reports an order's total.
+
+    If not, the reference alone is the proof.
+    """
 
     webhooks_proved: ClassVar[bool] = True
-    """Whether a webhook's signature proves its content. If not, core fetches the order."""
+    """Whether a webhook's signature proves its content.
+
+    If not, core fetches the order.
+    """
 
     register_steps: ClassVar[tuple[StepText, ...]] = ()
     """What staff check at this platform's register when it doesn't show an order.
@@ -192,15 +203,37 @@ class Adapter(ABC, Generic[S]):
     """
 
     look_after: Sequence[float] = (1.0, 3.0)
-    """When to look up an order that may exist: pauses in seconds, each after the look-up before."""
+    """When to look up an order that may exist.
+
+    These are pauses in seconds, each after the look-up before. A setting may set them for a
+    connection: assign them to the instance in `__init__`.
+    """
 
     import_pace: float = 0.0
-    """Seconds to wait after each answer during a menu import, where requests are rate limited."""
+    """Seconds to wait after each answer during a menu import.
+
+    It is for platforms that limit the rate of requests. A setting may set it for a connection:
+    assign it to the instance in `__init__`.
+    """
 
     public_only: bool = False
-    """Whether to connect to public addresses only: for a `base_url` that a stranger may set."""
+    """Whether to connect to public addresses only.
+
+    It is for a `base_url` that a stranger may set. A setting may set it for a connection: assign it
+    to the instance in `__init__`.
+    """
 
     def __init__(self, settings: S) -> None:
+        """Keep the settings as `self.config`, and check their `base_url`.
+
+        Override it to set attributes such as `look_after` from settings, and call it there.
+
+        Args:
+            settings: The connection's settings, of the class that `settings` names.
+
+        Raises:
+            ValueError: `base_url` can't be a platform's address (`checked_address`).
+        """
         checked_address(settings.base_url)  # whatever made the settings may not have validated them
         self.config = settings
 
@@ -209,14 +242,20 @@ class Adapter(ABC, Generic[S]):
         return self.needs_menu
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
-        """Return the headers, and the body where signing changes it, that authenticate a request.
+        """Return the headers, and a body if signing changes it, that sign a request.
 
-        It is called as the request leaves, and it alone sees the credentials. By default the access
-        token is sent as a bearer token, and both bodies are JSON.
+        Effect: the request's own; signing itself sends nothing. It is called each time that a
+        request leaves, and it alone sees the credentials. By default the access token is sent as a
+        bearer token, and both bodies are JSON. Whatever it raises, a `PosError` too, is a failure
+        to make the request, of which nothing is sent.
 
         Args:
-            request: The request as the operation yielded it.
+            request: The request as the operation yielded it, with the time in `sent_at`.
             credentials: The connection's current credentials.
+
+        Returns:
+            The headers, which the request's own override, and the body that replaces the request's
+            own, None to keep that.
         """
         return Signed(
             {
@@ -232,7 +271,7 @@ class Adapter(ABC, Generic[S]):
 
         It is called for successes too, since some platforms report a refusal with a 200. Return
         nothing for an answer without a problem, and for one in another format: core then goes by
-        its status. Whatever it raises counts as an answer that can't be read.
+        its status. Whatever it raises, a `PosError` too, means that the answer can't be read.
 
         Args:
             response: Any answer, whatever its status and bytes.
@@ -243,7 +282,9 @@ class Adapter(ABC, Generic[S]):
 
     @abstractmethod
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        """Bring a paid order onto the register: create it, and do all that staff need to see it.
+        """Bring a paid order onto the register.
+
+        Create it, and do all that staff need to see it.
 
         Effect: CREATE, then ADVANCE where a platform needs a second call. Undo a half-done order
         in an `except PosError`.
@@ -275,6 +316,11 @@ class Adapter(ABC, Generic[S]):
 
         Returns:
             The order; a `Draft` if it exists but staff can't see it; None if it isn't there.
+
+        Raises:
+            DoubtError: What has the reference may be another order.
+            PosError: The platform refuses. With `pos_order`, the order exists, but not as it was
+                ordered.
         """
 
     def verify(self, order: Order, pos_id: str) -> Exchange[Found]:
@@ -290,6 +336,9 @@ class Adapter(ABC, Generic[S]):
 
         Returns:
             As `find`; None if the platform's order is another one.
+
+        Raises:
+            PosError: As `find`.
         """
         return (yield from self.fetch(pos_id))
 
@@ -302,6 +351,9 @@ class Adapter(ABC, Generic[S]):
 
         Returns:
             The order. Its state is `accepted` only if the register or its staff has it.
+
+        Raises:
+            PosError: The platform refuses, or has no order with this id.
         """
 
     @abstractmethod
@@ -309,6 +361,12 @@ class Adapter(ABC, Generic[S]):
         """Return the site's whole menu, with ids, SKUs, names and prices. Effect: NONE.
 
         Orders are matched against it when an item is gone, so leave no item out.
+
+        Returns:
+            The menu. Its prices are those of the site, in minor units.
+
+        Raises:
+            PosError: The platform refuses, or a part of the menu can't be read.
         """
 
     def menu_for(self, order: Order) -> Exchange[Menu | None]:
@@ -336,6 +394,9 @@ class Adapter(ABC, Generic[S]):
         Returns:
             A finding for each thing that was checked. What can't be checked is a finding too, so
             catch the `PosError` (`Finding.unseen`).
+
+        Raises:
+            PosError: A refusal that isn't caught.
         """
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
@@ -363,6 +424,9 @@ class Adapter(ABC, Generic[S]):
         Args:
             pos_id: The platform's id of the order.
 
+        Returns:
+            The order as the platform has it after that, with the same id.
+
         Raises:
             OrderError: The order can no longer be cancelled.
         """
@@ -379,13 +443,29 @@ class Adapter(ABC, Generic[S]):
             order: The order that was refused.
             number: Part of the idempotency key, with the order's id. It rises when an earlier
                 ticket was cancelled.
+
+        Returns:
+            The ticket as the platform has it, with `ticket_reference(order)` as its reference.
+
+        Raises:
+            PosError: The platform refuses the ticket, or would.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't create attention tickets")
 
     def quote(self, order: Order, attempt: Attempt) -> Exchange[int]:
         """Return the total that the platform would compute, without creating anything.
 
-        Effect: NONE. The total is in minor units.
+        Effect: NONE.
+
+        Args:
+            order: The order.
+            attempt: As `submit` gets it, for an order that was never sent.
+
+        Returns:
+            The total in minor units, comparable with `order.total`.
+
+        Raises:
+            PosError: The platform refuses the order, or would.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't price an order without creating it")
 
@@ -395,6 +475,13 @@ class Adapter(ABC, Generic[S]):
         The request contains no secret; `sign` writes its body. Mark it `private`, since tokens come
         back in the answer.
 
+        Args:
+            credentials: The expired ones.
+
+        Returns:
+            The new credentials. What the platform doesn't replace, such as the refresh token or the
+            client's secret, is passed on from the expired ones.
+
         Raises:
             PermissionsError: There is no refresh token, or it is no longer valid.
         """
@@ -402,7 +489,17 @@ class Adapter(ABC, Generic[S]):
 
     @classmethod
     def authorize_url(cls, base_url: str, request: AuthorisationRequest) -> str:
-        """Return the address of the page on which a store's admin grants access. No exchange."""
+        """Return the address of the page on which a store's admin grants access.
+
+        It is no exchange, and it sends nothing.
+
+        Args:
+            base_url: The address of the platform's API, already checked.
+            request: What to ask for. Without scopes, ask for those that the operations need.
+
+        Returns:
+            The page's address, with the request in its query.
+        """
         raise UnsupportedError(f"{cls.title}'s adapter can't request an authorisation")
 
     def exchange_code(self, credentials: Credentials) -> Exchange[Credentials]:
@@ -412,6 +509,12 @@ class Adapter(ABC, Generic[S]):
 
         Args:
             credentials: They contain the code, its verifier and the client's secret.
+
+        Returns:
+            The new credentials, with the client's id and secret, and without the code.
+
+        Raises:
+            PosError: The platform refuses the code, for example because it has expired.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't exchange an authorisation code")
 
@@ -419,6 +522,12 @@ class Adapter(ABC, Generic[S]):
         """Return whose access it is, and the values that settings can have. Effect: NONE.
 
         It is called while a store is being connected: only credentials and `base_url` are set.
+
+        Returns:
+            The business, its scopes and the token's expiry, and each setting's choices.
+
+        Raises:
+            PosError: The platform refuses the credentials.
         """
         raise UnsupportedError(f"{self.title}'s adapter can't report whose account it is")
 
@@ -426,6 +535,9 @@ class Adapter(ABC, Generic[S]):
         """Give up the access that was granted. Effect: SIDE.
 
         As with `refresh`, `sign` adds the secrets.
+
+        Args:
+            credentials: The credentials of the access that is given up.
 
         Raises:
             PermissionsError: These credentials can't be given up through the API.
@@ -440,6 +552,9 @@ class Adapter(ABC, Generic[S]):
         Args:
             webhook: The request as it came in.
             now: The current time, in epoch seconds.
+
+        Returns:
+            The events, none for a webhook that is about something else, such as another site.
 
         Raises:
             WebhookError: The platform didn't send it, or not now. Anything else that is raised
@@ -458,7 +573,9 @@ class Adapter(ABC, Generic[S]):
 
     @classmethod
     def capabilities(cls) -> frozenset[str]:
-        """Return what this adapter can do. Don't override it.
+        """Return what this adapter can do.
+
+        Don't override it.
 
         Returns:
             The names of the operations that it has written, and of the fields of an order that it

@@ -1,8 +1,9 @@
-"""How much of an answer is looked at: parts of its JSON, and characters of its texts.
+"""Limits on how much of an answer is examined.
 
-The transport limits an answer's bytes. That isn't enough: 16 MB of JSON can be millions of parts,
-each of which becomes an object in memory, and a pattern can take the square of a text's length. So
-parts are counted before any of them is parsed, and texts are cut before any pattern sees them.
+They are on the parts of its JSON, and on the characters of its texts. The transport limits an
+answer's bytes. That isn't enough: 16 MB of JSON can be millions of parts, each of which becomes an
+object in memory, and a pattern can take the square of a text's length. So parts are counted before
+any of them is parsed, and texts are cut before any pattern sees them.
 
 Within these limits, judging an answer takes less than a second and 200 MB.
 """
@@ -59,12 +60,18 @@ def refuse_large_json(body: bytes, *, is_menu: bool = False) -> None:
 
 
 def count_objects(body: bytes) -> int:
-    """Return about how many objects a body's JSON has, each of which may become a model."""
+    """Return about how many objects a body's JSON has.
+
+    Each of them may become a model.
+    """
     return body.count(b"{")
 
 
 def bounded_answer(answer: Response, *, succeeded: bool) -> Response:
-    """Return an answer whose body is cut if it is a large refusal, so that it isn't parsed."""
+    """Return an answer whose body is cut if it is a large refusal.
+
+    So it isn't parsed.
+    """
     if succeeded or len(answer.body) <= LONGEST_REFUSAL:
         return answer
     return replace(answer, body=answer.body[:LONGEST_REFUSAL])

@@ -1,4 +1,4 @@
-"""Masks known texts, secrets and a customer's, wherever a platform echoes them.
+"""The masking of known texts, secrets and a customer's, that a platform echoes.
 
 A server or a proxy that refuses a request may quote it: as it came, in UTF-16, or escaped as in
 JSON, URLs and HTML. All of these are found. What is encoded in another way, such as compressed or
@@ -24,13 +24,16 @@ Hide: TypeAlias = Callable[[str], str]
 """Returns a text with what is personal or secret in it masked."""
 
 WHOLE_WORD = 8
-"""Secrets shorter than this are masked only as whole words, and only in what is shown: they are
-words of other texts, too, and masking those in an answer would make it unreadable."""
+"""Secrets shorter than this are masked only in what is shown, as whole words.
+
+They are words of other texts, too, and masking those in an answer would make it unreadable.
+"""
 
 ESCAPED_IN = 256 * 1024
-"""Bytes of an answer in which escaped secrets are looked for; unescaped ones are in all of it.
+"""Bytes of an answer in which escaped secrets are looked for.
 
-Nothing that is shown of an answer comes from beyond that.
+Unescaped ones are looked for in all of it. Nothing that is shown of an answer comes from beyond
+that.
 """
 
 _SHORTEST_PART = 3
@@ -88,7 +91,7 @@ def hide_in(error: PosError, hide: Hide) -> None:
 
 
 def hider(order: Order | None, settings: AdapterSettings) -> Hide:
-    """Return what masks an order's customer, and the connection's short secrets, in a text.
+    """Return what masks an order's customer and a connection's short secrets in texts.
 
     Words are masked as wholes and whatever their case, a phone number however it is grouped.
 
@@ -138,7 +141,10 @@ def _personal_texts(order: Order) -> Iterator[str]:
 
 
 def _phone_patterns(order: Order) -> list[str]:
-    """Return a pattern for the customer's number, with any separators and country code."""
+    """Return a pattern for the customer's number.
+
+    It allows any separators and country code.
+    """
     if order.customer is None:
         return []
     digits = re.sub(r"\D", "", order.customer.phone)
@@ -159,7 +165,10 @@ def _occurrences(text: str, words: Iterable[str]) -> Iterator[_Span]:
 
 
 def _without_escaped(text: str, find: Callable[[str], Iterable[_Span]]) -> str:
-    """Return a text with what `find` finds in its unescaped form masked; itself if nothing is."""
+    """Return a text with what `find` finds in its unescaped form masked.
+
+    If it finds nothing, that is the text itself.
+    """
     if _ESCAPE.search(text) is None:
         return text
     plain, places = _unescaped(text)

@@ -24,7 +24,10 @@ __all__ = ["DEFAULT_ROWS", "UNPROVEN_STATUSES", "Problem", "Row", "unreachable"]
 
 
 UNPROVEN_STATUSES = frozenset({408, 409, 425, 460, 499})
-"""Statuses below 500 that prove nothing: timed out, conflict, too early, client closed (twice)."""
+"""Statuses below 500 that prove nothing.
+
+They mean: timed out, conflict, too early, client closed (twice).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Row:
         return captured
 
     def applied_at(self, status: int) -> Applied:
-        """Return whether a request that was refused with this status had an effect all the same.
+        """Return whether a request refused with this status had an effect all the same.
 
         Some statuses prove nothing, whatever the words beside them: a time-out, a conflict with
         what exists or is being done, a success that only accepts a request, a redirect, and a
@@ -137,11 +140,11 @@ far: `verdicts` takes it for a proxy's.
 
 
 def unreachable(table: Sequence[Row]) -> list[Row]:
-    """Return the rows that can never match, because earlier rows take everything. For tests.
+    """Return the rows that can never match, because earlier rows take everything.
 
-    A row is reachable if for one of its statuses and codes no earlier row matches without a
-    pattern, or with the very same one. Patterns are compared as text, so a pattern that covers
-    another isn't noticed.
+    It is for tests. A row is reachable if for one of its statuses and codes no earlier row matches
+    without a pattern, or with the very same one. Patterns are compared as text, so a pattern that
+    covers another isn't noticed.
     """
     shadowed: list[Row] = []
     for rank, row in enumerate(table):

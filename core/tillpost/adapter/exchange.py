@@ -66,7 +66,10 @@ MOST_PAGES = 1000
 """A list with more pages than this counts as endless."""
 
 MOST_ROWS = 50_000
-"""A list of which more rows are kept than this counts as endless: five times a large menu."""
+"""A list of which more rows than this are kept counts as endless.
+
+It is five times a large menu.
+"""
 
 
 class Effect(StrEnum):
@@ -123,7 +126,7 @@ class Request(Generic[M]):
 
     @property
     def digest(self) -> str:
-        """A hash of what is sent: it differs if another body would go out under the same key."""
+        """A hash of what is sent: it differs if another body has the same key."""
         return hashlib.sha256(f"{self.method} {self.path}\n".encode() + self.body).hexdigest()
 
     @property
@@ -162,7 +165,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A failure of the network instead of an answer. It holds no exception and no frame.
+    """A failure of the network instead of an answer.
+
+    It holds no exception and no frame.
 
     Attributes:
         applied: Whether the platform may have applied the request all the same.
@@ -176,7 +181,7 @@ class Fault:
 
 
 class Reply(NamedTuple):
-    """What an exchange is sent for its request: the typed value, and the answer it comes from."""
+    """What an exchange is sent for its request: the typed value, and its answer."""
 
     value: object
     response: Response
@@ -220,7 +225,9 @@ def ask_when_there(request: Request[M], pauses: Sequence[float]) -> Exchange[M]:
 
 @dataclass(frozen=True, slots=True)
 class PageHeaders:
-    """The names of a platform's headers for paging, in lower case. A list may use either way.
+    """The names of a platform's headers for paging, in lower case.
+
+    A list may use either way.
 
     Attributes:
         onward: The response header with the address of the next page.
@@ -300,7 +307,7 @@ def ask_pages(
 
 
 def _query_of_page(address: str, base_url: str) -> str:
-    """Return the query of the next page's address, which may be a path or a whole address."""
+    """Return the query of the next page's address, a path or a whole address."""
     here = _origin(urlsplit(base_url))
     try:
         page = urlsplit(address)
@@ -321,9 +328,10 @@ def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def find_or_make(kind: str, *requests: Request[None]) -> Exchange[str]:
-    """Send requests until the Location header of an answer names a resource, and return its id.
+    """Send requests until an answer names a resource, and return the resource's id.
 
-    It is for what an order can do without, such as a customer record.
+    The answer names it in its Location header. It is for what an order can do without, such as a
+    customer record.
 
     Args:
         kind: The resource's name in the path, such as `customers`.
@@ -360,9 +368,10 @@ class AboutAnother(ValueError):
 def reading_where(
     model: type[Model], is_about_it: Callable[[Model], bool]
 ) -> Callable[[bytes], Model]:
-    """Return a reader as `reading` does that accepts only an answer about what was asked for.
+    """Return a reader that accepts only an answer about what was asked for.
 
-    Any other answer counts as one that can't be read: the request may have been applied.
+    Otherwise it reads as one of `reading` does. Any other answer counts as one that can't be read:
+    the request may have been applied.
 
     Args:
         model: The answer's model.
@@ -397,7 +406,7 @@ def _list_reader(model: Any) -> TypeAdapter[Any]:
 
 
 def path_segment(thing_id: str) -> str:
-    """Return an id as one segment of a path, quoted so that it can't change the rest of it.
+    """Return an id as one segment of a path, quoted so that it changes nothing else.
 
     Raises:
         UnknownPosError: No path can contain the id: it is empty, has a control character or a

@@ -64,7 +64,10 @@ class SubstituteProducts(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     charge_products: dict[str, ProductId] = {}
-    """The products that charges are sent as, by a charge's name or, for all others, by its kind."""
+    """The products that charges are sent as.
+
+    They are found by a charge's name or, for all others, by its kind.
+    """
 
     tip_product: ProductId | None = None
     """The product that a tip is sent as."""
@@ -77,8 +80,11 @@ class SubstituteProducts(BaseModel):
     with such an item is refused."""
 
     discounts: Literal["product", "multiplier"] = "product"
-    """How a discount on the order is sent: as the `discount_product`, or as a multiplier that
-    lowers each line's price. A discount on a line or a charge always lowers the price of that."""
+    """How a discount on the order is sent.
+
+    It is sent as the `discount_product`, or as a multiplier that lowers each line's price. A
+    discount on a line or a charge always lowers the price of that.
+    """
 
 
 class NetOrderLine(NamedTuple):
@@ -142,7 +148,7 @@ class _Part(NamedTuple):
 def net_order_lines(
     order: Order, menu: Menu, substitutes: SubstituteProducts
 ) -> list[NetOrderLine]:
-    """Return every line of an order: its own lines first, then charges, discounts and the tip.
+    """Return every line of an order: its own, then charges, discounts and the tip.
 
     Raises:
         SetupError: No setting names a product for a part of the order.
@@ -188,7 +194,7 @@ def net_order_lines(
 
 
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
-    """Return the order's lines, then its charges, discounts and tip as the products they become."""
+    """Return the order's lines, then its charges, discounts and tip as products."""
     parts = _own_parts(order, substitutes)
     products = substitutes.charge_products
     for charge in order.charges:
@@ -338,7 +344,10 @@ def _price_equation(
     due: int,
     currency: str,
 ) -> NetLine:
-    """Return the equation whose value is the price of one; modifiers add their own net prices."""
+    """Return the equation whose value is the price of one.
+
+    Modifiers add their own net prices.
+    """
     _, variation = menu.by_variation[part.product_id]
     minor_units = part.quantity * Decimal(10) ** exponent(currency)
     added_net = _ZERO
@@ -362,7 +371,7 @@ def _multiplier_equation(equation: NetLine, price: Decimal) -> NetLine:
 
 
 def _option_rate(option: ModifierOption, menu: Menu, line_rate: Decimal) -> Decimal:
-    """Return the rate of tax on an option: its own if it is a product, else its line's."""
+    """Return the rate of tax on an option: its own if a product, else its line's."""
     product = menu.by_variation.get(option.id)
     if product is None:
         return line_rate
@@ -380,7 +389,7 @@ def verify_total(
     menu: Menu | None,
     found: PosOrder,
 ) -> PosOrder:
-    """Return an order with the total that the platform computed, if it is what was paid.
+    """Return an order with the platform's computed total, if that is what was paid.
 
     Args:
         order: The order as it was sent.
@@ -409,7 +418,7 @@ def billing_error(
     billed: Sequence[BilledLine],
     menu: Menu | None,
 ) -> PosError | None:
-    """Return what is wrong with an order as the platform computed it, None if nothing is.
+    """Return the error of an order as the platform computed it, None if it is right.
 
     The error says that the order was created. A total that the platform doesn't report isn't
     compared. The difference counts as one of taxes if the platform put several on a line, if it is
@@ -441,7 +450,7 @@ def billing_error(
 
 
 def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:
-    """Return what the lines come to in minor units, None if the platform doesn't report each."""
+    """Return what the lines come to in minor units, None if one isn't reported."""
     total = _ZERO
     for line in billed:
         if line.net is None or line.tax is None:
@@ -474,7 +483,10 @@ def _menu_taxes(line: BilledLine, menu: Menu | None) -> Taxes:
 
 
 def _total_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currency: str) -> Decimal:
-    """Return what the platform's own prices come to with the menu's taxes, in minor units."""
+    """Return what the platform's own prices come to with the menu's taxes.
+
+    It is in minor units.
+    """
     total = _ZERO
     for line, line_taxes in zip(billed, taxes, strict=True):
         total += (line.net or _ZERO) * (1 + _total_rate(line_taxes))
@@ -534,7 +546,7 @@ def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
 
 
 def reference_in_note(note: str) -> str:
-    """Return the reference that `order_note` begins with, empty if the note begins otherwise.
+    """Return the reference that `order_note` begins with, else an empty text.
 
     It is the first word after its label: a platform may join lines, and staff may add words.
     """

@@ -1,6 +1,7 @@
-"""OAuth 2.0 (RFC 6749), as platforms share it: the admin's page and the token requests. No I/O.
+"""OAuth 2.0 (RFC 6749), as platforms share it.
 
-An adapter mixes in `Tokens`, and signs requests for tokens in its own way::
+It covers the admin's page and the token requests, and does no I/O. An adapter mixes in `Tokens`,
+and signs requests for tokens in its own way::
 
     class Corner(oauth.Tokens, Adapter[CornerSettings]):
         token_path = "/oauth/token"
@@ -88,7 +89,10 @@ def authorisation_page(url: str, request: AuthorisationRequest, **more: str) -> 
 
 
 def exchange_code(path: str, credentials: Credentials) -> Exchange[Credentials]:
-    """Return the credentials for the code in `credentials` (section 4.1.3). Effect: SIDE."""
+    """Return the credentials for the code in `credentials` (section 4.1.3).
+
+    Effect: SIDE.
+    """
     return (yield from _request_token(path, "authorization_code", credentials))
 
 
@@ -139,7 +143,7 @@ def token_fields(request: Request[Any], credentials: Credentials) -> Mapping[str
 
 
 def signed_form(request: Request[Any], credentials: Credentials) -> Signed:
-    """Return a token request as a form that contains the client's secret (section 2.3.1)."""
+    """Return a token request as a form with the client's secret (section 2.3.1)."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return Signed(headers, urlencode(token_fields(request, credentials)).encode())
 

@@ -1,4 +1,4 @@
-"""Reads a list for one order, although other rows of it can't be read.
+"""The reading of a list for one order, although other rows can't be read.
 
 A search answers with many orders, and any of them may hold what no model foresees: a total that is
 an empty text, half of an emoji, a null among the lines. That must not hide the order that is looked
@@ -23,7 +23,10 @@ log = safe_logger("tillpost")
 T = TypeVar("T")
 
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
-"""Only finds where a value ends, and its texts. Numbers stay texts: they may have any length."""
+"""Only finds where a value ends, and its texts.
+
+Numbers stay texts: they may have any length.
+"""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -82,7 +85,11 @@ def _without_odd_rows(text: str, row: type[BaseModel], reference: str, member: s
 
 
 def _is_kept(text: str, value: _Value, row: type[BaseModel], reference: str) -> bool:
-    """Return whether a row can be read. Raises `OddRow` if it can't and has the reference."""
+    """Return whether a row can be read.
+
+    Raises:
+        OddRow: The row can't be read, and has the reference.
+    """
     raw = text[value.start : value.end]
     try:
         row.model_validate_json(raw)
@@ -109,7 +116,10 @@ def _texts_in(content: object) -> Iterator[str]:
 
 
 def _start_of_list(text: str, member: str) -> int:
-    """Return where the body's list begins, or the list that is a member of the body's object."""
+    """Return where the body's list begins.
+
+    The list is the body itself, or a member of the body's object.
+    """
     at = _next(text, 0)
     if not member:
         return at

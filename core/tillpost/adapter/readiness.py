@@ -1,4 +1,7 @@
-"""Whether a store can take orders now, and if not, who must act: the result of `Adapter.check`."""
+"""Whether a store can take orders now: the result of `Adapter.check`.
+
+If it can't, the result says who must act.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class Readiness(FrozenModel):
 
     @property
     def stop(self) -> Finding | None:
-        """The first finding that keeps the store from taking any order, None if it takes them."""
+        """The first finding that keeps the store from taking any order, else None."""
         return next((finding for finding in self.findings if finding.stops), None)
 
 
@@ -89,7 +92,10 @@ _REASON_BY_ACTOR: dict[Actor | None, Reason] = {
     Actor.DEVELOPER: Reason.UNCONNECTED,
     Actor.SUPPORT: Reason.UNCONNECTED,
 }
-"""Why the store takes no orders, by who must act. For anyone else the store itself is closed."""
+"""Why the store takes no orders, by who must act.
+
+For anyone else the store itself is closed.
+"""
 
 _REASON_BY_ERROR: tuple[tuple[type[PosError], Reason], ...] = (
     (PermissionsError, Reason.UNAUTHORISED),
@@ -99,9 +105,9 @@ _REASON_BY_ERROR: tuple[tuple[type[PosError], Reason], ...] = (
     (StoreClosedError, Reason.CLOSED),
     (SetupError, Reason.UNCONNECTED),
 )
-"""Why the store takes no orders, by the error of a check. The first class that fits wins.
+"""Why the store takes no orders, by the error of a check.
 
-After any other error orders may still succeed.
+The first class that fits wins. After any other error orders may still succeed.
 """
 
 

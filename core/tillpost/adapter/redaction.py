@@ -23,7 +23,10 @@ LONGEST = 10_000
 """Characters at which a transcript's body is cut."""
 
 LONGEST_PARSED = 262_144
-"""Bytes of a body that is parsed for a transcript. Of a larger one, only the size is shown."""
+"""Bytes of a body that is parsed for a transcript.
+
+Of a larger one, only the size is shown.
+"""
 
 PUBLIC_FIELDS = frozenset(
     "id type kind code category field detail status state version currency error errors "
@@ -35,7 +38,10 @@ _PRIVATE = frozenset(
     "customer customers payments person people recipient guest buyer contact user employee staff "
     "address delivery_address billing_address shipping_address".split()
 )
-"""Objects whose `name`, `state` or `reference` is a person's, though elsewhere it may be public."""
+"""Objects whose `name`, `state` or `reference` is a person's.
+
+Elsewhere it may be public.
+"""
 
 _PHONE_DIGITS = 6
 """Numbers with fewer digits than this aren't a phone number."""
@@ -113,5 +119,8 @@ def _masked_member(
 
 
 def redact_path(path: str) -> str:
-    """Return a path with the values of its query masked: a look-up may name a customer."""
+    """Return a path with the values of its query masked.
+
+    A look-up may name a customer.
+    """
     return re.sub(r"(?<==)[^&]+", MASK, path)

@@ -1,4 +1,4 @@
-"""The marker with which a package registers its adapter, or implements any other hook."""
+"""The marker by which a package registers its adapter or implements other hooks."""
 
 from __future__ import annotations
 
@@ -7,4 +7,7 @@ import pluggy
 __all__ = ["hookimpl"]
 
 hookimpl = pluggy.HookimplMarker("tillpost")
-"""Marks a function as the implementation of a hook. `plugins.hookspecs` lists the hooks."""
+"""Marks a function as the implementation of a hook.
+
+`plugins.hookspecs` lists the hooks.
+"""

@@ -1,8 +1,8 @@
-"""The settings of a connection, its credentials, and what an authorisation asks for and grants.
+"""The settings of a connection, its credentials, and its authorisation.
 
-An adapter derives its settings from `AdapterSettings`, and `Till.connect` validates them.
-`Credentials` are the secrets among them: core stores and renews them, and passes them to
-`Adapter.sign` alone.
+An authorisation is what is asked for, and what is granted. An adapter derives its settings from
+`AdapterSettings`, and `Till.connect` validates them. `Credentials` are the secrets among them: core
+stores and renews them, and passes them to `Adapter.sign` alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 """A time to wait, as a setting."""
 
 LookUpPauses = Annotated[tuple[Seconds, ...], Field(min_length=1)]
-"""When to look up an order that may exist, as a setting: pauses, each after the look-up before."""
+"""When to look up an order that may exist, as a setting.
+
+These are pauses, each after the look-up before.
+"""
 
 
 class _WhichStore:
@@ -87,7 +90,10 @@ def _has_valid_port(parts: SplitResult) -> bool:
 
 
 class _Unpicklable(BaseModel):
-    """A model with secrets. It can be copied, but not pickled: that would write them in clear."""
+    """A model with secrets, which can be copied, but not pickled.
+
+    Pickling would write them in clear.
+    """
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(f"{type(self).__name__} holds secrets and can't be pickled")
@@ -108,24 +114,38 @@ class AdapterSettings(_Unpicklable):
     )
 
     base_url: str
-    """The address of the platform's API. It must be https; plain http is allowed on this machine
-    only."""
+    """The address of the platform's API.
+
+    It must be https; plain http is allowed on this machine only.
+    """
 
     access_token: SecretStr = SecretStr("")
     """The token that authorises requests."""
 
     refresh_token: SecretStr | None = None
-    """The OAuth refresh token. With it, `client_id` and `client_secret`, an expired access token is
-    renewed automatically, where the adapter can do that."""
+    """The OAuth refresh token.
+
+    With it, `client_id` and `client_secret`, an expired access token is renewed automatically,
+    where the adapter can do that.
+    """
 
     client_id: str = ""
-    """The id of your application at the platform, for renewing an expired access token."""
+    """The id of your application at the platform.
+
+    It is for renewing an expired access token.
+    """
 
     client_secret: SecretStr | None = None
-    """The secret of your application at the platform, for renewing an expired access token."""
+    """The secret of your application at the platform.
+
+    It is for renewing an expired access token.
+    """
 
     webhook_secret: SecretStr | None = None
-    """The secret with which the platform signs its webhooks. Without it webhooks are refused."""
+    """The secret with which the platform signs its webhooks.
+
+    Without it webhooks are refused.
+    """
 
     @field_validator("base_url")
     @classmethod
@@ -148,7 +168,7 @@ class AdapterSettings(_Unpicklable):
         return _settings_of_address(cls)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some settings changed. They are validated, unlike pydantic's own."""
+        """Return a copy with some settings changed, validated unlike pydantic's own."""
         if not update:
             return super().model_copy(deep=deep)
         return type(self).model_validate({**dict(self), **update})
@@ -238,14 +258,17 @@ class AuthorisationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What signing adds to a request: headers, and a body if it replaces the request's own."""
+    """What signing adds to a request: headers, and a body if that is replaced."""
 
     headers: Mapping[str, str]
     body: bytes | None = None
 
 
 class Choice(FrozenModel):
-    """One value that a setting can have, such as a location's id, and its name for people."""
+    """One value that a setting can have, and its name for people.
+
+    A value is, for example, a location's id.
+    """
 
     value: str
     name: str = ""

@@ -44,11 +44,17 @@ LONGEST_HEADER = 200
 """Characters of a header's value that are looked at."""
 
 LONGEST_DETAIL = 300
-"""Bytes of an answer in an unknown format that rows match, and characters of its summary."""
+"""Bytes of an answer in an unknown format that rows match.
+
+It is also the number of characters of its summary.
+"""
 
 
 GATE_STATUSES = (401, 403, 407)
-"""Statuses with which a proxy, a firewall or a captive portal refuses to pass a request on."""
+"""Statuses with which a gate refuses to pass a request on.
+
+A gate is a proxy, a firewall or a captive portal.
+"""
 
 
 class Verdict(NamedTuple):
@@ -63,7 +69,7 @@ class Verdict(NamedTuple):
     error: PosError | None = None
 
     def after(self, earlier: Verdict) -> Verdict:
-        """Return this verdict for a request that was sent before, with the earlier verdict.
+        """Return this verdict, given the verdict on an earlier send of the request.
 
         A send that had no effect doesn't undo an earlier one, which may have had its effect.
         """
@@ -133,7 +139,7 @@ def transcript(
     answer: Response | Fault,
     hide: Hide = hide_nothing,
 ) -> Transcript:
-    """Return a redacted copy of a request and its answer, which may be stored and shown.
+    """Return a redacted copy of a request and its answer, fit to store and show.
 
     Args:
         adapter: Declares which fields are public.
@@ -183,7 +189,7 @@ def retry_after(response: Response, now: float) -> float | None:
 
 
 def date_of(response: Response) -> float | None:
-    """Return the platform's time as an answer's `Date` gives it (epoch seconds), None without."""
+    """Return the platform's time by an answer's `Date` in epoch seconds, else None."""
     date = parse_http_date(response.headers.get("date", ""))
     return None if date is None else date.timestamp()
 
@@ -237,9 +243,10 @@ def _without_secrets(request: Request[Any], answer: Response) -> Response:
 
 
 def _unknown_problem(request: Request[Any], answer: Response) -> Problem:
-    """Return the beginning of an answer in an unknown format as a problem, on one line.
+    """Return the beginning of an answer in an unknown format as a problem.
 
-    Rows may match it. It isn't shown, since it may quote the customer: see `_summary`.
+    It is on one line. Rows may match it. It isn't shown, since it may quote the customer: see
+    `_summary`.
     """
     if request.private:
         return Problem()
@@ -248,7 +255,10 @@ def _unknown_problem(request: Request[Any], answer: Response) -> Problem:
 
 
 def _summary(adapter: Adapter[Any], request: Request[Any], answer: Response) -> str:
-    """Return the status and what may be shown of an answer in an unknown format, on one line."""
+    """Return the status and what may be shown of an answer in an unknown format.
+
+    They are on one line.
+    """
     shown = "" if request.private else redact(answer.body, adapter.shown_fields())
     return f"HTTP {answer.status} {shown}"[:LONGEST_DETAIL].strip()
 
@@ -292,7 +302,7 @@ def _table_error(
 
 
 def _is_bearer_challenge(answer: Response) -> bool:
-    """Return whether a 401 asks for a token in the words of OAuth (RFC 6750, section 3)."""
+    """Return whether a 401 asks for a token in OAuth's words (RFC 6750, section 3)."""
     challenge = answer.headers.get("www-authenticate", "")
     return answer.status == 401 and challenge.lower().startswith("bearer")
 

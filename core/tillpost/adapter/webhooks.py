@@ -67,7 +67,10 @@ class WebhookFault(StrEnum):
 
 
 class WebhookError(ValueError):
-    """A request that isn't a webhook of this connection's platform. Answer it with a 4xx."""
+    """A request that isn't a webhook of this connection's platform.
+
+    Answer it with a 4xx.
+    """
 
     def __init__(self, fault: WebhookFault, text: str) -> None:
         super().__init__(text)
@@ -90,7 +93,10 @@ class Webhook:
 
     @property
     def digest(self) -> str:
-        """A hash of the body: an event's id where the platform gives none and bodies differ."""
+        """A hash of the body: an event's id where the platform gives none.
+
+        It serves only where bodies differ.
+        """
         return hashlib.sha256(self.body).hexdigest()
 
 
@@ -122,7 +128,7 @@ class OrderChanged(_Event):
 
 
 class OrderRefused(_Event):
-    """An order that had been accepted is refused by the platform or by the store's staff.
+    """An accepted order that is refused by the platform or by the store's staff.
 
     Attributes:
         pos_id: The platform's id of the order.
@@ -267,9 +273,10 @@ def _completed(
 
 
 def _stamped(claimed: ErrorRecord, stamp: Callable[[PosError], PosError]) -> ErrorRecord:
-    """Return a refusal with what a platform may say of it, and the rest from the connection.
+    """Return a refusal with what a platform may say of it.
 
-    The contact and the names in a remedy are ours: staff do what a remedy says.
+    The rest comes from the connection. The contact and the names in a remedy are ours: staff do
+    what a remedy says.
     """
     error = error_named(claimed.kind)(
         claimed.detail,

@@ -14,7 +14,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command with the process's arguments, and exit with a code from `exit_codes`."""
+    """Run the command with the process's arguments, and exit.
+
+    The exit code is one from `exit_codes`.
+    """
     if not (find_spec("typer") and find_spec("rich")):
         sys.stderr.write("tillpost: the command needs an extra: pip install 'tillpost[cli]'\n")
         raise SystemExit(2)

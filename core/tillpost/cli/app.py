@@ -1,4 +1,4 @@
-"""The Typer application: all commands, the plugins' commands, and how errors end the process.
+"""The Typer application: commands, also plugins', and how errors end the process.
 
 `run` is the entry point; `build` assembles the application. Wrong usage and bad input end as one
 line on standard error and an exit code from `exit_codes`, never as a traceback. Plugins whose
@@ -100,7 +100,10 @@ def _discard_output() -> None:
 
 
 class OneLineLog(logging.Handler):
-    """Prints Tillpost's warnings, such as a plugin that can't be loaded, as one line each."""
+    """A handler that prints Tillpost's warnings as one line each.
+
+    A plugin that can't be loaded causes one, for example.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record, with an exception's class but not its traceback."""

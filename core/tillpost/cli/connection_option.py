@@ -1,9 +1,9 @@
-"""The connection that a command works on: which one, opened as a Till, with its errors shown.
+"""The connection that a command works on: which one, opened as a Till.
 
-It is configured in the TOML file, or stored in the outbox's database where there is one, or both;
-see `stored_connections`. `work_on` opens it: it shows that something is in progress, and turns
-what a platform refuses into a text or JSON with the right exit code. The option types that several
-commands share are here too.
+Its errors are shown. It is configured in the TOML file, or stored in the outbox's database where
+there is one, or both; see `stored_connections`. `work_on` opens it: it shows that something is in
+progress, and turns what a platform refuses into a text or JSON with the right exit code. The option
+types that several commands share are here too.
 """
 
 from __future__ import annotations

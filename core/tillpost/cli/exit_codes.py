@@ -66,7 +66,7 @@ class CliError(Exception):
 
 
 def code_for(error: PosError) -> int:
-    """Return the exit code of the error's class, or of its nearest base class that has one.
+    """Return the exit code of the error's class, or of its nearest base with one.
 
     >>> code_for(RateLimitError("slow down")), code_for(PosError("?"))
     (12, 19)

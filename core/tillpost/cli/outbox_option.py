@@ -73,9 +73,9 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
 
 @contextmanager
 def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Outbox | None]:
-    """Open the outbox as `opened` does, or give None where none exists. Nothing is created.
+    """Open the outbox as `opened` does, or give None where none exists.
 
-    A database that `db` names has to exist, unless it may be `new`.
+    Nothing is created. A database that `db` names has to exist, unless it may be `new`.
     """
     if not db and not _has_extra():
         yield None

@@ -1,4 +1,4 @@
-"""Print results: Rich for people, JSON for programs, and one plain line for errors.
+"""Printed results: Rich for people, JSON for programs, a plain line for errors.
 
 Results go to standard output; progress and errors go to standard error. A platform's texts are
 never read as markup, and lose their control characters. Lines are wrapped on a terminal only, so
@@ -61,7 +61,10 @@ def print_error(line: str) -> None:
 
 
 def print_line(text: str, style: str = "") -> None:
-    """Print one line for people. Leading spaces stay, also where a terminal wraps the line."""
+    """Print one line for people.
+
+    Leading spaces stay, also where a terminal wraps the line.
+    """
     console = _console()
     line = Text(one_line(text), style)
     indent = " " * (len(text) - len(text.lstrip(" ")))
@@ -159,7 +162,10 @@ def error_facts(error: PosError) -> dict[str, object]:
 
 @contextmanager
 def progress(text: str) -> Generator[Status]:
-    """Show on standard error what is in progress, until the block ends. Only on a terminal."""
+    """Show what is in progress, until the block ends.
+
+    It is shown on standard error, and only on a terminal.
+    """
     with Console(stderr=True).status(Text(one_line(text))) as status:
         yield status
 

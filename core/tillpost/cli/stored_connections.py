@@ -1,4 +1,4 @@
-"""Connections that the outbox's database knows, for commands that work without the outbox.
+"""The outbox database's connections, for commands that work without the outbox.
 
 Where there is a database, its tokens win over the TOML file's, and refreshed ones are stored there,
 as a worker does it. No database is created here.
@@ -17,7 +17,7 @@ __all__ = ["open_stored_till", "stored_platforms"]
 
 
 def stored_platforms(db: str, config: str, *, new: bool = False) -> Mapping[str, str] | None:
-    """Return the platforms of the connections in the database, by the connections' names.
+    """Return the platforms of the database's connections, by connection name.
 
     Returns None without a database. One that `--db` names must exist, unless it may be `new`.
     """
@@ -32,7 +32,10 @@ def stored_platforms(db: str, config: str, *, new: bool = False) -> Mapping[str,
 
 @contextmanager
 def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -> Generator[Till]:
-    """Open a connection of the file or of the database, which exists. Raises `ConfigError`."""
+    """Open a connection of the file or of the database, which exists.
+
+    Raises `ConfigError`.
+    """
     with opened_if_there(db, config) as outbox:
         assert outbox
         from tillpost.outbox.connections.credentials import CredentialStore

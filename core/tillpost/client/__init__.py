@@ -1,1 +1,4 @@
-"""`Till` and `AsyncTill`: one store's POS, connected. Two thin loops run the same flows."""
+"""`Till` and `AsyncTill`: one store's POS, connected.
+
+Two thin loops run the same flows.
+"""

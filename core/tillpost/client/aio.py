@@ -133,17 +133,23 @@ class AsyncTill(BaseTill):
         return await self._run(self._lookup(order))
 
     async def fetch(self, pos_order: PosOrder | str) -> PosOrder:
-        """Return an order, given as such or by the platform's id, as the platform has it now."""
+        """Return an order, given as such or by the platform's id, as it is there now."""
         pos_id = pos_order if isinstance(pos_order, str) else pos_order.id
         return await self._run(self._flows.fetch(pos_id))
 
     async def cancel(self, pos_order: PosOrder) -> PosOrder:
-        """Cancel an order at the platform. After that, the same order isn't submitted again."""
+        """Cancel an order at the platform.
+
+        After that, the same order isn't submitted again.
+        """
         async with self._order_locks.hold(pos_order.reference):
             return await self._run(self._cancellation(pos_order), pos_order.reference)
 
     async def quote(self, order: Order) -> int:
-        """Return the total, in minor units, that the platform would compute; create nothing."""
+        """Return the total in minor units that the platform would compute.
+
+        Nothing is created.
+        """
         return await self._run(self._flows.quote(order))
 
     async def import_menu(self, *, accept: bool = False) -> MenuImport:
@@ -177,11 +183,17 @@ class AsyncTill(BaseTill):
         return await self._run(self._flows.exchange_code(self._credentials.current))
 
     async def account(self) -> Account:
-        """Return who granted access, and what can be chosen there: locations, payment methods."""
+        """Return who granted access, and what can be chosen there.
+
+        Locations and payment methods can be chosen.
+        """
         return await self._run(self._flows.account())
 
     async def revoke(self) -> None:
-        """Give up the access that the store granted. Nothing works until it is connected again."""
+        """Give up the access that the store granted.
+
+        Nothing works until it is connected again.
+        """
         await self._run(self._flows.revoke(self._credentials.current))
 
     async def aclose(self) -> None:

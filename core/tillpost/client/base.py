@@ -30,7 +30,7 @@ __all__ = ["BaseTill", "adapter_for", "connection_from_config"]
 
 
 class BaseTill:
-    """What `Till` and `AsyncTill` share: the connection, the journal, and the flows over them."""
+    """The connection, journal and flows that `Till` and `AsyncTill` share."""
 
     def __init__(self, connection: Connection, journal: Journal | None) -> None:
         """Take the connection, and a journal instead of one in memory."""
@@ -96,7 +96,7 @@ class BaseTill:
             raise TypeError("an order is a tillpost.Order: Order.model_validate(...) makes one")
 
     def __repr__(self) -> str:
-        """The class and the connection's name; no settings, since they hold secrets."""
+        """Return the class and the connection's name, but no settings: they hold secrets."""
         return f"<{type(self).__name__} {self._connection.name}>"
 
 

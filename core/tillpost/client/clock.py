@@ -13,7 +13,10 @@ __all__ = ["SkippingClock", "flow_clock"]
 
 
 class SkippingClock:
-    """Returns epoch seconds. Under `stamina.set_testing`, waits are skipped by moving it on."""
+    """A clock that returns epoch seconds.
+
+    Under `stamina.set_testing`, waits are skipped by moving it on.
+    """
 
     __slots__ = ("_now", "_skipped")
 
@@ -37,9 +40,9 @@ class SkippingClock:
         return True
 
     def catch_up(self, began: float, seconds: float) -> None:
-        """Move the clock on if a wait that began at `began` (steady) was shorter than it should be.
+        """Move the clock on if a wait was shorter than it should be.
 
-        A `sleep` that a caller hands in may return at once.
+        The wait began at `began` (steady). A `sleep` that a caller hands in may return at once.
         """
         self._skipped += max(0.0, began + seconds - self.steady())
 
@@ -51,10 +54,11 @@ def flow_clock(
     earliest: float = 0.0,
     steady: Callable[[], float] = time.monotonic,
 ) -> Callable[[], float]:
-    """Return the clock of an order's flow, which never goes back behind the order's journal.
+    """Return the clock of an order's flow.
 
-    The clocks of a store's machines don't agree to the second, and a clock may be set. So the waits
-    of one run of the flow are counted in seconds of a steady clock.
+    It never goes back behind the order's journal. The clocks of a store's machines don't agree to
+    the second, and a clock may be set. So the waits of one run of the flow are counted in seconds
+    of a steady clock.
 
     Args:
         now: Returns the time in epoch seconds. It is called once.

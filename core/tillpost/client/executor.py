@@ -1,8 +1,8 @@
-"""Runs flows: carries out their commands over a transport, for threads or for tasks.
+"""Executors of flows, for threads or for tasks.
 
-`run_flow` is the loop that every flow runs in. `SyncExecutor` carries out all commands for `Till`,
-and for the outbox those that don't touch its orders. `AsyncExecutor` is the same with
-`await`, for `AsyncTill`.
+They carry out a flow's commands over a transport. `run_flow` is the loop that every flow runs in.
+`SyncExecutor` carries out all commands for `Till`, and for the outbox those that don't touch its
+orders. `AsyncExecutor` is the same with `await`, for `AsyncTill`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Recorder: TypeAlias = Callable[[Event], object]
 
 
 class RetryCap(NamedTuple):
-    """At most how often, and for how many seconds, a request is retried, whatever its budget."""
+    """The limit of a request's retries, in number and seconds, whatever its budget."""
 
     retries: int
     seconds: float
@@ -91,7 +91,7 @@ def run_flow(flow: Flow[T], execute: Callable[[Command], object]) -> T:
 
 
 class SyncExecutor:
-    """Carries out the commands of one connection's flows. Safe for threads."""
+    """The executor of one connection's flows. It is safe for threads."""
 
     def __init__(
         self,
@@ -207,7 +207,10 @@ class AsyncExecutor:
         self._import_lock = NamedAsyncLocks("importing the menu")
 
     async def run(self, flow: Flow[T], record: Recorder = discard) -> T:
-        """Run a flow to its end, as `run_flow` does; `record` persists the events of its order."""
+        """Run a flow to its end, as `run_flow` does.
+
+        `record` persists the events of its order.
+        """
         result: object = None
         failure: PosError | None = None
         try:

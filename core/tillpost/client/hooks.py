@@ -1,4 +1,4 @@
-"""Follows what a Till does automatically, for programs that show it to a person."""
+"""A view of what a Till does automatically, for programs that show it to people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["Watcher"]
 
 
 class Watcher:
-    """Hooks that show menu imports while they run. `imports` holds what each import changed."""
+    """Hooks that show menu imports while they run.
+
+    `imports` holds what each import changed.
+    """
 
     def __init__(self) -> None:
         self.imports: list[MenuChanges] = []

@@ -30,10 +30,10 @@ class _Hold:
 
 
 _HOLDS: ContextVar[tuple[ref[_Hold], ...]] = ContextVar("tillpost_holds", default=())
-"""What is held around the running code. Tasks inherit it, so a holding may be over already.
+"""What is held around the running code.
 
-A holding lives in the frame of `_held`. So it is over, too, when an interruption has ended that
-frame before its `finally`.
+Tasks inherit it, so a holding may be over already. A holding lives in the frame of `_held`. So it
+is over, too, when an interruption has ended that frame before its `finally`.
 """
 
 

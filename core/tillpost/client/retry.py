@@ -1,8 +1,8 @@
-"""Decides whether a request is sent again at once, and when; stamina does the waiting.
+"""The decision whether a request is sent again at once, and when.
 
-Only what is safe to repeat is repeated here: a read, or a request with an idempotency key.
-`submission.history` decides all else. The executors enter stamina's context only after a failure,
-so that the first send costs nothing.
+The waiting is done by stamina. Only what is safe to repeat is repeated here: a read, or a request
+with an idempotency key. `submission.history` decides all else. The executors enter stamina's
+context only after a failure, so that the first send costs nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class RetryAfter(Exception):
-    """Asks stamina to send a request again, in so many seconds."""
+    """A request to stamina to send a request again, in so many seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(f"retry in {wait} s")

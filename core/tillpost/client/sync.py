@@ -1,4 +1,6 @@
-"""`Till`: one store's POS, connected, for threads. `AsyncTill` is the same for tasks.
+"""`Till`: one store's POS, connected, for threads.
+
+`AsyncTill` is the same for tasks.
 
     with Till.connect("square", location_id="L123", access_token=token) as till:
         pos_order = till.submit(order)
@@ -174,17 +176,23 @@ class Till(BaseTill):
         return self._run(self._lookup(order))
 
     def fetch(self, pos_order: PosOrder | str) -> PosOrder:
-        """Return an order, given as such or by the platform's id, as the platform has it now."""
+        """Return an order, given as such or by the platform's id, as it is there now."""
         pos_id = pos_order if isinstance(pos_order, str) else pos_order.id
         return self._run(self._flows.fetch(pos_id))
 
     def cancel(self, pos_order: PosOrder) -> PosOrder:
-        """Cancel an order at the platform. After that, the same order isn't submitted again."""
+        """Cancel an order at the platform.
+
+        After that, the same order isn't submitted again.
+        """
         with self._order_locks.hold(pos_order.reference):
             return self._run(self._cancellation(pos_order), pos_order.reference)
 
     def quote(self, order: Order) -> int:
-        """Return the total, in minor units, that the platform would compute; create nothing."""
+        """Return the total in minor units that the platform would compute.
+
+        Nothing is created.
+        """
         return self._run(self._flows.quote(order))
 
     def import_menu(self, *, accept: bool = False) -> MenuImport:
@@ -234,11 +242,17 @@ class Till(BaseTill):
         return self._run(self._flows.exchange_code(self._credentials.current))
 
     def account(self) -> Account:
-        """Return who granted access, and what can be chosen there: locations, payment methods."""
+        """Return who granted access, and what can be chosen there.
+
+        Locations and payment methods can be chosen.
+        """
         return self._run(self._flows.account())
 
     def revoke(self) -> None:
-        """Give up the access that the store granted. Nothing works until it is connected again."""
+        """Give up the access that the store granted.
+
+        Nothing works until it is connected again.
+        """
         self._run(self._flows.revoke(self._credentials.current))
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Reads the webhooks of a connection, for `Till`, `AsyncTill` and the outbox's receiver."""
+"""The reading of a connection's webhooks.
+
+It is for `Till`, `AsyncTill` and the outbox's receiver.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ __all__ = ["WebhookReader"]
 
 
 class WebhookReader:
-    """Verifies and reads the webhooks of one connection."""
+    """The reader of one connection's webhooks, which verifies them."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -69,7 +72,10 @@ class WebhookReader:
 
 
 def _without_unproved_facts(event: WebhookEvent) -> WebhookEvent:
-    """Return what an event is good for whose signature proves nothing: the order is fetched."""
+    """Return what an event shows whose signature proves nothing.
+
+    That is a change at most: the order has to be fetched.
+    """
     match event:
         case OrderChanged():
             return event.model_copy(update={"pos_order": None})

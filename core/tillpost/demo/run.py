@@ -230,7 +230,7 @@ def _on_register(shown: Sequence[LedgerEntry]) -> str:
 
 
 def _readable_for_staff(observed: _Observed) -> str:
-    """Return the texts of the order on the register, the remedy's text and the order's status."""
+    """Return the order's texts on the register, its status, and the remedy's text."""
     texts: list[str] = []
     for entry in observed.shown:
         texts += [entry.ticket_name, entry.note]

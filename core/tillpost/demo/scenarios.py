@@ -1,4 +1,4 @@
-"""What a demo scenario is, and building blocks for the tables of scenarios that plugins bring.
+"""What a demo scenario is, and building blocks for plugins' tables of scenarios.
 
 A plugin returns its table by the hook `demo_scenarios`. A scenario is one order, and the trouble
 that is provoked on its way; `tillpost.demo.run` submits the order. Nothing here is about any one

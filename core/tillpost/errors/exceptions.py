@@ -1,4 +1,4 @@
-"""Typed errors: what a platform refused, whose problem it is, and what to do about it.
+"""Typed errors: what a platform refused, whose problem it is, and what to do.
 
 Each class is one kind of remedy, because that is what a caller branches on. An adapter or its error
 table raises them with what the platform answered. Core then adds the context: platform, operation,
@@ -52,7 +52,7 @@ class Applied(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Whether the order exists at the platform, over all requests that were sent for it.
+    """Whether the order exists at the platform, over all requests sent for it.
 
     Attributes:
         NOT_CREATED: The order doesn't exist.
@@ -118,7 +118,7 @@ MAX_SUBJECTS = 5
 
 
 def _number_of_seconds(seconds: float | None) -> float | None:
-    """Return the seconds; None for what an adapter may have read that is no number of seconds."""
+    """Return the seconds, or None if an adapter has read no number of seconds."""
     return seconds if seconds is not None and math.isfinite(seconds) else None
 
 
@@ -350,7 +350,7 @@ class SetupError(PosError):
 
 
 class UnknownPosError(PosError):
-    """An answer that no row of the error table matches, or a failure that nothing else explains."""
+    """An answer that matches no row of the error table, or an unexplained failure."""
 
 
 class KeyRetiredError(PosError):

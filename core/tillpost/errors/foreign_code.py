@@ -1,4 +1,4 @@
-"""Distinguishes a failure of foreign code from an interruption of this program.
+"""The distinction of foreign code's failures from interruptions of this program.
 
 Foreign code is what others wrote: adapters, plugins and their hooks, and what an embedder hands in,
 such as a clock, a callback or a source of connections. It may raise anything, also what isn't an
@@ -22,10 +22,11 @@ __all__ = ["as_exception", "is_interruption"]
 
 
 def is_interruption(failure: BaseException) -> bool:
-    """Return whether this program is being interrupted, so that the failure must be raised again.
+    """Return whether this program is being interrupted.
 
-    Python raises `KeyboardInterrupt` (Ctrl-C) in the main thread only, and asyncio raises
-    `CancelledError` only in a task that is being cancelled. All else comes from foreign code.
+    If it is, the failure must be raised again. Python raises `KeyboardInterrupt` (Ctrl-C) in the
+    main thread only, and asyncio raises `CancelledError` only in a task that is being cancelled.
+    All else comes from foreign code.
     """
     if isinstance(failure, KeyboardInterrupt):
         return threading.current_thread() is threading.main_thread()
@@ -36,7 +37,10 @@ def is_interruption(failure: BaseException) -> bool:
 
 
 def as_exception(failure: BaseException) -> Exception:
-    """Return a failure of foreign code as an `Exception`; raise it again if it interrupts us."""
+    """Return a failure of foreign code as an `Exception`.
+
+    It is raised again if it interrupts us.
+    """
     if is_interruption(failure):
         raise failure
     if isinstance(failure, Exception):

@@ -104,10 +104,10 @@ class RemedyText(NamedTuple):
 
 
 class StepText(NamedTuple):
-    """One step of a runbook, with placeholders: who does it, what they do, and the expected result.
+    """A step of a runbook: who does it, what they do, and the expected result.
 
-    `{platform}` is the platform's name, `{order}` the order's id, and `{connection}` the
-    connection's name.
+    It has placeholders. `{platform}` is the platform's name, `{order}` the order's id, and
+    `{connection}` the connection's name.
     """
 
     who: Actor

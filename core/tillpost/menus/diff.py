@@ -1,4 +1,4 @@
-"""Compares two imports of a store's menu, for people and for the brake on imports.
+"""The comparison of two imports of a menu, for people and for the import brake.
 
 `compare` puts both menus into rows of facts and lists each fact that differs. A thing whose id
 alone changed is `renumbered`, not removed: it is found again by SKU, or by exact name and price, as
@@ -105,7 +105,10 @@ _KindOfChange: TypeAlias = tuple[str, Change]
 
 
 class _Row(NamedTuple):
-    """One thing of a menu: what identifies it, and its facts by the kind of change they make."""
+    """One thing of a menu: what identifies it, and its facts.
+
+    The facts are grouped by the kind of change they make.
+    """
 
     id: str
     sku: str
@@ -122,7 +125,10 @@ class _Row(NamedTuple):
 
 
 def compare(old: Menu | None, new: Menu) -> MenuChanges:
-    """Return how `new` differs from `old`; without an old menu everything in it is new."""
+    """Return how `new` differs from `old`.
+
+    Without an old menu everything in the new one is new.
+    """
     variations = _differences(_variations(old), _variations(new))
     options = _differences(_options(old), _options(new))
     groups = _differences(_groups(old), _groups(new))

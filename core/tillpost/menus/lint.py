@@ -1,4 +1,4 @@
-"""Finds faults in a store's POS setup from its menu, before an order fails on them.
+"""Faults in a store's POS setup, found from its menu before an order fails.
 
 `setup_faults` lists what makes orders fail and no import can mend: taxes that overlap or serve as a
 surcharge, items without a tax or a price, choices that nobody can make. Staff read them as
@@ -36,7 +36,10 @@ _MAX_NAMES = 5
 
 
 def setup_faults(menu: Menu) -> tuple[SetupFault, ...]:
-    """Return the faults in the setup, each once: those that the adapter found come first."""
+    """Return the faults in the setup, each once.
+
+    Those that the adapter found come first.
+    """
     faults = list(menu.faults)
     for find in _FINDERS:
         faults += [SetupFault(subject=subject, text=text) for subject, text in find(menu)]
@@ -92,7 +95,10 @@ def _charges_as_taxes(menu: Menu) -> Iterator[_Fault]:
 
 
 def _untaxed_items(menu: Menu) -> Iterator[_Fault]:
-    """Yield items without a tax, where most items have one: a store may well have none."""
+    """Yield items without a tax, where most items have one.
+
+    A store may well have none.
+    """
     untaxed = [item.name for item in menu.items if not menu.taxes_on(item)]
     if 2 * len(untaxed) < len(menu.items):
         yield from ((name, "has no tax, where the other items have one") for name in untaxed)

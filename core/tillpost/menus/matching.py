@@ -1,10 +1,11 @@
-"""Matches an order's lines with the store's current menu, by id, SKU, or name and price.
+"""The matching of an order's lines with the store's current menu.
 
-Ids change when a store rebuilds its menu; an order sold from the older menu then names items that
-no longer exist. `rebind`, called by the submission flow, gives its lines the new ids. It drops no
-line and changes no price: a line without a match stays as it is, and a paid price that is kept
-against the menu's becomes a remark on the order. `validation` shares `fit` and `price_differences`,
-so that what is checked is what is sent. All amounts are minor units.
+They are matched by id, SKU, or exact name and price. Ids change when a store rebuilds its menu; an
+order sold from the older menu then names items that no longer exist. `rebind`, called by the
+submission flow, gives its lines the new ids. It drops no line and changes no price: a line without
+a match stays as it is, and a paid price that is kept against the menu's becomes a remark on the
+order. `validation` shares `fit` and `price_differences`, so that what is checked is what is sent.
+All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -108,12 +109,18 @@ def _remark(order: Order, menu: Menu, difference: PriceDifference) -> str:
 
 
 def fit(order: Order, menu: Menu) -> Sequence[Fit]:
-    """Return each line of the order with what it names on the menu, in the order's sequence."""
+    """Return each line of the order with what it names on the menu.
+
+    The lines keep the order's sequence.
+    """
     return [_fit(line, menu) for line in order.lines]
 
 
 def _fit(line: Line, menu: Menu) -> Fit:
-    """Match a line by ids, and search only when that fails: nearly every line has current ids."""
+    """Match a line by ids, and search only when that fails.
+
+    Nearly every line has current ids.
+    """
     if line.is_open:
         return Fit(line, None, (), moved=False)
     modifiers = [flat.modifier for flat in line.flat_modifiers()]
@@ -220,6 +227,9 @@ def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator
 
 
 def _comparable(order: Order, menu: Menu, item: Item) -> bool:
-    """Whether order and menu both include the item's taxes in its price, or both exclude them."""
+    """Return whether order and menu treat the taxes in an item's price alike.
+
+    Both include the item's taxes in its price, or both exclude them.
+    """
     taxes = menu.taxes_on(item)
     return all(tax.included == order.prices_include_tax for tax in taxes)

@@ -1,4 +1,4 @@
-"""Checks an order against the store's imported menu before anything is sent.
+"""The check of an order against the store's menu before anything is sent.
 
 `check_order` is called by the submission flow, and by `tillpost menu check`. It finds all faults at
 once: items and options that are gone or sold out, prices that differ, choices outside an item's
@@ -87,7 +87,10 @@ def check_order(
 
 
 def _error(error_class: type[PosError], reason: str, misfits: Sequence[_Misfit]) -> PosError:
-    """Make one error of all misfits of a kind, each detail, line and subject named once."""
+    """Make one error of all misfits of a kind.
+
+    Each detail, line and subject is named once.
+    """
     details = _unique(misfit.detail for misfit in misfits)
     subjects = _unique(misfit.subject for misfit in misfits)
     lines = _unique(misfit.line for misfit in misfits if misfit.line is not None)
@@ -121,7 +124,7 @@ def _misfit(
 
 
 def _gone(context: _Context) -> Iterator[_Misfit]:
-    """Yield items that aren't on the menu, and modifiers that aren't among an item's options.
+    """Yield items not on the menu, and modifiers not among an item's options.
 
     An open item is on no menu.
     """
@@ -193,7 +196,7 @@ def _choices(context: _Context) -> Iterator[_Misfit]:
 
 
 def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
-    """Yield a clause for each limit of the item's groups that the line's options break."""
+    """Yield a clause for each limit of the item's groups that a line's options break."""
     for use in item.groups:
         group = menu.group_by_id.get(use.group_id)
         if group is None:

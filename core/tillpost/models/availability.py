@@ -1,4 +1,7 @@
-"""Whether a store takes online orders now: what a checkout asks before it captures a payment."""
+"""Whether a store takes online orders now.
+
+A checkout asks it before it captures a payment.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some fields changed, unchecked, and without cached properties."""
+        """Return a copy with some fields changed, unchecked, without cached properties."""
         copied = super().model_copy(update=update, deep=deep)
         values = vars(copied)
         for name in values.keys() - type(self).model_fields.keys():
@@ -76,7 +76,7 @@ Many = Annotated[Sequence[T], _ReadAsTuple()]
 """Members of a model: a list or a tuple is taken, and kept as a tuple."""
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
-"""An identifier of a platform or a site. Always text, since some use 64-bit numbers."""
+"""An identifier of a platform or a site: text, since some use 64-bit numbers."""
 
 Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]
 """Free text for people. Controls and invisible characters in it are left out."""
@@ -88,7 +88,10 @@ OutsideWords = Annotated[str, AfterValidator(lambda text: plain(text, LONGEST_WO
 """Words of a platform or another stranger, for people: one line of limited length."""
 
 OutsideId = Annotated[str, AfterValidator(lambda text: cut(storable(text), LONGEST_ID + 1))]
-"""An identifier as a stranger names it. One that is too long is cut, and then equals none."""
+"""An identifier as a stranger names it.
+
+One that is too long is cut, and then equals none.
+"""
 
 
 class _ReadAsDict:
@@ -121,7 +124,10 @@ Count = Annotated[int, Field(strict=True, ge=1, le=9999)]
 """A quantity: a whole number of 1 or more."""
 
 Aware = AwareDatetime
-"""A time with its UTC offset. A naive time is refused, since it doesn't say when food is due."""
+"""A time with its UTC offset.
+
+A naive time is refused, since it doesn't say when food is due.
+"""
 
 _PLAIN = {
     "missing": "is missing",

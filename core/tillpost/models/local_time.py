@@ -1,4 +1,4 @@
-"""Formats times for people, in this machine's time zone."""
+"""Times as texts for people, in this machine's time zone."""
 
 from __future__ import annotations
 

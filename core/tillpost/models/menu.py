@@ -1,8 +1,8 @@
-"""A store's menu as its POS has it, at one site: what can be ordered, at what price and tax.
+"""A store's menu as its POS has it, at one site.
 
-An adapter's `import_menu` builds a `Menu`; the modules of `tillpost.menus` compare, check and match
-it. Prices are minor units of `Menu.currency`, and they are the site's own: any override of the
-location has been applied.
+It says what can be ordered, at what price and tax. An adapter's `import_menu` builds a `Menu`; the
+modules of `tillpost.menus` compare, check and match it. Prices are minor units of `Menu.currency`,
+and they are the site's own: any override of the location has been applied.
 """
 
 from __future__ import annotations
@@ -39,11 +39,22 @@ K = TypeVar("K", bound=Hashable)
 Thing = TypeVar("Thing", "Item", "ModifierGroup", "Tax")
 
 FailFastTuple = Annotated[tuple[T, ...], Field(fail_fast=True)]
-"""Members of a menu. The first that doesn't fit ends the validation: there may be a million."""
+"""Members of a menu.
+
+The first that doesn't fit ends the validation: there may be a million.
+"""
 
 
 class Tax(FrozenModel):
-    """A tax of the store. `rate` is a fraction: 0.1 is ten per cent."""
+    """A tax of the store.
+
+    Attributes:
+        id: The platform's id of the tax.
+        name: The name that the store gave it.
+        rate: A fraction: 0.1 is ten per cent.
+        included: Whether prices include it.
+        enabled: Whether the store charges it now.
+    """
 
     id: Id
     name: Text
@@ -56,6 +67,10 @@ class ModifierOption(FrozenModel):
     """One option of a modifier group.
 
     Attributes:
+        id: The platform's id of the option.
+        sku: The store's own code; empty for none.
+        name: The name on the menu.
+        price: What it adds to the line, in minor units; None when it is keyed in at the register.
         exact_price: The platform's own unrounded price in major units, where it has one.
         sold_out: Whether it was sold out when the menu was imported.
         sold_out_until: When it is available again; None if the POS doesn't say.
@@ -77,7 +92,13 @@ class ModifierOption(FrozenModel):
 class ModifierGroup(FrozenModel):
     """Options that belong together: "Milk", "Extras".
 
-    `maximum` None is no limit. With `once`, no option may be chosen twice.
+    Attributes:
+        id: The platform's id of the group.
+        name: The name on the menu.
+        options: The options to choose from.
+        minimum: How many options have to be chosen.
+        maximum: How many options may be chosen; None is no limit.
+        once: Whether no option may be chosen twice.
     """
 
     id: Id
@@ -89,7 +110,14 @@ class ModifierGroup(FrozenModel):
 
 
 class GroupUse(FrozenModel):
-    """A modifier group as one item uses it, with the item's own limits."""
+    """A modifier group as one item uses it, with the item's own limits.
+
+    Attributes:
+        group_id: The id of the modifier group.
+        minimum: How many options have to be chosen on this item.
+        maximum: How many options may be chosen on this item; None is no limit.
+        once: Whether no option may be chosen twice on this item.
+    """
 
     group_id: Id
     minimum: Annotated[int, Field(ge=0)] = 0
@@ -101,6 +129,9 @@ class Variation(FrozenModel):
     """What an order line names: one size or kind of an item.
 
     Attributes:
+        id: The platform's id of the variation. An order's line names it.
+        sku: The store's own code; empty for none.
+        name: The name of the size or kind, such as "Large".
         price: In minor units; None when it is keyed in at the register.
         exact_price: The platform's own unrounded price in major units, where it has one.
         sold_out: Whether it was sold out when the menu was imported.
@@ -129,7 +160,14 @@ def _is_still(marked: bool, until: datetime | None, now: datetime) -> bool:
 class Item(FrozenModel):
     """An item of the menu, in one or more variations.
 
-    `online` says whether the store wishes to sell it online.
+    Attributes:
+        id: The platform's id of the item.
+        name: The name on the menu.
+        categories: The names of the categories that it is in.
+        variations: The sizes or kinds in which it is sold.
+        groups: The modifier groups that it uses.
+        tax_ids: The ids of the taxes that apply to it.
+        online: Whether the store wishes to sell it online.
     """
 
     id: Id
@@ -149,7 +187,14 @@ class SoldItem(NamedTuple):
 
 
 class SetupFault(FrozenModel):
-    """A fault in the POS's setup that makes orders fail, and that no menu import can mend."""
+    """A fault in the POS's setup that makes orders fail.
+
+    No menu import can mend it.
+
+    Attributes:
+        subject: What has the fault, such as an item's name.
+        text: What is wrong with it, for people.
+    """
 
     subject: Text
     text: Text
@@ -250,7 +295,12 @@ class Menu(FrozenModel):
 
     Attributes:
         site: The platform's id of the site or location.
+        currency: The currency of all prices, as an ISO 4217 code.
+        imported_at: When the menu was imported.
         version: The platform's own version of the menu, where it has one.
+        items: The items that the store has.
+        groups: The modifier groups that items use.
+        taxes: The taxes that items name.
         tables: The tables that an order can be brought to, by the names that staff use. None where
             the platform doesn't list them; empty where nobody can dine in.
         faults: Faults in the POS's setup that the adapter found.
@@ -346,10 +396,10 @@ class Menu(FrozenModel):
         return {}
 
     def choices(self, item: Item) -> Index[ModifierOption]:
-        """Return the options that may be chosen on the item, by id, else SKU, else name and price.
+        """Return the options that may be chosen on the item.
 
-        An item's index is made when it is first asked for: an order names a few of a menu's
-        hundreds.
+        They are found by id, else SKU, else name and price. An item's index is made when it is
+        first asked for: an order names a few of a menu's hundreds.
         """
         found = self._choices.get(item.id)
         if found is None:
@@ -395,7 +445,10 @@ def display_name(item: Item, variation: Variation) -> str:
 
 
 def limits_in_words(minimum: int, maximum: int | None) -> str:
-    """Return how many options are allowed: "exactly 1", "1 to 3", "at least 1", "any number"."""
+    """Return in words how many options are allowed.
+
+    Such words are "exactly 1", "1 to 3", "at least 1", "any number".
+    """
     if maximum is None:
         if not minimum:
             return "any number"

@@ -34,7 +34,10 @@ Exact = Annotated[
     Decimal,
     Field(ge=-(10**12), le=10**12, max_digits=60, decimal_places=40, allow_inf_nan=False),
 ]
-"""A price or a rate with all its decimals. One of 10^999999 would take minutes to be written."""
+"""A price or a rate with all its decimals.
+
+One of 10^999999 would take minutes to be written.
+"""
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code, such as AUD."""
@@ -53,12 +56,12 @@ _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
 
 
 def exponent(currency: str) -> int:
-    """Return how many decimal places the currency's minor unit has: JPY 0, AUD 2, KWD 3."""
+    """Return a currency's number of decimal places: JPY 0, AUD 2, KWD 3."""
     return _EXPONENTS.get(currency, 2)
 
 
 def to_major(amount: int, currency: str) -> Decimal:
-    """Convert minor units to exact major units, with the currency's own number of places.
+    """Convert minor units to exact major units with the currency's decimal places.
 
     >>> to_major(2881, "AUD")
     Decimal('28.81')

@@ -1,9 +1,10 @@
-"""The order that a customer placed (`Order`), and the order as the platform has it (`PosOrder`).
+"""The order that a customer placed, and the order as the platform has it.
 
-An `Order` is complete and consistent once it exists: what was paid and what is due add up to its
-total, its times carry offsets, it has at least one line. All amounts are minor units of
-`Order.currency` (see `money`). `Order.model_validate(json)` reads the canonical JSON format;
-`tillpost schema order` prints its JSON Schema.
+The first is an `Order`, the second a `PosOrder`. An `Order` is complete and consistent once it
+exists: what was paid and what is due add up to its total, its times carry offsets, it has at least
+one line. All amounts are minor units of `Order.currency` (see `money`).
+`Order.model_validate(json)` reads the canonical JSON format; `tillpost schema order` prints its
+JSON Schema.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An outage of a connection: its times, its owner, and the evidence for the provider."""
+"""An outage of a connection: its times, owner, and evidence for the provider."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Sample(FrozenModel):
 
 
 class Outage(FrozenModel):
-    """An outage of a connection. Times are in epoch seconds; `evidence` are some failures of it."""
+    """An outage of a connection.
+
+    Times are in epoch seconds; `evidence` are some failures of it.
+    """
 
     began_at: float
     ended_at: float | None = None

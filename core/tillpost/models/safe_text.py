@@ -97,7 +97,7 @@ def one_line(text: str) -> str:
 
 
 def without_controls(text: str) -> str:
-    r"""Return a text with its lines, without what printers and terminals take as commands.
+    r"""Return a text with its lines, without printers' and terminals' commands.
 
     What `one_line` leaves out is left out here too; line breaks and tabs stay.
 
@@ -123,7 +123,9 @@ def _without_hidden(text: str) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text of at most `longest` characters; a longer one ends with an ellipsis.
+    """Return a text of at most `longest` characters.
+
+    A longer one ends with an ellipsis.
 
     >>> cut("espresso", 5)
     'espr…'
@@ -190,7 +192,7 @@ def safe_logger(name: str) -> logging.Logger:
 
 
 class _OneLineRecords(logging.Filter):
-    """Makes the records of one logger safe. It leaves none out."""
+    """A filter that makes the records of one logger safe. It leaves none out."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

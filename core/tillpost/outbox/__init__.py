@@ -1,7 +1,7 @@
-"""Durable submission: orders in SQLite or PostgreSQL, and the workers that submit them.
+"""Durable submission: orders in a database, and the workers that submit them.
 
-A site adds orders to an `Outbox`. A `Processor` submits them, run by the bundled `Worker` or by an
-engine of your own. Needs the extra `outbox`.
+The database is SQLite or PostgreSQL. A site adds orders to an `Outbox`. A `Processor` submits them,
+run by the bundled `Worker` or by an engine of your own. Needs the extra `outbox`.
 """
 
 from importlib.util import find_spec

@@ -1,8 +1,8 @@
-"""A circuit breaker for each connection: after a run of outages only a probe is sent.
+"""A circuit breaker for each connection.
 
-Pure: a `Circuit` is read from the connection's row, and each method returns the one to write. All
-workers share it that way. After an outage orders are sent one at a time at first, and each that
-succeeds allows one more at once.
+After a run of outages only a probe is sent. Pure: a `Circuit` is read from the connection's row,
+and each method returns the one to write. All workers share it that way. After an outage orders are
+sent one at a time at first, and each that succeeds allows one more at once.
 """
 
 from __future__ import annotations
@@ -29,16 +29,22 @@ MOST_FAILURES = 10_000
 """Where the count of failures stops."""
 
 MOST_PROBES = 30
-"""Where the count of probes stops: the wait between two has reached its longest long before."""
+"""Where the count of probes stops.
+
+The wait between two has reached its longest long before.
+"""
 
 SAME_TIME = 60.0
-"""Platforms that become unreachable within this many seconds fail at the same time."""
+"""Seconds within which platforms that become unreachable fail at the same time."""
 
 FIRST_PAUSE_PROBE = 300.0
 """Seconds from a pause, because access is refused, to its first probe."""
 
 LONGEST_PROBE_WAIT = 900.0
-"""The longest wait between two probes of a pause, in seconds. It grows with the pause."""
+"""The longest wait between two probes of a pause, in seconds.
+
+It grows with the pause.
+"""
 
 _SAMPLES: TypeAdapter[tuple[Sample, ...]] = TypeAdapter(tuple[Sample, ...])
 
@@ -167,16 +173,17 @@ def _count(value: int, most: int) -> int:
 
 
 def is_unreachable(error: ErrorRecord) -> bool:
-    """Return whether the platform itself wasn't reached, which may be our own network's fault.
+    """Return whether the platform itself wasn't reached.
 
-    That is so if no connection was made at all, or if something on the way answered instead.
+    No connection was made at all, or something on the way answered instead. That may be our own
+    network's fault.
     """
     is_unconnected = error.status_code is None and error.applied is Applied.NO
     return is_unconnected or error.reason == "intercepted"
 
 
 def next_pause_probe(paused_at: float, now: float) -> float:
-    """Return when a connection that is paused since then is next probed, in epoch seconds.
+    """Return when a connection paused at `paused_at` is next probed, in epoch seconds.
 
     >>> next_pause_probe(0.0, 0.0), next_pause_probe(0.0, 600.0), next_pause_probe(0.0, 86400.0)
     (300.0, 1200.0, 87300.0)
@@ -187,7 +194,10 @@ def next_pause_probe(paused_at: float, now: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """When a platform last answered, and when it last couldn't be reached (epoch seconds)."""
+    """When a platform last answered, and when it last couldn't be reached.
+
+    The times are in epoch seconds.
+    """
 
     platform: str
     reached_at: float
@@ -195,7 +205,7 @@ class Reachability:
 
 
 def outage_cause(here: Reachability, since: float, others: Iterable[Reachability]) -> Whose:
-    """Return whose fault an outage is, by what is known now of this connection and of others.
+    """Return whose fault an outage is, by what is known now of all connections.
 
     A platform that answers with failures is at fault. One that can't be reached is at fault if
     another connection was answered since; an earlier answer proves nothing, since our own network

@@ -37,7 +37,7 @@ class Engine(Protocol):
         ...
 
     def wake(self, db: Connection, order_id: str, at: float) -> None:
-        """Arrange that `Processor.process(order_id)` is called, if the transaction is committed.
+        """Arrange a call of `Processor.process(order_id)` if the transaction is committed.
 
         Args:
             db: The transaction that makes the order due.

@@ -1,8 +1,8 @@
-"""The outbox's log: one line for each event, with ids and kinds and no personal data.
+"""The outbox's log: one line for each event, with ids and kinds.
 
-A line reads `order_processed id=ord_1 connection=cafe-42 state=received`. The record's attribute
-`outbox_event` holds the same as a mapping, for a handler that writes JSON. The platforms' own texts
-are left out, since they may repeat what the customer wrote.
+It has no personal data. A line reads `order_processed id=ord_1 connection=cafe-42 state=received`.
+The record's attribute `outbox_event` holds the same as a mapping, for a handler that writes JSON.
+The platforms' own texts are left out, since they may repeat what the customer wrote.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def log_event(event: str, **fields: object) -> None:
 
 
 def error_fields(error: ErrorRecord | None) -> Mapping[str, object]:
-    """Return the fields that a log may hold of an error: nothing that a platform wrote freely."""
+    """Return the fields that a log may hold of an error.
+
+    They hold nothing that a platform wrote freely.
+    """
     if error is None:
         return {}
     return {

@@ -6,11 +6,12 @@ __all__ = ["DatabaseError", "MenuImportRunning"]
 
 
 class DatabaseError(RuntimeError):
-    """The database can't be opened, read or written: full, locked, gone, or of another version.
+    """A database that can't be opened, read or written.
 
-    The text is one line. `transient`: it may work in a moment, so a worker tries again. `local`: it
-    is about the rows at hand, such as a lock that somebody else holds on one or a value that the
-    database can't store, so that other rows may be well.
+    It is full, locked, gone, or of another version. The text is one line. `transient`: it may work
+    in a moment, so a worker tries again. `local`: it is about the rows at hand, such as a lock that
+    somebody else holds on one or a value that the database can't store, so that other rows may be
+    well.
     """
 
     def __init__(self, text: str, *, transient: bool = False, local: bool = False) -> None:

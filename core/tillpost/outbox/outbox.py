@@ -1,4 +1,6 @@
-"""The outbox: an order that was added reaches the register once, or ends with a reason for people.
+"""The outbox: each order reaches the register once, or ends with a reason.
+
+The reason is for people.
 
     outbox = Outbox("sqlite:///orders.db")               # or postgresql+psycopg://...
     outbox.add(order, connection="cafe-42")              # on disk when it returns
@@ -398,7 +400,9 @@ class Outbox:
         hooks: Iterable[object] = (),
         clock: Callable[[], float] | None = None,
     ) -> Receiver:
-        """Return a receiver of webhooks with connections or hooks of your own; close it after use.
+        """Return a receiver of webhooks with connections or hooks of your own.
+
+        Close it after use.
 
         Args:
             connections: Returns a connection by name; by default those of the TOML file and the
@@ -472,7 +476,7 @@ class Outbox:
         return self.database.writing()
 
     def _is_unknown(self, connection: str) -> bool:
-        """Whether neither the TOML file nor the database has the connection.
+        """Return whether neither the TOML file nor the database has the connection.
 
         Without any connection there, or if the file can't be read here, nothing is known: the
         workers may have connections that were made in code.

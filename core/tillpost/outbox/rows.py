@@ -1,9 +1,10 @@
-"""Reads rows without trusting them: what can't be read is a fault of that row alone.
+"""Rows read without trusting them.
 
-A row may have been written by a newer version, by hand, or be damaged. Everything that reads a row
-of the outbox reads it with `Row`, which never raises: it returns a plain value in place of the one
-that can't be read, and notes the column in `faults`. The caller decides what that means: an order
-becomes an error of its own, a connection does without its menu.
+What can't be read is a fault of that row alone. A row may have been written by a newer version, by
+hand, or be damaged. Everything that reads a row of the outbox reads it with `Row`, which never
+raises: it returns a plain value in place of the one that can't be read, and notes the column in
+`faults`. The caller decides what that means: an order becomes an error of its own, a connection
+does without its menu.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 LARGEST = 1e13
-"""No number in a row is larger. A time may be: a connection is held back for ever that way."""
+"""The largest number in a row.
+
+A time may be larger: a connection is held back for ever that way.
+"""
 
 
 LARGEST_COUNT = 2**31 - 1
@@ -40,15 +44,16 @@ LARGEST_COUNT = 2**31 - 1
 
 
 def is_name(value: object) -> bool:
-    """Return whether a name that was read, of an order or a connection, can be written.
+    """Return whether a name that was read can be written.
 
-    On SQLite it may be a BLOB, no UTF-8, or contain a NUL. No query finds such a name as text.
+    It is the name of an order or a connection. On SQLite it may be a BLOB, no UTF-8, or contain a
+    NUL. No query finds such a name as text.
     """
     return _is_text(value)
 
 
 def named(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-    """Return the condition that a column holds a name that was read from it, damaged or not."""
+    """Return the condition that a column holds a name read from it, damaged or not."""
     is_same: ColumnElement[bool] = column == value
     if not is_name(value) and not isinstance(value, bytes):
         stored = value.encode("utf-8", "surrogateescape")

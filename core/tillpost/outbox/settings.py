@@ -1,4 +1,6 @@
-"""How an outbox works: `OutboxSettings`, from the TOML file's `[outbox]` table or made in code.
+"""How an outbox works: `OutboxSettings`.
+
+They are made in code, or from the TOML file's `[outbox]` table:
 
 [outbox]
 db = "postgresql+psycopg://..."      # TILLPOST_DB and --db override it
@@ -41,11 +43,16 @@ UNLIMITED_RETRIES = 1_000_000
 """Retries in an outbox are bounded by time, not by their number."""
 
 LONGEST_RETRY_AFTER = 900.0
-"""A platform that asks to wait longer, in seconds, isn't waited for: a person should know."""
+"""The longest wait, in seconds, that a platform may ask for.
+
+One that asks to wait longer isn't waited for: a person should know.
+"""
 
 
 class ConnectionOptions(BaseModel):
-    """How an outbox treats the orders of one connection: its table `[connections.NAME.outbox]`.
+    """How an outbox treats the orders of one connection.
+
+    That is its table `[connections.NAME.outbox]`.
 
     Attributes:
         concurrency: How many of its orders are in flight at once, over all workers.
@@ -80,7 +87,9 @@ class ConnectionOptions(BaseModel):
 
 
 class OutboxSettings(BaseModel):
-    """How an outbox and its workers work. Times are in seconds, unless they say otherwise.
+    """How an outbox and its workers work.
+
+    Times are in seconds, unless they say otherwise.
 
     Attributes:
         db: The database's URL.
@@ -151,7 +160,10 @@ class OutboxSettings(BaseModel):
 
 
 def load_settings(path: str | Path | None = None) -> OutboxSettings:
-    """Return the file's `[outbox]` table; the defaults without one. Raises `ConfigError`."""
+    """Return the file's `[outbox]` table; the defaults without one.
+
+    Raises `ConfigError`.
+    """
     try:
         return OutboxSettings.model_validate(load_table("outbox", path))
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""A thread pool whose threads don't keep the program from ending, and which slow tasks don't block.
+"""A thread pool that slow tasks don't block.
 
-`concurrent.futures` has no daemon threads: Python waits for its threads when it ends, however long
-a task hangs.
+Its threads don't keep the program from ending. `concurrent.futures` has no daemon threads: Python
+waits for its threads when it ends, however long a task hangs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _none() -> int:
 
 
 class DaemonThreadPool:
-    """Up to `size` daemon threads, started as they are needed, and others in place of slow ones.
+    """Up to `size` daemon threads, started as needed, others in place of slow ones.
 
     Args:
         size: How many tasks run at once.
@@ -58,7 +58,10 @@ class DaemonThreadPool:
         return bool(self._unfinished)
 
     def submit(self, task: Callable[[], object]) -> Future[None]:
-        """Run a task in the next idle thread. What it raises is logged, and kept in the future."""
+        """Run a task in the next idle thread.
+
+        What it raises is logged, and kept in the future.
+        """
         future: Future[None] = Future()
         limit = self._limit()
         with self._lock:
@@ -83,7 +86,10 @@ class DaemonThreadPool:
         return not left
 
     def shutdown(self) -> None:
-        """End the threads once their tasks are finished. Tasks that haven't begun are cancelled."""
+        """End the threads once their tasks are finished.
+
+        Tasks that haven't begun are cancelled.
+        """
         with self._lock:
             for future in self._unfinished:
                 future.cancel()
@@ -106,7 +112,7 @@ class DaemonThreadPool:
                     task()
                     future.set_result(None)
             except BaseException as failure:
-                log.exception("a task of %s failed", self._name)
+                log.exception("task_failed threads=%s", self._name)
                 future.set_exception(as_exception(failure))
             finally:
                 with self._lock:

@@ -1,1 +1,1 @@
-"""What can be plugged in (`hookspecs`), and how it is found and called (`manager`)."""
+"""What can be plugged in (`hookspecs`), and what finds and calls it (`manager`)."""

@@ -74,7 +74,10 @@ def demo_scenarios() -> Mapping[str, Callable[[], Sequence[object]]]:  # type: i
 
 @hookspec
 def reimport_menu(connection: str) -> Menu | None:
-    """Return a menu from your own import; None leaves it to the adapter. The first menu counts."""
+    """Return a menu from your own import; None leaves it to the adapter.
+
+    The first menu counts.
+    """
 
 
 @hookspec
@@ -152,10 +155,10 @@ def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) ->
 
 @hookspec
 def order_unseen(connection: str, order: Order | None, pos_order: PosOrder) -> None:
-    """The platform has the order, but the register hasn't shown it for `[outbox] unseen_after`.
+    """The platform has the order, but the register hasn't shown it.
 
-    Called once for an order. For a scheduled order, time counts from 30 minutes before it is due,
-    since a register may not show it any earlier.
+    That has lasted for `[outbox] unseen_after`. Called once for an order. For a scheduled order,
+    time counts from 30 minutes before it is due, since a register may not show it any earlier.
     """
 
 

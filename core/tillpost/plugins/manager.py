@@ -1,4 +1,4 @@
-"""Finds plugins and calls their hooks. A plugin that fails affects only itself.
+"""The plugins, and how their hooks are called. One that fails affects only itself.
 
 Adapters, the bundled ones too, are found under the entry-point group `tillpost`. `Till.connect`
 asks for a platform by name; the `tillpost` command lists them all.
@@ -52,7 +52,10 @@ class _Loaded:
 
 @cache
 def installed() -> _Loaded:
-    """Load every installed plugin, once. Those that can't be imported are logged and left out."""
+    """Load every installed plugin, once.
+
+    Those that can't be imported are logged and left out.
+    """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     points: dict[str, EntryPoint] = {}
@@ -94,13 +97,13 @@ def adapters() -> Mapping[str, Found]:
         name = implementation.plugin_name
         try:
             provided = cast(Sequence[type[Adapter[Any]]], implementation.function())
-            theirs = {adapter.platform: adapter for adapter in provided}
+            by_platform = {adapter.platform: adapter for adapter in provided}
         except BaseException as failure:  # one plugin's failure isn't another's
             if is_interruption(failure):
                 raise
             log.warning("plugin %r failed to provide its adapters: %r", name, failure)
             continue
-        for platform, adapter in theirs.items():
+        for platform, adapter in by_platform.items():
             point = loaded.points[name]
             if platform in found:
                 log.warning(
@@ -150,9 +153,10 @@ def factories(hook: str) -> Mapping[str, Callable[..., object]]:
 
 
 class Hooks:
-    """Calls hooks, one implementation at a time: pluggy would stop at the first that raises.
+    """The hooks, called one implementation at a time.
 
-    Implementations come from the installed plugins, and from the embedder's `extra` objects.
+    pluggy itself would stop at the first that raises. Implementations come from the installed
+    plugins, and from the embedder's `extra` objects.
     """
 
     def __init__(self, connection: str, extra: Iterable[object] = ()) -> None:
@@ -211,14 +215,17 @@ class Hooks:
 
 
 _managers: dict[tuple[int, ...], pluggy.PluginManager] = {}
-"""The managers of embedders' plugins, by the plugins' ids. A manager keeps its plugins, so none of
-these ids is another object's."""
+"""The managers of embedders' plugins, by the plugins' ids.
+
+A manager keeps its plugins, so none of these ids is another object's.
+"""
 
 
 def _embedded(plugins: Sequence[object]) -> pluggy.PluginManager:
-    """Return the manager of an embedder's plugins, which is the same for the same plugins.
+    """Return the manager of an embedder's plugins.
 
-    Making one takes 0.7 ms, and hooks are called for each order.
+    It is the same for the same plugins. Making one takes 0.7 ms, and hooks are called for each
+    order.
 
     Raises:
         ConfigError: A plugin doesn't fit the hooks' specifications.
@@ -257,7 +264,11 @@ def _arguments(
 
 
 def _decides(hook: str, result: object) -> bool:
-    """Return whether the result is a decision; raise `TypeError` for one of a wrong type."""
+    """Return whether the result is a decision.
+
+    Raises:
+        TypeError: The decision has a wrong type.
+    """
     wanted = _DECISIONS.get(hook)
     if wanted is None or result is None:
         return False
@@ -267,7 +278,10 @@ def _decides(hook: str, result: object) -> bool:
 
 
 def _is_closing(failure: BaseException, task: asyncio.Task[object] | None) -> bool:
-    """Return whether the coroutine that awaits a hook is being closed, outside of its task."""
+    """Return whether the coroutine that awaits a hook is being closed.
+
+    That is done outside of its task.
+    """
     return isinstance(failure, GeneratorExit) and _current_task() is not task
 
 

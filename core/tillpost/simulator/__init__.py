@@ -1,4 +1,4 @@
-"""The half that every platform's simulator shares: server, faults, ledger, control address.
+"""What every platform's simulator shares: server, faults, ledger, control address.
 
 A simulator is a real HTTP server that holds the state of one merchant at one platform. A platform's
 own package adds the rest, as a subclass of `Simulator`:

@@ -1,4 +1,6 @@
-"""The control address of a running simulator, under `/_simulator/`, for people and tests.
+"""The control address of a running simulator, for people and tests.
+
+It is under `/_simulator/`.
 
 GET  /_simulator/            a summary, and the actions with their signatures
 GET  /_simulator/ledger      the ledger
@@ -26,7 +28,10 @@ CONTROL = "/_simulator"
 
 
 def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
-    """Return the control address of `simulator`. The server restricts it to the loopback."""
+    """Return the control address of `simulator`.
+
+    The server restricts it to the loopback.
+    """
 
     async def overview(_: web.Request) -> web.Response:
         signatures = {

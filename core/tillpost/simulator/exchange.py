@@ -52,7 +52,7 @@ Handler: TypeAlias = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An address of the platform: its method, its path with named `{parts}`, its handler."""
+    """An address of the platform: method, path with named `{parts}`, and handler."""
 
     method: str
     path: str

@@ -180,7 +180,7 @@ class InjectedFault(BaseModel):
 
 
 class FaultInjector:
-    """Draws the faults of a plan: counts requests, and lists the injected faults.
+    """The source of a plan's faults: it counts requests, and lists the faults.
 
     It has no lock of its own; the server calls it under the simulator's.
     """

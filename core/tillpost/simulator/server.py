@@ -35,7 +35,10 @@ class Running(Generic[S]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings to connect to it with: `Till.connect(platform, **running.settings)`"""
+        """The settings to connect to it with.
+
+        Call `Till.connect(platform, **running.settings)`.
+        """
         return dict(self.simulator.connection_settings(self.url))
 
 

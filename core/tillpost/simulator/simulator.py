@@ -1,8 +1,8 @@
-"""The class that a platform's simulator extends: routes, ledger, actions and a request log.
+"""The class that a platform's simulator extends.
 
-One lock guards the state. The server holds it while a handler runs, and each `@action` holds it
-while it changes something, so a test may change the state from its own thread while requests are
-in progress.
+It has routes, a ledger, actions and a request log. One lock guards the state. The server holds it
+while a handler runs, and each `@action` holds it while it changes something, so a test may change
+the state from its own thread while requests are in progress.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class SeenRequest(BaseModel):
 
 
 class Simulator(ABC):
-    """A simulated platform. Extend it with the platform's routes and state, then serve it.
+    """A simulated platform.
+
+    Extend it with the platform's routes and state, then serve it.
 
     Args:
         faults: The fault plan to start with; no faults by default.

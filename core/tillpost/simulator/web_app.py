@@ -1,8 +1,9 @@
-"""The web application of a simulator: the platform's routes, the faults and the control address.
+"""The web application of a simulator.
 
-A request to the control address goes straight to it. Any other request is handled in this order:
-draw its fault, run the platform's handler under the lock (unless the fault strikes before it),
-apply the fault to the answer, add the request to the log.
+It has the platform's routes, the faults and the control address. A request to the control address
+goes straight to it. Any other request is handled in this order: draw its fault, run the platform's
+handler under the lock (unless the fault strikes before it), apply the fault to the answer, add the
+request to the log.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _web_handler(simulator: Simulator, handler: Handler) -> WebHandler:
 async def _apply_fault(
     simulator: Simulator, request: web.Request, fault: Fault, answer: web.Response | None
 ) -> web.StreamResponse | None:
-    """Return what is sent instead of the platform's answer, or None when nothing is sent.
+    """Return what is sent instead of the platform's answer, None if nothing is.
 
     Args:
         simulator: The simulator whose failures are sent.
@@ -208,7 +209,10 @@ def _wrong_type(body: bytes) -> object:
 
 
 def _stream_like(answer: web.Response | None, length: int) -> web.StreamResponse:
-    """Return a response to write in pieces, with the status and headers of the whole answer."""
+    """Return a response to write in pieces.
+
+    It has the status and headers of the whole answer.
+    """
     if answer is None:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
     else:

@@ -15,20 +15,28 @@ from tillpost.errors import DoubtError
 __all__ = ["ADDRESS", "address_of", "error_of_address"]
 
 ADDRESS = "address"
-"""The reason of a `DoubtError` about an order that is, or may be, at another address."""
+"""The reason of a `DoubtError` about an order at another address.
+
+The order is, or may be, there.
+"""
 
 _NOT_SET = "not set"
 
 
 def address_of(adapter: Adapter[Any]) -> str:
-    """Return an adapter's address as one text without a secret, to be compared as a whole."""
+    """Return an adapter's address as one text without a secret.
+
+    It is to be compared as a whole.
+    """
     names = adapter.config.settings_of_address()
     settings = {name: _text_of(getattr(adapter.config, name)) for name in names}
     return json.dumps({"platform": adapter.platform, **settings})
 
 
 def error_of_address(recorded: str, current: str) -> DoubtError:
-    """Return the error of an order that is, or may be, at another address than the connection's.
+    """Return the error of an order at another address than the connection's.
+
+    The order is, or may be, there.
 
     Args:
         recorded: The address in the order's journal.

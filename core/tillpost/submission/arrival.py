@@ -1,8 +1,8 @@
-"""Concludes from a platform's answer whether an order has arrived. The only place that does.
+"""The conclusion from a platform's answer whether an order has arrived.
 
-An order has arrived when an answer names our reference and our total. It doesn't matter how the
-answer came: to our own create, to a look-up, by a webhook or to a poll. An answer about another
-order is never believed, and one that proves nothing leaves the doubt.
+It is drawn nowhere else. An order has arrived when an answer names our reference and our total. It
+doesn't matter how the answer came: to our own create, to a look-up, by a webhook or to a poll. An
+answer about another order is never believed, and one that proves nothing leaves the doubt.
 
 Pure. `flow` calls `proof_of`; webhooks and polls about an order in doubt only have it looked
 up again (`Sighted`), so that the flow concludes for them too.
@@ -66,13 +66,16 @@ def another_order() -> OutageError:
 
 
 def not_there(pos_id: str) -> OutageError:
-    """Return the error of an order that the platform named as created, and doesn't show."""
+    """Return the error of an order that the platform doesn't show.
+
+    The platform named it as created.
+    """
     detail = f"the platform named its order {pos_id} as created, and doesn't show it"
     return OutageError(detail, applied=Applied.MAYBE)
 
 
 def why_unproved(order: Order, seen: PosOrder, proof: Proof) -> PosError:
-    """Return the error of an order at the platform that doesn't prove our order's arrival."""
+    """Return the error of a platform's order that doesn't prove our order's arrival."""
     if proof is Proof.WRONG_TOTAL:
         at_platform = format_money(seen.total or 0, order.currency)
         paid = format_money(order.total, order.currency)

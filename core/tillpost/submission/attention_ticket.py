@@ -83,7 +83,7 @@ class AttentionTicket:
         return False
 
     def _is_wanted(self, error: PosError) -> bool:
-        """Whether a ticket helps with an order that was given up with this error.
+        """Return whether a ticket helps with an order given up with this error.
 
         None is made for what waiting or reconnecting the store solves, nor for a closed store.
         """

@@ -41,7 +41,9 @@ class Record(NamedTuple):
 
 
 class Transmit(NamedTuple):
-    """Send a request, and repeat it while that is safe. The result is a `Transmission`.
+    """Send a request, and repeat it while that is safe.
+
+    The result is a `Transmission`.
 
     Attributes:
         request: What to send.
@@ -57,9 +59,10 @@ class Transmit(NamedTuple):
 
 
 class Transmission(NamedTuple):
-    """How a `Transmit` ended: the verdict, the number of sends, and the credentials used.
+    """How a `Transmit` ended.
 
-    The verdict's `applied` is about all the sends; see `Verdict.after`.
+    It has the verdict, the number of sends, and the credentials used. The verdict's `applied` is
+    about all the sends; see `Verdict.after`.
     """
 
     verdict: Verdict
@@ -101,7 +104,10 @@ class ImportMenu:
 
 @dataclass(frozen=True, slots=True)
 class Reimport:
-    """Ask the plugins for a menu, by the hook `reimport_menu`. The result is a menu or None."""
+    """Ask the plugins for a menu, by the hook `reimport_menu`.
+
+    The result is a menu or None.
+    """
 
 
 class Announce(NamedTuple):

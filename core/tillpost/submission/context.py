@@ -1,4 +1,4 @@
-"""A connection: one store's POS, ready to be used, as the flows and the clients see it.
+"""A connection: one store's POS, ready to use, as flows and clients see it.
 
 Three classes hold a connection's settings. `tillpost.config.ConnectionSettings` is what the TOML
 file configures; `StoredConnection` is what the outbox's database holds; a `Connection` is made of

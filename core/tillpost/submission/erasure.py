@@ -1,8 +1,8 @@
-"""Removes what may quote a customer from errors and events, and keeps what decides.
+"""The removal of what may quote a customer from errors and events.
 
-A platform's texts are searched for the customer's before they are kept (`adapter.echoes`), but not
-every form of them is found. So when a customer's data is erased, these texts go too. No decision of
-`history` depends on them.
+What decides is kept. A platform's texts are searched for the customer's before they are kept
+(`adapter.echoes`), but not every form of them is found. So when a customer's data is erased, these
+texts go too. No decision of `history` depends on them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def event_without_texts(event: Event) -> Event:
 
 
 def error_without_texts(error: ErrorRecord) -> ErrorRecord:
-    """Return an error without its text, the lines that it names, and what was sent and received."""
+    """Return an error without its text, its lines, and what was sent and received."""
     return error.model_copy(
         update={
             "detail": ERASED if error.detail else "",
@@ -73,5 +73,8 @@ def exchange_without_texts(exchange: Transcript) -> Transcript:
 
 
 def without_notices(pos_order: PosOrder) -> PosOrder:
-    """Return an order at the platform without its notices, which quote what was ordered."""
+    """Return an order at the platform without its notices.
+
+    They quote what was ordered.
+    """
     return pos_order.model_copy(update={"notices": ()})

@@ -1,9 +1,10 @@
-"""Submits one order as a flow of commands: look up, finish, submit, import, wait, until it is done.
+"""The submission of one order as a flow of commands.
 
-The flow holds no state that matters. In each round it asks `history.next_step` what the journal
-calls for, and does that. So it can be dropped at any command and started again: by the same loop,
-by another process, or on another machine. `Till` and `AsyncTill` run it over a journal in memory,
-the outbox over one in its database.
+Its steps are: look up, finish, submit, import, wait, until it is done. The flow holds no state that
+matters. In each round it asks `history.next_step` what the journal calls for, and does that. So it
+can be dropped at any command and started again: by the same loop, by another process, or on another
+machine. `Till` and `AsyncTill` run it over a journal in memory, the outbox over one in its
+database.
 
 An order that is given up may leave an attention ticket at the register; the ticket is withdrawn
 when the order arrives after all.
@@ -76,7 +77,10 @@ class _Outgoing(NamedTuple):
 
 
 class Submission:
-    """The submission of one order over its journal so far. Its `flow` is to be run once."""
+    """The submission of one order over its journal so far.
+
+    Its `flow` is to be run once.
+    """
 
     def __init__(self, connection: Connection, order: Order, events: Sequence[Event]) -> None:
         """Take the order's events so far, oldest first."""
@@ -163,7 +167,10 @@ class Submission:
                 yield from self._submit()
 
     def _look_up(self) -> Flow[None]:
-        """Look the order up by the platform's id, if it was sighted, or else by our reference."""
+        """Look the order up by its id if it was sighted, or else by our reference.
+
+        The id is the platform's.
+        """
         connection = self.connection
         order = self._menu.bind().order
         found: Found = None
@@ -308,7 +315,7 @@ class Submission:
     # ------------------------------------------------------------------ what must not be sent
 
     def _refuse_other_content(self) -> None:
-        """Raise `OrderError` if the id is that of another content, or of a cancelled order."""
+        """Raise `OrderError` if the id is of another content or of a cancelled order."""
         history = self.history
         other_content = history.digest not in ("", self.order.digest)
         if history.cancelled:
@@ -357,7 +364,7 @@ class Submission:
             raise context.stamp(error)
 
     def _conclude_arrival(self, made: PosOrder) -> Flow[None]:
-        """Record the arrival of an order that was just made or finished, if that is proved.
+        """Record the arrival of an order that was just made or finished, if proved.
 
         If the answer proves nothing, the next round looks the order up by its id.
         """
@@ -382,7 +389,7 @@ class Submission:
         return pos_order
 
     def _record_arrival(self, pos_order: PosOrder) -> Flow[None]:
-        """Withdraw the attention ticket, now that the order has arrived, and record the arrival.
+        """Withdraw the attention ticket, and record the order's arrival.
 
         What the platform shows of an order that was looked up lacks the notices of its translation.
         """
@@ -415,7 +422,7 @@ class Submission:
             yield Announce("menu_error", {"order": self.order, "error": error})
 
     def _stop(self) -> Flow[PosError]:
-        """Announce that the order is given up, make the attention ticket, and return the error."""
+        """Give the order up: announce it, make the attention ticket, return the error."""
         error = self._final_error()
         yield Announce("order_failed", {"order": self.order, "error": error})
         yield from self._ticket.create_for(error)

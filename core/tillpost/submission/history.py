@@ -1,8 +1,8 @@
-"""What is known of an order, and what to do next: a fold over its journal, and a decision.
+"""What is known of an order, and what to do next: a fold, and a decision.
 
-`fold` turns an order's events into a `History`; `next_step` decides what to do at a given time.
-Both are pure: no I/O and no clock. `flow.Submission` calls them in every round; the outbox and the
-diagnosis fold a journal to show an order's state.
+The fold is over the order's journal. `fold` turns an order's events into a `History`; `next_step`
+decides what to do at a given time. Both are pure: no I/O and no clock. `flow.Submission` calls them
+in every round; the outbox and the diagnosis fold a journal to show an order's state.
 
 Two promises are kept here:
 
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 ZONE_ERROR = 14 * 3600.0
-"""By how many seconds an order's `placed_at` may be too late, where a site has its zone wrong."""
+"""By how many seconds `placed_at` may be late where a site has its zone wrong."""
 
 MAX_RETIRED_KEYS = 8
 """How many keys in a row one submission retires before it stops for a person."""
@@ -154,7 +154,7 @@ class History(NamedTuple):
 
     @property
     def since(self) -> float | None:
-        """The earliest time of the order at the platform, by the platform's clock (epoch seconds).
+        """The order's earliest time at the platform, by its clock, in epoch seconds.
 
         None when it was never sent.
         """
@@ -213,7 +213,10 @@ class History(NamedTuple):
         return doubts[-1].intent.notices if doubts else ()
 
     def elsewhere(self, address: str) -> str:
-        """Return another address than this at which the order is or may be; "" if there is none."""
+        """Return another address than this at which the order is or may be.
+
+        It is empty if there is none.
+        """
         addresses = [sent.intent.address for sent in self.sent if self._leaves_something(sent)]
         addresses += self.sighted_at
         if self.seen or self.pos_order:
@@ -221,16 +224,19 @@ class History(NamedTuple):
         return next((other for other in addresses if other not in ("", address)), "")
 
     def _leaves_something(self, sent: Sent) -> bool:
-        """Whether the order may exist where a request went; what is advanced exists already."""
+        """Return whether the order may exist where a request went.
+
+        What is advanced exists already.
+        """
         if sent.intent.generation != self.generation:
             return False
         return sent.may_have_worked or sent.intent.effect is Effect.ADVANCE
 
     def is_key_known(self, now: float, *, placed_at: float, lifetime: float | None) -> bool:
-        """Whether the platform still knows the key of any create that may have made the order.
+        """Return whether the platform still knows the key of a create.
 
-        Where this journal sent none that may have worked, another may have, at any time since the
-        order was placed.
+        It is about any create that may have made the order. Where this journal sent none that may
+        have worked, another may have, at any time since the order was placed.
 
         Args:
             now: The time, in epoch seconds.
@@ -245,7 +251,7 @@ class History(NamedTuple):
         return now - earliest < lifetime
 
     def needs_first_lookup(self, *, keyed: bool, address: str = "") -> bool:
-        """Whether the order must be looked up although this journal sent no create there.
+        """Return whether to look the order up although this journal sent no create there.
 
         Without a key, somebody else may have sent it, unless a caller promised that it is new.
 
@@ -266,7 +272,7 @@ class History(NamedTuple):
         return Outcome.UNKNOWN if in_doubt else Outcome.NOT_CREATED
 
     def may_send(self, request: Request[object]) -> bool:
-        """Whether no other body that may have worked was sent under the request's key."""
+        """Return whether no other body that may have worked was sent under the key."""
         if request.key is None:
             return True
         return not any(
@@ -278,7 +284,10 @@ class History(NamedTuple):
 
 
 NO_TICKET = History(is_new=True)
-"""A ticket that was never made. It is new, so an adapter without keys needs no first look-up."""
+"""A ticket that was never made.
+
+It is new, so an adapter without keys needs no first look-up.
+"""
 
 
 # ------------------------------------------------------------------ the fold
@@ -334,7 +343,7 @@ _KEPT = tuple(field.name for field in fields(Pruned) if field.name != "at")
 
 
 def pruned(history: History, at: float) -> Pruned:
-    """Return the event that takes the place of all before it, which are pruned at `at`.
+    """Return the event that replaces all before it, which are pruned at `at`.
 
     It keeps what keeps the order from going twice. What only ever concerned the submission that is
     over (its failure, its menu import) is left out.
@@ -374,7 +383,10 @@ def ticket_after(ticket: History, event: Event) -> History:
 
 
 def _after_request(history: History, event: SubmissionRequested) -> History:
-    """Start anew: a new budget, a new chance to import. An order that exists keeps its failure."""
+    """Start anew: a new budget, a new chance to import.
+
+    An order that exists keeps its failure.
+    """
     failure = history.failure
     if failure and failure.error.outcome is not Outcome.CREATED:
         failure = None
@@ -434,7 +446,10 @@ def _after_lookup(history: History, event: LookedUp) -> History:
 
 
 def _after_resolution(history: History) -> History:
-    """Return the history of an order that doesn't exist. What refused it for good still does."""
+    """Return the history of an order that doesn't exist.
+
+    What refused it for good still does.
+    """
     failure = history.failure
     if failure is None or failure.transient:
         return _next_generation(history)._replace(failure=None)
@@ -443,7 +458,10 @@ def _after_resolution(history: History) -> History:
 
 
 def _after_sighting(history: History, event: Sighted) -> History:
-    """Have a sighted order looked up. One that our own create named isn't replaced by a report."""
+    """Have a sighted order looked up.
+
+    One that our own create named isn't replaced by a report.
+    """
     sighted_at = history.sighted_at
     if event.address not in sighted_at:
         sighted_at = (*sighted_at, event.address)
@@ -527,7 +545,10 @@ def _next_generation(history: History, *, stale: bool = False) -> History:
 
 
 def _was_made_earlier(history: History) -> bool:
-    """Whether what was just undone was made before the last request, or not from this journal."""
+    """Return whether what was just undone was made before the last request.
+
+    That is also so if it wasn't made from this journal.
+    """
     creates = [
         sent
         for sent in history.sent
@@ -639,7 +660,10 @@ def _last_step(history: History, failure: Failed, now: float, look_after: Sequen
 
 
 def _is_final(history: History, failure: Failed, now: float, policy: Policy) -> bool:
-    """Whether a failure ends the submission: waiting, importing and sending can't help."""
+    """Return whether a failure ends the submission.
+
+    Then waiting, importing and sending can't help.
+    """
     if failure.error.outcome is Outcome.CREATED:
         return True
     if not failure.transient:

@@ -1,8 +1,9 @@
-"""The events of an order, in the order in which they happened. All else is derived from them.
+"""The events of an order, in the order in which they happened.
 
-The flow of a submission records an event before it does anything that can't be taken back, so it
-can be dropped at any point and started again over the same journal. `history.fold` turns events
-into a `History`. The outbox stores events as JSON under the names of their classes and fields.
+All else is derived from them. The flow of a submission records an event before it does anything
+that can't be taken back, so it can be dropped at any point and started again over the same journal.
+`history.fold` turns events into a `History`. The outbox stores events as JSON under the names of
+their classes and fields.
 
 All times (`at`) are in epoch seconds.
 """
@@ -47,7 +48,10 @@ _READS = ("find", *_IMPORTS)
 """Operations whose errors no menu import can solve."""
 
 UNKNOWN_LEAD = 86_400.0
-"""By how many seconds our clock may be ahead of a platform's that hasn't reported its time yet."""
+"""By how many seconds our clock may be ahead of a platform's.
+
+It is for a platform that hasn't reported its time yet.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Sent(NamedTuple):
 
     @property
     def since(self) -> float:
-        """The earliest time at which the platform may have carried it out, by its own clock."""
+        """The earliest time at which the platform may have done it, by its own clock."""
         ahead = self.intent.ahead
         return self.intent.at - (UNKNOWN_LEAD if ahead is None else max(0.0, ahead))
 
@@ -141,7 +145,9 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """An order at the platform may be this one. It has to be looked up before anything is sent.
+    """An order at the platform may be this one.
+
+    It has to be looked up before anything is sent.
 
     Attributes:
         at: When.
@@ -296,7 +302,10 @@ OrderEvent: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class OfTicket:
-    """An event of the order's attention ticket, which changes nothing for the order itself."""
+    """An event of the order's attention ticket.
+
+    It changes nothing for the order itself.
+    """
 
     event: OrderEvent
 
@@ -310,7 +319,7 @@ Event: TypeAlias = OrderEvent | OfTicket
 
 
 class Journal(Protocol):
-    """Stores the events of orders. An event must be stored before `append` returns."""
+    """A store of orders' events. An event must be stored before `append` returns."""
 
     def append(self, order_id: str, event: Event) -> None:
         """Store an event."""

@@ -1,7 +1,8 @@
-"""Imports the menu as a flow: cooldown, the plugins' importer or the adapter's, and brake.
+"""The import of a menu as a flow.
 
-`flow.Submission` asks for an import with the command `ImportMenu`, and its executor runs
-this flow, one import of a connection at a time.
+It has a cooldown, the plugins' importer or the adapter's, and a brake. `flow.Submission` asks for
+an import with the command `ImportMenu`, and its executor runs this flow, one import of a connection
+at a time.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def import_menu(
     accept: bool = False,
     asked_at: float = math.inf,
 ) -> Flow[MenuImport]:
-    """Import the menu into the connection's cache, unless the cached one is young enough.
+    """Import the menu into the connection's cache.
+
+    Nothing is imported if the cached one is young enough.
 
     Args:
         connection: Whose menu.
@@ -87,7 +90,10 @@ def import_menu(
 
 
 def _import_by_adapter(connection: Connection) -> Flow[Menu]:
-    """Import the menu from the platform; remember a failure for those who wait for this import."""
+    """Import the menu from the platform.
+
+    A failure is remembered for those who wait for this import.
+    """
     context = OperationContext(connection, "import_menu")
     try:
         menu = yield from run_operation(context, connection.adapter.import_menu)

@@ -1,4 +1,4 @@
-"""Runs one operation of an adapter as a flow of commands.
+"""One operation of an adapter, run as a flow of commands.
 
 Each answer is judged, and what a request did to the order is recorded. The promise "never twice" is
 kept here, by core and not by an adapter's care:
@@ -60,17 +60,21 @@ MOST_RECEIVED = 128 * 1024 * 1024
 """Bytes of all answers of one operation: a list's pages have no end but this."""
 
 MOST_OBJECTS = 500_000
-"""JSON objects in all answers of one operation. Each may become a model, which takes 500 to 900
-bytes of memory, however few it has on the wire. A menu of 10,000 items has some 200,000."""
+"""JSON objects in all answers of one operation.
+
+Each may become a model, which takes 500 to 900 bytes of memory, however few it has on the wire. A
+menu of 10,000 items has some 200,000.
+"""
 
 
 class OperationContext:
-    """One operation in progress: on which connection, for which order, and what is known of it.
+    """One operation in progress.
 
-    An operation without an order, such as `check`, has an empty journal of its own. `sends` counts
-    how often the last request was sent, `received` the bytes of all answers that were read, and
-    `objects` the JSON objects in them. One that `is_preview` sends nothing that changes the order.
-    `withheld` and `notices` are of the order that it sends.
+    It has the connection, the order, and what is known of the order. An operation without an order,
+    such as `check`, has an empty journal of its own. `sends` counts how often the last request was
+    sent, `received` the bytes of all answers that were read, and `objects` the JSON objects in
+    them. One that `is_preview` sends nothing that changes the order. `withheld` and `notices` are
+    of the order that it sends.
     """
 
     def __init__(
@@ -105,7 +109,10 @@ class OperationContext:
 
     @property
     def outcome(self) -> Outcome:
-        """The order's outcome as it is known now. An operation without an order creates none."""
+        """The order's outcome as it is known now.
+
+        An operation without an order creates none.
+        """
         if self.order is None:
             return Outcome.NOT_CREATED
         connection = self.connection
@@ -138,7 +145,10 @@ class OperationContext:
         return self.about is not None or self.operation not in OPERATIONS_WITHOUT_ORDER
 
     def hide(self, error: PosError) -> PosError:
-        """Mask the customer's texts in an error that may quote the platform, and return it."""
+        """Mask the customer's texts in an error, and return the error.
+
+        It may quote the platform.
+        """
         hide_in(error, hider(self.about, self.connection.adapter.config))
         return error
 
@@ -149,7 +159,7 @@ class OperationContext:
         return limits.menu_import if self.operation == "import_menu" else limits.operation
 
     def is_too_long(self, step: Request[Any] | Wait) -> bool:
-        """Whether the operation has taken too long to read more, or to wait.
+        """Return whether the operation has taken too long to read more, or to wait.
 
         What changes an order is sent all the same: an adapter that has created one finishes it.
         """
@@ -168,7 +178,7 @@ class OperationContext:
         return None
 
     def misdirected(self) -> DoubtError | None:
-        """Return the error of an order that is or may be at another address, None otherwise."""
+        """Return the error if the order is or may be at another address, else None."""
         address = self.connection.address
         other_address = self.history.elsewhere(address)
         if not other_address:
@@ -304,7 +314,7 @@ class _Previewed(Exception):
 
 
 def is_keyed(connection: Connection, order: Order, history: History) -> bool:
-    """Return whether a create under the order's key makes no second order at the platform.
+    """Return whether the order's key keeps the platform from making a second order.
 
     A platform may forget keys. Then an order is looked up as on a platform without keys.
     """
@@ -316,7 +326,7 @@ def is_keyed(connection: Connection, order: Order, history: History) -> bool:
 
 
 def searched_since(connection: Connection, order: Order, history: History) -> float:
-    """Return the earliest time that an order can have at the platform, by the platform's clock.
+    """Return the earliest time that an order can have, by the platform's clock.
 
     Args:
         connection: Where it is to be searched for.
@@ -356,7 +366,10 @@ def _pause_between_pages(context: OperationContext, response: Response) -> Flow[
 def _send(
     context: OperationContext, request: Request[Any]
 ) -> Flow[tuple[Reply | None, PosError | None]]:
-    """Send a request and return its reply or its error; record what it does to the order."""
+    """Send a request and return its reply or its error.
+
+    What it does to the order is recorded.
+    """
     if not request.effect.counts:
         verdict = yield from _transmit(context, request)
         return verdict.reply, verdict.error
@@ -389,10 +402,11 @@ def _send(
 
 
 def _in_doubt(verdict: Verdict) -> PosError | None:
-    """Return the error of a request that changes the order, as far as all its sends prove it.
+    """Return a request's error as far as all its sends prove it.
 
-    A refusal or a failure to connect says nothing about an earlier send of the same request. So an
-    outage is in doubt, and a refusal becomes a `DoubtError`: the order is looked up first.
+    The request is one that changes the order. A refusal or a failure to connect says nothing about
+    an earlier send of the same request. So an outage is in doubt, and a refusal becomes a
+    `DoubtError`: the order is looked up first.
     """
     error = verdict.error
     is_proved = verdict.applied is not Applied.MAYBE

@@ -1,8 +1,9 @@
-"""The journal of one order while a flow works on it: the one owner of what is known of the order.
+"""The journal of one order while a flow works on it.
 
-`OrderJournal` folds each event as it is recorded, so that all parts of a flow share one history.
-`TicketJournal` is the part of it that is about the order's attention ticket. Both are an
-`EventJournal`, which is what an operation records its events in.
+It is the one owner of what is known of the order. `OrderJournal` folds each event as it is
+recorded, so that all parts of a flow share one history. `TicketJournal` is the part of it that is
+about the order's attention ticket. Both are an `EventJournal`, which is what an operation records
+its events in.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class OrderJournal:
         return cls(fold(events))
 
     def record(self, event: Event) -> Record:
-        """Fold an event of the order or of its ticket; return the command that persists it."""
+        """Fold an event, and return the command that persists it.
+
+        The event is the order's or its ticket's.
+        """
         self.history = after(self.history, event)
         return Record(event)
 

@@ -1,4 +1,4 @@
-"""Compares our clock with a platform's, by the `Date` header of its answers.
+"""A platform's clock, compared with ours by the `Date` header of its answers.
 
 A search of a platform's orders begins at a time, and a clock that is hours ahead would put that
 time behind the order. So what is known of the difference is recorded with each request. A
@@ -25,7 +25,10 @@ TOLERATED_SKEW = 300.0
 
 
 class _Reading(NamedTuple):
-    """The platform's time (epoch seconds), and ours by a steady clock when its answer came."""
+    """The platform's time, and ours when its answer came.
+
+    The platform's is in epoch seconds, ours is by a steady clock.
+    """
 
     date: float
     seen_at: float
@@ -43,7 +46,9 @@ class PlatformClock:
         self._reported_skew = 0.0
 
     def observe(self, answer: Response | Fault, now: float, connection: str) -> None:
-        """Read the platform's clock from an answer, and log a large difference, and each leap.
+        """Read the platform's clock from an answer.
+
+        A large difference, and each leap, is logged.
 
         Args:
             answer: The answer that has just come, or the fault.

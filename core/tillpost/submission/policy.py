@@ -14,7 +14,10 @@ __all__ = ["Policy"]
 
 
 MOST_DOUBLINGS = 60
-"""A wait doubles this often at most, so that no float overflows however often a request is sent."""
+"""How often a wait doubles at most.
+
+So no float overflows, however often a request is sent.
+"""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]

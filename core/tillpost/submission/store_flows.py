@@ -1,6 +1,7 @@
-"""The flows of a connection besides a submission: look up, fetch, check, quote, cancel, access.
+"""The flows of a connection besides a submission.
 
-`Till`, `AsyncTill` and the outbox run them, each over its own transport.
+They are: look up, fetch, check, quote, cancel, access. `Till`, `AsyncTill` and the outbox run them,
+each over its own transport.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ class StoreFlows:
         return Readiness(findings=tuple(findings))
 
     def _clock_findings(self) -> Sequence[Finding]:
-        """Return a finding if our clock differs much from the platform's. Orders are taken."""
+        """Return a finding if our clock differs much from the platform's.
+
+        Orders are taken all the same.
+        """
         skew = self._connection.platform_clock.skew
         if skew is None or abs(skew) <= TOLERATED_SKEW:
             return ()
@@ -129,7 +133,10 @@ class StoreFlows:
         return (yield from run_operation(context, self._adapter.quote, withheld.order, attempt))
 
     def cancel(self, pos_order: PosOrder, history: History) -> Flow[PosOrder]:
-        """Cancel an order at the platform, and record that; `history` is what its journal says."""
+        """Cancel an order at the platform, and record that.
+
+        `history` is what its journal says.
+        """
         context = self._context("cancel", history)
         try:
             cancelled = yield from run_operation(context, self._adapter.cancel, pos_order.id)

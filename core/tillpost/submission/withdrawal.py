@@ -1,8 +1,9 @@
-"""Withdraws what may exist of an order that a person took over while it was in doubt.
+"""The withdrawal of what may exist of an order that a person took over.
 
-The order isn't sent any more, but an earlier request may have created it: as an order that the
-kitchen would cook a second time, or as an unpaid draft that nobody sees. Like a submission this is
-a flow over the order's journal, so it can be dropped at any point and begun again.
+The person took it over while it was in doubt. The order isn't sent any more, but an earlier request
+may have created it: as an order that the kitchen would cook a second time, or as an unpaid draft
+that nobody sees. Like a submission this is a flow over the order's journal, so it can be dropped at
+any point and begun again.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ __all__ = ["Withdrawal", "may_exist_unseen"]
 
 
 def may_exist_unseen(history: History) -> bool:
-    """Whether an order that hasn't arrived may exist at the platform all the same."""
+    """Return whether an order that hasn't arrived may exist at the platform."""
     return bool(history.doubts or history.found) and not history.cancelled
 
 
 class Withdrawal:
-    """The withdrawal of one order over its journal so far. Its `flow` is to be run once."""
+    """The withdrawal of one order over its journal so far.
+
+    Its `flow` is to be run once.
+    """
 
     def __init__(self, connection: Connection, order: Order, events: Sequence[Event]) -> None:
         """Take the order's events so far, oldest first."""

@@ -1,1 +1,1 @@
-"""Support tools: diagnose an order that isn't on the register, and send a test order."""
+"""Support tools: diagnosis of an order that isn't on the register; a test order."""

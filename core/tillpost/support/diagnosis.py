@@ -282,7 +282,10 @@ def _no_steps(_: Facts) -> Sequence[StepText]:
 
 
 def _after_refusal(facts: Facts) -> Sequence[StepText]:
-    """Accept it, fix the cause, resubmit it; else handle it by hand; else contact support."""
+    """Return the steps after a refusal.
+
+    Accept it, fix the cause, resubmit it; else handle it by hand; else contact support.
+    """
     fixes = (*_fix_failed_check(facts), *_apply_remedy(facts, "The cause is fixed."))
     return (FIND_AND_ACCEPT, *fixes, RESUBMIT, *HANDLE_BY_HAND, CONTACT_SUPPORT)
 

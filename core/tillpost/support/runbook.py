@@ -199,7 +199,10 @@ LOCATE_OUTAGE: tuple[StepText, ...] = (
         "`tillpost check` succeeds.",
     ),
 )
-"""Find out whether the provider or our own network fails. Nobody is blamed before that."""
+"""Find out whether the provider or our own network fails.
+
+Nobody is blamed before that.
+"""
 
 FIX_OWN_NETWORK: tuple[StepText, ...] = (
     StepText(

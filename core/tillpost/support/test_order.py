@@ -195,7 +195,10 @@ def _fetch(till: Till, pos_order: PosOrder) -> PosOrder:
 
 
 def _withdraw(till: Till, pos_order: PosOrder) -> tuple[bool, str]:
-    """Cancel the order. Return whether that worked, and what happened or what staff have to do."""
+    """Cancel the order.
+
+    Returns whether that worked, and what happened or what staff have to do.
+    """
     if "cancel" not in till.capabilities:
         return False, "This platform can't cancel orders. Void TEST at the register."
     try:

@@ -1,4 +1,4 @@
-"""Tools for authors of adapters: cassettes replay a platform's recorded answers offline.
+"""Tools for adapter authors: offline replay of a platform's recorded answers.
 
 `tillpost.testing.cassettes` is a pytest plugin. It provides the fixture `store`, which answers from
 a cassette, and records the cassette when pytest runs with `--record`. Its promises:

@@ -1,7 +1,7 @@
-"""The conformance suite's tests of access: tokens, authorisation codes and webhooks.
+"""The conformance suite's tests of access.
 
-A test of an operation that the adapter lacks isn't collected. `World` says how the platform
-behaves. Needs the extra `testing`.
+They are of tokens, authorisation codes and webhooks. A test of an operation that the adapter lacks
+isn't collected. `World` says how the platform behaves. Needs the extra `testing`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Hostile parts for tests: a raw-socket HTTP server that misbehaves, and texts that do harm.
+"""Hostile parts for tests: a server that misbehaves, and texts that do harm.
+
+The server is an HTTP server on a raw socket.
 
     with hostile_server(BEHAVIOURS["drip_headers"]) as server:
         with Till.connect("corner", base_url=server.url, limits=SHORT, ...) as till:
@@ -46,7 +48,10 @@ DRIP = 0.02
 """Seconds between two pieces of a dripped answer."""
 
 LONGEST = 60.0
-"""Seconds after which a behaviour that never ends gives up, so that no test hangs for ever."""
+"""Seconds after which a behaviour that never ends gives up.
+
+So no test hangs for ever.
+"""
 
 POISONS: Mapping[str, str] = {
     "nul": "a\x00b",
@@ -94,7 +99,10 @@ LEGITIMATE: Mapping[str, str] = {
     "emoji_skin_tone": "🧑🏽\u200d🍳",
     "emoji_heart": "❤\ufe0f\u200d🔥",
 }
-"""Texts that people really write. What makes text safe must leave these as they are."""
+"""Texts that people really write.
+
+What makes text safe must leave these as they are.
+"""
 
 
 @dataclass(eq=False)
@@ -181,7 +189,10 @@ def answer(
 
 
 def refusal(detail: str, status: int = 400) -> Behaviour:
-    """Return a behaviour that refuses, with a text in each field that platforms usually have."""
+    """Return a behaviour that refuses.
+
+    It has a text in each field that platforms usually have.
+    """
     names = "code kind type title status detail message error error_description category field"
     problem: dict[str, object] = dict.fromkeys(names.split(), detail)
     problem["errors"] = [dict(problem)]
@@ -285,7 +296,10 @@ def _two_lengths(incoming: Incoming) -> None:
 
 
 def _second_answer(incoming: Incoming) -> None:
-    """Send an answer, and one more that nobody has asked for, on a connection that stays open."""
+    """Send an answer, and one more that nobody has asked for.
+
+    The connection stays open.
+    """
     head = (
         b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     )
@@ -475,7 +489,10 @@ def _read_request(readline: Callable[[], bytes], read: Callable[[int], bytes]) -
 
 
 def _forwarded(incoming: Incoming, upstream: str) -> bytes:
-    """Send a request on to the platform; return its answer as bytes, to be sent as they are."""
+    """Send a request on to the platform, and return its answer as bytes.
+
+    They are to be sent as they are.
+    """
     address = urlsplit(upstream)
     platform = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
     try:

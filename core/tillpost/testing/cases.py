@@ -43,11 +43,14 @@ class Case(NamedTuple):
 
 
 def cases(name: str, origin: Origin, policy: Policy = QUIET) -> tuple[Case, ...]:
-    """Return the cases of a cassette: for a Till, which records it, and for an AsyncTill."""
+    """Return a cassette's cases: for a Till, which records it, and an AsyncTill."""
     return tuple(Case(name, origin, kind, policy) for kind in KINDS)
 
 
 def plays(name: str, origin: Origin, policy: Policy = QUIET) -> pytest.MarkDecorator:
-    """Run a test twice with a `store` that plays the cassette: a Till, and an AsyncTill."""
+    """Run a test twice with a `store` that plays the cassette.
+
+    One is a Till, the other an AsyncTill.
+    """
     both = [pytest.param(case, id=case.kind) for case in cases(name, origin, policy)]
     return pytest.mark.parametrize("store", both, indirect=True)

@@ -69,7 +69,7 @@ def store(request: pytest.FixtureRequest, cassettes: Cassettes) -> Generator[Sto
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After a test passed, write its recording, or check that its whole cassette was played."""
+    """Write a passed test's recording, or check that its whole cassette was played."""
     result = yield
     tape = pyfuncitem.stash.get(_TAPE, None)
     if tape is not None:

@@ -48,7 +48,10 @@ HOSTILE = ("reset", "deep_json", "gzip_wide_list", "html_page", "redirect_withou
 
 
 class Conformance(AccessConformance):
-    """The suite. Derive a test class from it, with a fixture `world` and its `world_class`."""
+    """The conformance suite.
+
+    Derive a test class from it, with a fixture `world` and its `world_class`.
+    """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Provoke each error class that can occur on the platform."""
@@ -277,7 +280,7 @@ class Conformance(AccessConformance):
         assert entry.total == order.total
 
     def test_item_off_the_menu_is_a_menu_error_naming_its_line(self, world: AnyWorld) -> None:
-        order = world.gone("conform-1")
+        order = world.off_menu("conform-1")
         with self.till(world) as till:
             error = self.refusal(till, order)
         assert isinstance(error, MenuError)
@@ -319,7 +322,7 @@ class Conformance(AccessConformance):
     @needs("attention")
     def test_refused_order_leaves_one_ticket_never_taken_for_it(self, world: AnyWorld) -> None:
         self.policy = self.policy.model_copy(update={"attention_ticket": True})
-        order = world.gone("conform-1")
+        order = world.off_menu("conform-1")
         journal = MemoryJournal()
         for journal_of_process in (MemoryJournal(), journal):
             with self.till(world, journal_of_process) as till:

@@ -27,12 +27,19 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Return where a cassette comes from; raise `ValueError` if that is missing or invalid."""
+    """Return where a cassette comes from.
+
+    Raises:
+        ValueError: That is missing or invalid.
+    """
     return Provenance.model_validate(read_yaml(path).get("metadata"))
 
 
 def keep(path: Path, cassette: Any, provenance: Provenance) -> None:
-    """Write vcrpy's `cassette` to a file, unless only the date of the recording differs."""
+    """Write vcrpy's `cassette` to a file.
+
+    Nothing is written if only the date of the recording differs.
+    """
     content = {
         "requests": cassette.requests,
         "responses": cassette.responses,
@@ -82,7 +89,7 @@ class _Format:
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc, unused-ignore]
-    """Writes texts of several lines as blocks, and no references."""
+    """A YAML dumper that writes texts of several lines as blocks, and no references."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

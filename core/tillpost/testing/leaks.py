@@ -1,9 +1,9 @@
-"""Finds secrets and personal data in a cassette, independently of how it was masked.
+"""A search for secrets and personal data in a cassette.
 
-Masking keeps what was declared public, so a wrong declaration would let a name through. This module
-searches the result: for field names that hold personal data or secrets, for texts that look like an
-email address, a phone number or a token, and for the texts that were used in the recording
-(canaries).
+It is independent of how the cassette was masked. Masking keeps what was declared public, so a wrong
+declaration would let a name through. This module searches the result: for field names that hold
+personal data or secrets, for texts that look like an email address, a phone number or a token, and
+for the texts that were used in the recording (canaries).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Leak", "leaks_in"]
 
 
 class Leak(NamedTuple):
-    """A text that must not be in a cassette: its path, what it looks like, and its beginning."""
+    """A text that must not be in a cassette: its path, kind and beginning."""
 
     where: str
     looks_like: str

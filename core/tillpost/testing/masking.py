@@ -1,4 +1,4 @@
-"""Masks requests and answers before they are written to a cassette.
+"""The masking of requests and answers before they are written to a cassette.
 
 It works by allow-list, as `tillpost.adapter.redaction` does for transcripts, so a field that a
 platform adds later is masked too. Of a JSON body, names, numbers and booleans are kept; a text is
@@ -43,7 +43,7 @@ class Mask:
     headers: Collection[str]
 
     def body(self, body: bytes) -> bytes:
-        """Return a JSON body masked and indented; of any other body, only its kind and length."""
+        """Return a JSON body masked and indented; of another body, its kind and length."""
         if not body or _STAND_IN.fullmatch(body):
             return body
         try:
@@ -72,7 +72,7 @@ class Mask:
         return f"{address}?{query}"
 
     def allowed(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return the headers that are kept, by name in lower case; URLs in them are masked."""
+        """Return the kept headers by name in lower case, with URLs in them masked."""
         kept: dict[str, str] = {}
         for given_name, value in headers:
             name = given_name.lower()

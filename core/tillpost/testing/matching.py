@@ -1,7 +1,7 @@
-"""Compares a request with a recorded one: method, path, query and body, but not the host.
+"""A comparison of a request with a recorded one.
 
-Bodies are compared as JSON, so neither spacing nor the order of fields matters; 1, 1.0 and true
-differ. Both requests were masked before.
+It compares method, path, query and body, but not the host. Bodies are compared as JSON, so neither
+spacing nor the order of fields matters; 1, 1.0 and true differ. Both requests were masked before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def same_body(sent: RecordedRequest, recorded: RecordedRequest) -> None:
 
 
 def nearest(sent: RecordedRequest, recorded: Sequence[RecordedRequest]) -> str:
-    """Return how the body differs from that of a recorded request; else which requests are left."""
+    """Return how the body differs from that of a recorded request.
+
+    If there is none, return which requests are left.
+    """
     for other in recorded:
         if _call(other) != _call(sent):
             continue

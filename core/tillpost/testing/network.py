@@ -1,4 +1,4 @@
-"""Blocks the network, so that a replay can't call the platform.
+"""A block on the network, so that a replay can't call the platform.
 
     with no_network():
         ...    # any connection, look-up of a name, or datagram raises NetworkUsed

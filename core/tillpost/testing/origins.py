@@ -1,4 +1,4 @@
-"""What a cassette is recorded from: a simulator, or the vendor's published samples.
+"""What a cassette is recorded from: a simulator, or a vendor's published samples.
 
 simulated(lambda: serve_in_thread(Simulator()), origin="Square simulator", note="...")
 sampled(lambda: [Sample("GET", "/v2/orders/1", answer)], origin="...", adapted=("...",))
@@ -22,7 +22,7 @@ __all__ = ["Opened", "Origin", "Sample", "sampled", "simulated"]
 
 
 class Opened(NamedTuple):
-    """A running origin: the settings to connect with, and its HTTP client if it has one."""
+    """A running origin: settings to connect with, and its HTTP client if any."""
 
     settings: Mapping[str, Any]
     client: httpx.Client | None = None
@@ -50,7 +50,10 @@ class Origin:
 
 
 class Sample(NamedTuple):
-    """A vendor's sample of an answer, and the request that it answers; `path` has no query."""
+    """A vendor's sample of an answer, and the request that it answers.
+
+    `path` has no query.
+    """
 
     method: str
     path: str
@@ -60,7 +63,10 @@ class Sample(NamedTuple):
 
 
 class _WrongSample(BaseException):
-    """The next sample answers another request. Not an `Exception`, like `UnmatchedRequest`."""
+    """A request other than the one that the next sample answers.
+
+    It isn't an `Exception`, like `UnmatchedRequest`.
+    """
 
 
 def simulated(

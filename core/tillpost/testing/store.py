@@ -96,7 +96,10 @@ class Store:
         return self._done(self.till.check())
 
     def ask(self, operation: str, *arguments: object, order: Order | None = None) -> Any:
-        """Run an operation of the adapter by name; `order` is its first argument if it has one."""
+        """Run an operation of the adapter by name.
+
+        `order` is its first argument if it has one.
+        """
         return self._done(self.till.ask(operation, order, arguments))
 
     def close(self) -> None:

@@ -38,7 +38,10 @@ _filters: Any = vcr.filters
 
 
 class UnmatchedRequest(BaseException):
-    """A request isn't in the cassette. Not an `Exception`: a Till makes an outage of those."""
+    """A request that isn't in the cassette.
+
+    It isn't an `Exception`: a Till makes an outage of those.
+    """
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Tape:
     kept_as: tuple[Path, Provenance] | None = None
 
     def finish(self) -> None:
-        """Write what was recorded, or check that all was played. Call after the test passed."""
+        """Write what was recorded, or check that all was played.
+
+        Call it after the test passed.
+        """
         if self.kept_as:
             path, provenance = self.kept_as
             keep(path, self.cassette, provenance)
@@ -135,7 +141,10 @@ class Cassettes:
     def _settings(
         self, origin: Origin, opened: Mapping[str, object] = MappingProxyType({})
     ) -> dict[str, Any]:
-        """Return a case's settings: its own override the running origin's, these the usual ones."""
+        """Return a case's settings.
+
+        Its own override the running origin's, and these the usual ones.
+        """
         return {"base_url": f"https://{self.host}", **self.settings, **opened, **origin.settings}
 
     def _provenance(self, origin: Origin) -> Provenance:

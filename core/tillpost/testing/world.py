@@ -1,8 +1,8 @@
-"""A platform as the conformance suite needs it: the author of an adapter writes a `World`.
+"""A platform as the conformance suite needs it.
 
-It says how to connect, which orders to submit, and how each class of error is provoked, or why it
-can't occur. For adapters that have the operations, it also says how tokens expire and how webhooks
-are signed. Needs the extra `testing`.
+The author of an adapter writes a `World`. It says how to connect, which orders to submit, and how
+each class of error is provoked, or why it can't occur. For adapters that have the operations, it
+also says how tokens expire and how webhooks are signed. Needs the extra `testing`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ KINDS: tuple[type[PosError], ...] = (
     SetupError,
     UnknownPosError,
 )
-"""The error classes that callers branch on. A world provokes each, or says why it can't occur."""
+"""The error classes that callers branch on.
+
+A world provokes each, or says why it can't occur.
+"""
 
 
 S = TypeVar("S", bound=Simulator)
@@ -107,7 +110,10 @@ class World(ABC, Generic[S]):
     create_path: str
     """A regular expression for the path of the POST that creates an order."""
     advance_path: str = ""
-    """The same for a second POST that shows the order to staff; empty where there is none."""
+    """The same for a second POST that shows the order to staff.
+
+    It is empty where there is none.
+    """
     impossible: ClassVar[Mapping[type[PosError], str]] = {}
     """Those of `KINDS` that can't occur on the platform, each with the reason."""
 
@@ -129,8 +135,11 @@ class World(ABC, Generic[S]):
         """Return an order whose item id is gone while its SKU is still on the menu."""
 
     @abstractmethod
-    def gone(self, order_id: str) -> Order:
-        """Return an order whose last line, and only that, isn't on the menu by id, SKU or name."""
+    def off_menu(self, order_id: str) -> Order:
+        """Return an order whose last line, and only that, isn't on the menu.
+
+        The line isn't there by id, SKU or name.
+        """
 
     @abstractmethod
     def accept(self, pos_order: PosOrder) -> None:
@@ -149,7 +158,10 @@ class World(ABC, Generic[S]):
     """The path of the request that returns tokens."""
 
     def renewal(self) -> dict[str, object]:
-        """Return the settings for a refresh: `refresh_token`, `client_id` and `client_secret`."""
+        """Return the settings for a refresh.
+
+        They are `refresh_token`, `client_id` and `client_secret`.
+        """
         raise self._missing("renewal")
 
     def expire_token(self) -> None:
@@ -161,7 +173,10 @@ class World(ABC, Generic[S]):
         raise self._missing("withdraw")
 
     def granted(self) -> dict[str, str]:
-        """Let an admin grant access; return the arguments of `exchange_code` except `base_url`."""
+        """Let an admin grant access, and return the arguments of `exchange_code`.
+
+        All but `base_url` are returned.
+        """
         raise self._missing("granted")
 
     # Where the adapter has `parse_webhook`
@@ -191,7 +206,7 @@ AnyWorld: TypeAlias = World[Any]
 
 
 class _ChangedAnswers(httpx.HTTPTransport):
-    """Replaces texts in the bodies of answers."""
+    """A transport that replaces texts in the bodies of answers."""
 
     def __init__(self, changes: Sequence[tuple[str, str]]) -> None:
         super().__init__()
@@ -254,12 +269,15 @@ def _lacks(test: object, world_class: type[AnyWorld]) -> str:
 
 
 class Suite:
-    """What the parts of the suite share: which tests apply, and how a Till is connected."""
+    """What the parts of the suite share.
+
+    That is which tests apply, and how a Till is connected.
+    """
 
     world_class: ClassVar[type[AnyWorld] | None] = None
-    """The class of the fixture `world`. Without it, tests that don't apply are skipped at run time.
+    """The class of the fixture `world`.
 
-    With it, they aren't collected.
+    Without it, tests that don't apply are skipped at run time. With it, they aren't collected.
     """
 
     def __init_subclass__(cls) -> None:
@@ -314,6 +332,6 @@ class Suite:
         return entries
 
     def assert_one_whole_order(self, world: AnyWorld, reference: str) -> None:
-        """Assert that the register shows this order and no other, and that none is half done."""
+        """Assert that the register shows this order only, and that none is half done."""
         assert [entry.reference for entry in self.shown(world)] == [reference]
         assert world.simulator.ledger().half_done == ()

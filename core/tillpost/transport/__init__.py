@@ -1,1 +1,1 @@
-"""Carries requests over httpx, and classifies what the network did."""
+"""The carrying of requests over httpx, and what the network did, classified."""

@@ -1,9 +1,9 @@
-"""Refuses connections to private networks, for addresses that a stranger may have chosen.
+"""The refusal of connections to private networks.
 
-An adapter asks for it with `public_only`. The check is made on the address of the established
-connection, before a byte is written: no name is resolved a second time, so DNS can't show the check
-one address and the connection another. Clients of our own check it themselves (`network`), and
-share their connections with nobody.
+It is for addresses that a stranger may have chosen. An adapter asks for it with `public_only`. The
+check is made on the address of the established connection, before a byte is written: no name is
+resolved a second time, so DNS can't show the check one address and the connection another. Clients
+of our own check it themselves (`network`), and share their connections with nobody.
 
 A client that was handed in is watched through httpx's `trace` extension (`AddressProof`). It may
 hold connections that nobody checked, so each request needs a new one, and nothing is written over
@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 NOT_PUBLIC = "the platform's address isn't a public one, and the connection allows no other"
-"""The error's text. It leaves out the address, which would map a private network for a stranger."""
+"""The error's text.
+
+It leaves out the address, which would map a private network for a stranger.
+"""
 
 UNPROVED = "the HTTP client doesn't prove that it connects to a public address, as it has to here"
 """The error's text for a client that was handed in."""
@@ -59,7 +62,7 @@ _NOT_PUBLIC_V4 = tuple(
         "224.0.0.0/3",  # multicast and reserved
     )
 )
-"""Listed here, since Python's own `is_global` differs from one version to the next."""
+"""Listed here, since Python's own `is_global` differs from version to version."""
 
 _PUBLIC_V6 = IPv6Network("2000::/3")
 """All global unicast addresses. Nothing outside it is assigned for public use."""
@@ -67,7 +70,7 @@ _PUBLIC_V6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "3fff::/20"))
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
-"""The middle half of an address that holds an IPv4 one in its last 32 bits (RFC 5214)."""
+"""The middle half of an address with an IPv4 one in its last 32 bits (RFC 5214)."""
 
 
 class BarredError(httpx.ConnectError):
@@ -99,10 +102,11 @@ def is_public(address: str) -> bool:
 
 
 class AddressProof:
-    """Watches one request over a client that was handed in, as httpx's `trace` extension.
+    """A watch on one request over a client that was handed in.
 
-    A connection to an address that isn't public is closed, and `BarredError` raised. The same is
-    raised when a request is about to be written over a connection that wasn't opened for it.
+    It watches as httpx's `trace` extension. A connection to an address that isn't public is closed,
+    and `BarredError` raised. The same is raised when a request is about to be written over a
+    connection that wasn't opened for it.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Decompresses gzip as it arrives, within a given size."""
+"""The decompression of gzip as it arrives, within a given size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAGIC = b"\x1f\x8b"
 
 
 class GzipStream:
-    """A body in gzip: one member or several, one after the other (RFC 1952, section 2.2).
+    """A body in gzip: one member or several in sequence (RFC 1952, section 2.2).
 
     What follows the last member and doesn't begin like another, such as padding, is ignored.
     """

@@ -1,10 +1,10 @@
-"""Sends a request over httpx and returns an answer or a `Fault`. Only interruptions are raised.
+"""Transports that send a request over httpx and return an answer or a `Fault`.
 
-`HttpTransport` is for threads, `AsyncHttpTransport` for tasks; both are the same few steps around
-httpx, and both are driven by the clients and the outbox's runner. A fault says whether the request
-may have had an effect: a refused connection never carried it (`applied` NO), a timeout or a reset
-after it was written may have (`MAYBE`). Answers are bounded in size and time. Redirects aren't
-followed, so no other host sees the token.
+Only interruptions are raised. `HttpTransport` is for threads, `AsyncHttpTransport` for tasks; both
+are the same few steps around httpx, and both are driven by the clients and the outbox's runner. A
+fault says whether the request may have had an effect: a refused connection never carried it
+(`applied` NO), a timeout or a reset after it was written may have (`MAYBE`). Answers are bounded in
+size and time. Redirects aren't followed, so no other host sees the token.
 
 Secrets that an answer echoes are masked in it (`adapter.echoes`). They aren't masked in httpcore's
 log, which at DEBUG quotes the head of each answer (never of a request). httpx logs our requests
@@ -170,7 +170,10 @@ class _Body:
 _NOT_DECOMPRESSED = Fault(Applied.MAYBE, "the answer can't be unpacked")
 
 _SIGNED = httpx.Auth()
-"""Adds nothing to a request: it is signed already, whatever credentials the client has."""
+"""Adds nothing to a request, since that is signed already.
+
+This is so whatever credentials the client has.
+"""
 
 
 class _BaseTransport:
@@ -248,7 +251,7 @@ class _BaseTransport:
             raise as_exception(failure) from None
 
     def _secrets(self, credentials: Credentials, outgoing: httpx.Request) -> Iterator[str]:
-        """Yield all secrets that a server may echo: as they are known, and as they were sent."""
+        """Yield all secrets that a server may echo, as known and as sent."""
         yield from credentials.secrets()
         yield from self._adapter.config.secrets()
         _, _, sent = outgoing.headers.get("Authorization", "").partition(" ")
@@ -303,14 +306,16 @@ def _cookies_before_answers(client: httpx.Client | httpx.AsyncClient) -> httpx.C
     return _own_cookies.setdefault(client, httpx.Cookies(client.cookies))
 
 
-def _merged(theirs: httpx.Headers, ours: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _merged(
+    client_headers: httpx.Headers, overrides: Mapping[str, str]
+) -> list[tuple[bytes, bytes]]:
     """Return the client's headers overridden by ours.
 
     `build_request` does the same in twice the time.
     """
-    encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in ours.items()]
+    encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in overrides.items()]
     overridden = {name.lower() for name, _ in encoded}
-    others = [header for header in theirs.raw if header[0].lower() not in overridden]
+    others = [header for header in client_headers.raw if header[0].lower() not in overridden]
     return [*others, *encoded]
 
 
@@ -544,7 +549,7 @@ def _chain(failure: BaseException) -> Iterator[BaseException]:
 
 
 def _is_http2(failure: BaseException) -> bool:
-    """Whether the failure is one of HTTP/2.
+    """Return whether the failure is one of HTTP/2.
 
     httpx reports it as a local error even when the platform caused it and has the request.
     """
@@ -552,7 +557,10 @@ def _is_http2(failure: BaseException) -> bool:
 
 
 def _reason(failure: BaseException) -> str:
-    """Return the operating system's words for a failure, if any: ": Connection refused"."""
+    """Return the operating system's words for a failure, if it has any.
+
+    Such words are ": Connection refused".
+    """
     for cause in _chain(failure):
         if isinstance(cause, OSError) and cause.strerror:
             return f": {cause.strerror}"
@@ -560,7 +568,10 @@ def _reason(failure: BaseException) -> str:
 
 
 def _without_frames(stop: BaseException) -> BaseException:
-    """Return an interruption without traceback and context: their frames hold the request."""
+    """Return an interruption without traceback and context.
+
+    Their frames hold the request.
+    """
     group: tuple[BaseException, ...] = getattr(stop, "exceptions", ())
     for part in group:
         _without_frames(part)

@@ -1,4 +1,4 @@
-"""Resolves host names in bounded time.
+"""The resolution of host names in bounded time.
 
 The operating system's resolver accepts no timeout: with name servers that don't answer, it takes
 half a minute and more. So each name is resolved in a thread of its own, once for all that

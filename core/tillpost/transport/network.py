@@ -1,8 +1,8 @@
-"""The one way to the network: every connection that Tillpost opens itself goes through here.
+"""The one way to the network.
 
-`NetworkTransport` is an httpx transport for threads, `AsyncNetworkTransport` one for asyncio. Both
-open HTTP/1.1 connections with httpcore's own connection class, and do four things that httpx's
-transports don't:
+Every connection that Tillpost opens itself goes through here. `NetworkTransport` is an httpx
+transport for threads, `AsyncNetworkTransport` one for asyncio. Both open HTTP/1.1 connections with
+httpcore's own connection class, and do four things that httpx's transports don't:
 
 - A guarded transport refuses addresses that aren't public (see `address_guard`).
 - An exchange has one deadline, which every read and write keeps, so that endless headers or 1xx
@@ -69,7 +69,10 @@ EXCHANGE = "tillpost_exchange"
 """The name of the request extension under which an `Exchange` travels."""
 
 MAX_CONNECTIONS = 100
-"""How many connections a transport may have at once. A request beyond that waits for one."""
+"""How many connections a transport may have at once.
+
+A request beyond that waits for one.
+"""
 
 KEEPALIVE = 5.0
 """How long an idle connection is kept, in seconds."""
@@ -105,7 +108,10 @@ class Exchange(Timed):
         return self.observed and not self.sent
 
     def timeout(self, longest: float | None, error: type[Exception]) -> float:
-        """Return how long the next step may take, in seconds; raise `error` after the deadline."""
+        """Return how long the next step may take, in seconds.
+
+        After the deadline, `error` is raised.
+        """
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise error("the exchange took too long")
@@ -129,7 +135,10 @@ _Http: TypeAlias = httpcore.ConnectionInterface | httpcore.AsyncConnectionInterf
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """Make the process's one TLS context: it takes longer than anything else in connecting."""
+    """Make the process's one TLS context.
+
+    That takes longer than anything else in connecting.
+    """
     return httpx.create_ssl_context()
 
 
@@ -158,9 +167,10 @@ def _key(request: httpcore.Request) -> _Origin:
 
 
 class _Carrier:
-    """What both kinds of connections share: the exchange, and whether its origin is reached yet.
+    """What both kinds of connections share.
 
-    What is written to a proxy before its tunnel is open isn't the request.
+    That is the exchange, and whether its origin is reached yet. What is written to a proxy before
+    its tunnel is open isn't the request.
     """
 
     def __init__(
@@ -172,7 +182,7 @@ class _Carrier:
         self._host = origin.host.decode("ascii")
 
     def is_reusable(self, http: _Http) -> bool:
-        """Whether the connection can carry another exchange, now that its answer was read."""
+        """Return whether the connection can carry another exchange after this answer."""
         return http.is_idle() and not self._may_hide_data and not _has_surplus(http)
 
     def note_tls(self, server_hostname: str | None) -> None:
@@ -206,7 +216,7 @@ def _proxy_settings(proxy: httpx.Proxy) -> dict[str, Any]:
 
 
 def _has_surplus(http: Any) -> bool:
-    """Whether more was read from an idle connection than the last answer.
+    """Return whether more was read from an idle connection than the last answer.
 
     httpcore doesn't say so. Its parser does, inside of one connection within the other. If it isn't
     where it was, no connection is used again.
@@ -218,7 +228,10 @@ def _has_surplus(http: Any) -> bool:
 
 
 def may_hide_data(origin: httpcore.Origin, proxy: httpx.Proxy | None) -> bool:
-    """Whether a connection's buffers can't be looked into: TLS within TLS, through a proxy."""
+    """Return whether a connection's buffers can't be looked into.
+
+    That is so for TLS within TLS, through a proxy.
+    """
     return proxy is not None and proxy.url.scheme == "https" and origin.scheme == b"https"
 
 
@@ -497,7 +510,10 @@ class NetworkTransport(httpx.HTTPTransport):
 
 
 class _Reader(asyncio.StreamReader):
-    """A reader that counts the bytes that it was fed. `asyncio` doesn't report what is unread."""
+    """A reader that counts the bytes that it was fed.
+
+    `asyncio` doesn't report what is unread.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -519,7 +535,7 @@ async def _open_connection(address: str, port: int) -> tuple[_Reader, asyncio.St
 
 
 def _is_readable(sock: Any) -> bool:
-    """Whether a socket has data, or has ended, by the operating system."""
+    """Return whether a socket has data, or has ended, by the operating system."""
     with _Selector() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
@@ -598,7 +614,10 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         return self._writer.get_extra_info(names.get(info, info))
 
     def _is_readable(self) -> bool:
-        """Whether the connection ended, or data waits in the reader or in the system's buffer."""
+        """Return whether the connection ended, or data waits.
+
+        Data waits in the reader or in the system's buffer.
+        """
         if self._reader.at_eof() or self._writer.is_closing():
             return True
         if self._reader.received > self._taken:
@@ -808,7 +827,10 @@ class _AsyncPool:
 
 
 class AsyncNetworkTransport(httpx.AsyncHTTPTransport):
-    """An httpx transport for asyncio, with the promises of this module. See `NetworkTransport`."""
+    """An httpx transport for asyncio, with the promises of this module.
+
+    See `NetworkTransport`.
+    """
 
     def __init__(
         self,
@@ -880,7 +902,10 @@ def _environment_proxy(base_url: str) -> httpx.Proxy | None:
 
 
 def _variable(kind: str) -> str:
-    """Return the name of the environment variable from which `getproxies` reads a kind of proxy."""
+    """Return the name of the environment variable for a kind of proxy.
+
+    `getproxies` reads the proxy from it.
+    """
     name = f"{kind}_proxy"
     if os.environ.get(name):
         return name

@@ -1,8 +1,8 @@
-"""Keeps the queries of our requests out of httpx's log, since one may name a customer.
+"""A filter that keeps the queries of our requests out of httpx's log.
 
-httpx logs each request at INFO with its whole URL. The URLs of our requests are `QuietUrl`s, and a
-filter on the logger `httpx` masks the values of their queries, for every handler. Records of other
-requests are left as they are.
+A query may name a customer. httpx logs each request at INFO with its whole URL. The URLs of our
+requests are `QuietUrl`s, and a filter on the logger `httpx` masks the values of their queries, for
+every handler. Records of other requests are left as they are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""How many exchanges may use the network at once, in a way that an interruption can't break.
+"""A limit on the exchanges that use the network at once.
 
-A signal handler may raise at any instruction: after a semaphore was acquired and before anybody
-knows of it, or in the `finally` that would release it. Each time a slot would be lost, until no
-request got one any more. So nothing is counted up and down here, and no lock is held: the slots in
-use are those of the exchanges that aren't over. An exchange is over at its deadline at the latest.
+No interruption can break it. A signal handler may raise at any instruction: after a semaphore was
+acquired and before anybody knows of it, or in the `finally` that would release it. Each time a slot
+would be lost, until no request got one any more. So nothing is counted up and down here, and no
+lock is held: the slots in use are those of the exchanges that aren't over. An exchange is over at
+its deadline at the latest.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 __all__ = ["RECHECK", "Exchanges", "Timed"]
 
 RECHECK = 0.25
-"""After how many seconds one that waits for a slot looks again, if nobody wakes it."""
+"""After how many seconds one that waits for a slot looks again, if not woken."""
 
 
 class Timed:
@@ -37,7 +38,10 @@ class Timed:
 
 
 class Exchanges:
-    """The exchanges that are under way, at most so many. Safe for threads, without a lock."""
+    """The exchanges that are under way, at most so many.
+
+    It is safe for threads, without a lock.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,4 +1,6 @@
-"""A simulated POS that serves the generic format: one store with a menu, a register and staff.
+"""A simulated POS that serves the generic format.
+
+It is one store with a menu, a register and staff.
 
     with serve_in_thread(GenericSimulator()) as running:
         Till.connect("generic", **running.settings)

@@ -1,4 +1,6 @@
-"""The actions on a simulated store: its menu changes, staff act, access is revoked.
+"""The actions on a simulated store.
+
+Its menu changes, staff act, access is revoked.
 
 Tests call an action as a method of the simulator, people by its name at the control address.
 Variations, options and taxes are named by their id, orders by their id or by the caller's

@@ -1,4 +1,4 @@
-"""Check that an order fits the store's menu.
+"""The check that an order fits the store's menu.
 
 As the format's page (`docs/generic`) requires, a refusal names every line with the same kind of
 fault at once. The kinds are checked one after the other, so that a check may rely on those before
@@ -136,7 +136,10 @@ def _quantity(menu: Menu, new: NewOrder, line: Line) -> str:
 
 
 def _price(menu: Menu, new: NewOrder, line: Line) -> str:
-    """Return what costs something else than was paid, unless the paid price is to be kept."""
+    """Return what costs something else than was paid.
+
+    Nothing does if the paid price is to be kept.
+    """
     if new.keep_paid:
         return ""
     menu_price = _variation_of(menu, line).price

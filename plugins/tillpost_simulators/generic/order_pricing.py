@@ -1,8 +1,8 @@
-"""Compute what an order comes to at the store, and compare it with what was paid.
+"""The computation of what an order comes to at the store.
 
-The total is the store's own. Where prices exclude tax, the tax that was paid counts as long as it
-differs from the store's by at most one minor unit a line: such a difference comes from rounding by
-line or by order. Amounts are in minor units.
+The result is compared with what was paid. The total is the store's own. Where prices exclude tax,
+the tax that was paid counts as long as it differs from the store's by at most one minor unit a
+line: such a difference comes from rounding by line or by order. Amounts are in minor units.
 """
 
 from __future__ import annotations

@@ -22,7 +22,10 @@ __all__ = ["ledger"]
 
 
 def ledger(world: World) -> Ledger:
-    """Return all orders. An order is paid when it arrives, so the register shows it at once."""
+    """Return all orders.
+
+    An order is paid when it arrives, so the register shows it at once.
+    """
     return Ledger(entries=tuple(_entry(stored) for stored in world.orders.values()))
 
 

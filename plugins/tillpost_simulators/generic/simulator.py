@@ -1,4 +1,6 @@
-"""The API of the simulated generic POS: its addresses, access checks and operations.
+"""The API of the simulated generic POS.
+
+Here are its addresses, access checks and operations.
 
     with serve_in_thread(GenericSimulator()) as running:
         Till.connect("generic", **running.settings)

@@ -85,7 +85,10 @@ class Replay:
 
 @dataclass
 class World:
-    """The state of one store. When `refusal` is set, every new order is answered with it."""
+    """The state of one store.
+
+    When `refusal` is set, every new order is answered with it.
+    """
 
     settings: WorldSettings
     menu: Menu

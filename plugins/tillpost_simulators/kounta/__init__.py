@@ -1,4 +1,6 @@
-"""Lightspeed Kounta (O-Series), simulated: a real HTTP server with the state of one company.
+"""Lightspeed Kounta (O-Series), simulated.
+
+It is a real HTTP server with the state of one company.
 
     from tillpost.simulator import serve_in_thread
     from tillpost_simulators.kounta import KountaSimulator

@@ -1,6 +1,7 @@
-"""Access: tokens and client credentials, their request budgets, and the OAuth operations.
+"""Access: tokens, client credentials and OAuth.
 
-The request budget belongs to the token (third-party code): 60 a minute with Basic, 180 with OAuth.
+Tokens and client credentials have request budgets. The request budget belongs to the token
+(third-party code): 60 a minute with Basic, 180 with OAuth.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def check_access(world: World, call: Call) -> dict[str, str]:
 
 
 def check_company(world: World, company: str) -> None:
-    """Refuse any company but the credential's own, which is also called `me` (vendor's page).
+    """Refuse any company but the credential's own (vendor's page).
+
+    That one is also called `me`.
 
     unconfirmed: the status for another company; a call for a foreign one would show it.
     """

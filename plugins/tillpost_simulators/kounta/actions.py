@@ -1,4 +1,6 @@
-"""The actions on a simulated company: its menu changes, staff act, devices go offline.
+"""The actions on a simulated company.
+
+Its menu changes, staff act, devices go offline.
 
 Tests call an action as a method of the simulator, people by its name at the control address. Orders
 are named by their id or by the caller's reference. Prices are decimal and exclude tax. An unknown
@@ -72,9 +74,10 @@ class CompanyActions(WorldSimulator[World]):
 
     @action
     def recreate_product(self, product_id: int, new_id: int | None = None) -> int:
-        """Delete a product and create it again, as a stale menu meets it. Return its new id.
+        """Delete a product and create it again, as a stale menu meets it.
 
-        Code, name and price stay the same, and price lists and option sets follow.
+        Returns its new id. Code, name and price stay the same, and price lists and option sets
+        follow.
         """
         world = self.world
         old = self._product(product_id)
@@ -304,7 +307,10 @@ class CompanyActions(WorldSimulator[World]):
 
     @action
     def stop_syncing(self, stopped: bool = True, site_id: int | None = None) -> None:
-        """Let a site's devices stop fetching orders while they look online (iOS), or resume."""
+        """Let a site's devices stop fetching orders, or resume.
+
+        They look online meanwhile (iOS).
+        """
         self._site(site_id).syncing = not stopped
         deliver(self.world)
 

@@ -46,7 +46,9 @@ def get_customer(world: World, call: Call) -> Answer:
 
 
 def create_customer(world: World, call: Call) -> Answer:
-    """Create a customer. A first name, and an email or a phone are required (vendor's page).
+    """Create a customer.
+
+    A first name, and an email or a phone are required (vendor's page).
 
     unconfirmed: that a second customer with the same email is created too, and the refusal's text;
     two real calls would show it.

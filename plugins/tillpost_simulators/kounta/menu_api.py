@@ -55,7 +55,10 @@ def list_products(world: World, call: Call) -> Answer:
 
 
 def get_product(world: World, call: Call) -> Answer:
-    """Return one product. At a site it is flat; without one it has its sites (vendor's page)."""
+    """Return one product.
+
+    At a site it is flat; without one it has its sites (vendor's page).
+    """
     site = _site_in_path(world, call)
     product = _product_in_path(world, call)
     if site is not None and site.id not in product.sites:
@@ -169,7 +172,10 @@ def list_price_lists(world: World, call: Call) -> Answer:
 
 
 def get_price_list(world: World, call: Call) -> Answer:
-    """Return one price list with its own prices; `base` is the first one (third-party code)."""
+    """Return one price list with its own prices.
+
+    `base` is the first one (third-party code).
+    """
     wanted = call.path_values["price_list"]
     lists = world.price_lists
     base = next(iter(lists.values()), None)
@@ -270,7 +276,9 @@ def _optional_fields(
     site: Site | None,
     fields: frozenset[str],
 ) -> Json:
-    """Return those of the vendor's `fields` that were requested and that a product here has.
+    """Return those of the vendor's `fields` that were requested.
+
+    Only those that a product here has are returned.
 
     unconfirmed: what is inside each but for `unit_price_ex_tax` and `unit_tax`, whose names say it;
     one answer with all of them would show it.

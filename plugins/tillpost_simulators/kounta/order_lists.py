@@ -1,4 +1,6 @@
-"""Operations that list orders: filters combine in the path, ranges in the query (vendor's page).
+"""Operations that list orders.
+
+Filters combine in the path, ranges in the query (vendor's page).
 
     /companies/5678/sites/823/registers/16/orders/complete?created_gte=2019-03-01&value_lt=100
 

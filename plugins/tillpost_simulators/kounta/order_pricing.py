@@ -1,4 +1,6 @@
-"""Compute what an order comes to: prices without tax, quantities, variations, and the tax on top.
+"""The computation of what an order comes to.
+
+It is made of prices without tax, quantities, variations, and the tax on top.
 
 unconfirmed: all of this is our reading of samples. They show that prices exclude tax, that a line's
 price and tax are returned for one unit, to the cent and without its variation (1.3636 as 1.36), and

@@ -15,7 +15,10 @@ from tillpost_simulators.kounta.world import Customer, Line, Order, Product, Sit
 
 
 def deliver(world: World) -> None:
-    """Deliver every waiting order whose site has a device that is online and fetches orders."""
+    """Deliver every waiting order whose site can receive it.
+
+    The site needs a device that is online and fetches orders.
+    """
     for order in world.orders.values():
         site = world.sites[order.site_id]
         fetches = site.syncing and world.has_device_online(site.id)
@@ -24,7 +27,10 @@ def deliver(world: World) -> None:
 
 
 def is_shown(order: Order) -> bool:
-    """Return whether a register shows an order. A rejected one stays, a deleted one goes."""
+    """Return whether a register shows an order.
+
+    A rejected one stays, a deleted one goes.
+    """
     return order.reached and not order.deleted
 
 

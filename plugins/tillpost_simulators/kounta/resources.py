@@ -1,4 +1,6 @@
-"""What operations do with resources: find one, list them in pages, answer one that was created.
+"""What operations do with resources.
+
+They find one, list them in pages, or answer one that was created.
 
 Kounta has two styles of lists (third-party code). Newer lists carry `X-Next-Page`, the whole URL of
 the next page, except on the last page. Older ones take a request header `X-Page`, from 0, and
@@ -132,7 +134,10 @@ def paged(
 
 
 def _start_after_cursor(call: Call, items: Sequence[T], key: Callable[[T], int]) -> int:
-    """Return the index after the cursor's item, so that new items don't shift the pages."""
+    """Return the index after the cursor's item.
+
+    So new items don't shift the pages.
+    """
     if CURSOR not in call.query:
         return 0
     last_id = call.query[CURSOR]

@@ -94,7 +94,10 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 _MAX_STEPS = 14
-"""How many parts an address can have after `/v1`: lists of orders combine any number of filters."""
+"""How many parts an address can have after `/v1`.
+
+Lists of orders combine any number of filters.
+"""
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 
@@ -145,7 +148,10 @@ class KountaSimulator(CompanyActions):
             return ledger(self.world)
 
     def start_afresh(self) -> None:
-        """Restore the initial world, or the one that `remember` saved, and forget what was sent."""
+        """Restore the initial world, or the one that `remember` saved.
+
+        What was sent is forgotten.
+        """
         super().start_afresh()
         self.sender.clear()
 
@@ -208,7 +214,10 @@ class KountaSimulator(CompanyActions):
         return replace(answer, headers={**budget_headers, **answer.headers})
 
     def _run_operation(self, call: Call, budget_headers: dict[str, str]) -> Answer:
-        """Check a request and run its operation. Adds to `budget_headers` once access is given."""
+        """Check a request and run its operation.
+
+        Adds to `budget_headers` once access is given.
+        """
         path = call.path.removeprefix("/v1/")
         accepts_json = "application/json" in call.headers.get("accept", "")
         if not accepts_json and not path.endswith(".json"):

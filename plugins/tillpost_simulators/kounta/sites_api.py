@@ -1,4 +1,6 @@
-"""Operations on the company, its sites and registers, and their online status (vendor's pages).
+"""Operations on the company, its sites and registers (vendor's pages).
+
+Their online status is here too.
 
 unconfirmed: that a site's tables can be requested. An integrator's page lists tables of this
 platform's sites, but no vendor's page with their address is known; such a page would show it.
@@ -81,7 +83,10 @@ def list_registers(world: World, call: Call) -> Answer:
 
 
 def site_status(world: World, call: Call) -> Answer:
-    """Return a site's status, "the very first thing to check" before an order (vendor's guide)."""
+    """Return a site's status.
+
+    It is "the very first thing to check" before an order (vendor's guide).
+    """
     site = find_in_path(call, "site", world.sites)
     return json_answer(status_of(world, site))
 

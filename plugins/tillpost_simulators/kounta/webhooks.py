@@ -94,7 +94,9 @@ def sent(
 
 
 class Sender:
-    """Sends requests in the background, one after the other, to the loopback only.
+    """A sender of requests in the background, one after the other.
+
+    It sends to the loopback only.
 
     Requests to other addresses are only recorded.
     """
@@ -207,7 +209,10 @@ def delete_webhook(world: World, call: Call) -> Answer:
 
 
 def _check_headers(headers: dict[str, str] | None) -> None:
-    """Allow `Authorization` and `X-*` except `X-Kounta*` (vendor's page); refuse others."""
+    """Allow `Authorization` and `X-*` except `X-Kounta*`; refuse others.
+
+    Source: vendor's page.
+    """
     for name in headers or ():
         lower = name.lower()
         is_own_x = lower.startswith("x-") and not lower.startswith("x-kounta")

@@ -1,4 +1,6 @@
-"""Square, simulated: a real HTTP server with the state of one merchant and Square's known rules.
+"""Square, simulated.
+
+It is a real HTTP server with the state of one merchant and Square's known rules.
 
     from tillpost.simulator import serve_in_thread
     from tillpost_simulators.square import SquareSimulator

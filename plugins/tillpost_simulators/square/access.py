@@ -18,7 +18,10 @@ from tillpost_simulators.square.wire import parse_body
 from tillpost_simulators.square.world import ALL_SCOPES, Token, World
 
 API_VERSION = "2025-08-20"
-"""The release that the reference document describes, and the default for `Square-Version`."""
+"""The release that the reference document describes.
+
+It is the default for `Square-Version`.
+"""
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _TOKEN_LIFETIME = timedelta(days=30)
@@ -92,7 +95,10 @@ def _unauthorized(code: str, detail: str, field: str = "") -> Refusal:
 
 
 def token_status(world: World, call: Call) -> Answer:
-    """spec: RetrieveTokenStatus. An expired or unknown token is UNAUTHORIZED here."""
+    """Return a token's status (spec: RetrieveTokenStatus).
+
+    An expired or unknown token is UNAUTHORIZED here.
+    """
     try:
         token = check_access(world, call, scopes=())
     except Refusal as refusal:
@@ -130,7 +136,9 @@ def grant_code(world: World, scopes: Sequence[str]) -> str:
 
 
 def obtain_token(world: World, call: Call) -> Answer:
-    """spec: ObtainToken, for the code flow: authorization_code and refresh_token.
+    """Exchange a code or a refresh token for tokens (spec: ObtainToken).
+
+    This is for the code flow: authorization_code and refresh_token.
 
     unconfirmed: the codes and texts of the refusals; calls with a wrong secret, code and refresh
     token would show it.
@@ -202,7 +210,9 @@ def _issue_token(
 
 
 def revoke_token(world: World, call: Call) -> Answer:
-    """spec: RevokeToken. Needs `Authorization: Client <secret>`.
+    """Revoke access (spec: RevokeToken).
+
+    Needs `Authorization: Client <secret>`.
 
     Revokes all of the merchant's tokens, or only one.
     """

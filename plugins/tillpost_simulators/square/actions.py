@@ -1,4 +1,6 @@
-"""The actions on a simulated merchant: its menu changes, staff act, access is revoked.
+"""The actions on a simulated merchant.
+
+Its menu changes, staff act, access is revoked.
 
 Tests call an action as a method of the simulator, people by its name at the control address.
 Variations, modifiers and taxes are named by their id, orders by their id or by the caller's
@@ -90,7 +92,10 @@ class MerchantActions(WorldSimulator[World]):
         maximum: int = 0,
         allow_quantities: bool = False,
     ) -> None:
-        """Add a modifier list. `modifiers` maps ids to name and price; a limit of 0 is none."""
+        """Add a modifier list.
+
+        `modifiers` maps ids to name and price; a limit of 0 is none.
+        """
         modifier_list = c.ModifierList(
             list_id,
             name=name,
@@ -116,9 +121,9 @@ class MerchantActions(WorldSimulator[World]):
 
     @action
     def recreate_variation(self, variation_id: str, new_id: str | None = None) -> str:
-        """Delete a variation and create it again, as a stale menu meets it. Return its new id.
+        """Delete a variation and create it again, as a stale menu meets it.
 
-        SKU, name and price stay the same.
+        Returns its new id. SKU, name and price stay the same.
         """
         catalogue = self.world.catalogue
         old = catalogue.get(c.Variation, variation_id)
@@ -238,7 +243,10 @@ class MerchantActions(WorldSimulator[World]):
         maximum: int,
         item_id: str | None = None,
     ) -> None:
-        """Set a modifier list's limits, or one item's limits for it. A maximum of 0 is none."""
+        """Set a modifier list's limits, or one item's limits for it.
+
+        A maximum of 0 is none.
+        """
         catalogue = self.world.catalogue
         if item_id is None:
             modifier_list = catalogue.get(c.ModifierList, list_id)

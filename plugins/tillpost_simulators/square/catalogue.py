@@ -149,7 +149,10 @@ class Variation(Entry):
 
 @dataclass
 class Item(Entry):
-    """An item, its variations, and the taxes, categories and modifier lists of them all."""
+    """An item with its variations.
+
+    Its taxes, categories and modifier lists are those of them all.
+    """
 
     type: ClassVar[str] = "ITEM"
     name: str = ""

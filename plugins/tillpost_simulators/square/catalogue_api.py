@@ -49,7 +49,7 @@ _MAX_OBJECTS = 1000
 
 
 def list_catalog(world: World, call: Call) -> Answer:
-    """spec: ListCatalog.
+    """List the catalogue (spec: ListCatalog).
 
     `types` are in any case, separated by commas. By default all top-level types are listed.
     """
@@ -70,7 +70,7 @@ def list_catalog(world: World, call: Call) -> Answer:
 
 
 def search_catalog(world: World, call: Call) -> Answer:
-    """spec: SearchCatalogObjects.
+    """Search the catalogue (spec: SearchCatalogObjects).
 
     Finds what changed after `begin_time`, on request deleted objects too.
     """
@@ -93,7 +93,7 @@ def search_catalog(world: World, call: Call) -> Answer:
 
 
 def retrieve_object(world: World, call: Call) -> Answer:
-    """spec: RetrieveCatalogObject."""
+    """Return one object (spec: RetrieveCatalogObject)."""
     object_id = call.path_values["object_id"]
     entry = world.catalogue.objects.get(object_id)
     if entry is None or entry.is_deleted:
@@ -105,7 +105,10 @@ def retrieve_object(world: World, call: Call) -> Answer:
 
 
 def batch_retrieve_objects(world: World, call: Call) -> Answer:
-    """spec: BatchRetrieveCatalogObjects. Unknown ids are left out."""
+    """Return objects by their ids (spec: BatchRetrieveCatalogObjects).
+
+    Unknown ids are left out.
+    """
     body = parse_body(BatchRetrieveCatalog, call.body)
     found: list[c.Entry] = []
     for object_id in body.object_ids:
@@ -118,7 +121,10 @@ def batch_retrieve_objects(world: World, call: Call) -> Answer:
 
 
 def catalog_info(world: World, _: Call) -> Answer:
-    """spec: CatalogInfo. The limits are those of the spec's example."""
+    """Return the catalogue's limits (spec: CatalogInfo).
+
+    The limits are those of the spec's example.
+    """
     limits = {
         "batch_retrieve_max_object_ids": _MAX_OBJECTS,
         "search_max_page_limit": _MAX_OBJECTS,
@@ -147,7 +153,10 @@ def _check_search(body: SearchCatalog) -> None:
 
 
 def _limit(body: SearchCatalog) -> int:
-    """Return the limit. One out of range is ignored (spec: SearchCatalogObjectsRequest.limit)."""
+    """Return the limit.
+
+    One out of range is ignored (spec: SearchCatalogObjectsRequest.limit).
+    """
     if body.limit is None or not 0 < body.limit <= _MAX_OBJECTS:
         return _MAX_OBJECTS
     return body.limit
@@ -163,10 +172,11 @@ def _page(
     query: str,
     size: int,
 ) -> tuple[list[c.Entry], Json]:
-    """Return the objects of one page, and the cursor of the next page, if there is one.
+    """Return the objects of one page, and the cursor of the next page.
 
-    A cursor names the query, the last object of its page and its position, and the time. Unless
-    pages shift, changes in between neither skip nor repeat other objects.
+    There may be no next page. A cursor names the query, the last object of its page and its
+    position, and the time. Unless pages shift, changes in between neither skip nor repeat other
+    objects.
     """
     start = _start(world, found, cursor, query) if cursor else 0
     end = start + size

@@ -1,4 +1,7 @@
-"""The simulator's clock, and RFC 3339 times and durations as Square writes and reads them."""
+"""The simulator's clock, and RFC 3339 times and durations.
+
+They are as Square writes and reads them.
+"""
 
 from __future__ import annotations
 

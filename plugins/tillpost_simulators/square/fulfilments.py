@@ -1,6 +1,7 @@
-"""Fulfilments: what a pickup or a delivery needs when it is created, and how its state may move.
+"""Fulfilments: what they need, and how their state may move.
 
-The register shows an order with a fulfilment only once it is paid; see `register.py`.
+A pickup or a delivery needs it when it is created. The register shows an order with a fulfilment
+only once it is paid; see `register.py`.
 """
 
 from __future__ import annotations

@@ -17,13 +17,19 @@ _SINCE = "2024-01-01T00:00:00Z"
 
 
 def list_locations(world: World, _: Call) -> Answer:
-    """spec: ListLocations. By name, also inactive ones."""
+    """List the locations (spec: ListLocations).
+
+    They are ordered by name, and inactive ones are listed too.
+    """
     found = sorted(world.locations.values(), key=lambda location: location.name)
     return Answer.of({"locations": [_location(world, location) for location in found]})
 
 
 def retrieve_location(world: World, call: Call) -> Answer:
-    """spec: RetrieveLocation. "main" is the first location."""
+    """Return one location (spec: RetrieveLocation).
+
+    "main" is the first location.
+    """
     location_id = call.path_values["location_id"]
     if location_id == "main":
         location_id = next(iter(world.locations))
@@ -34,7 +40,10 @@ def retrieve_location(world: World, call: Call) -> Answer:
 
 
 def retrieve_merchant(world: World, call: Call) -> Answer:
-    """spec: RetrieveMerchant. "me" is the token's own merchant."""
+    """Return one merchant (spec: RetrieveMerchant).
+
+    "me" is the token's own merchant.
+    """
     settings = world.settings
     if call.path_values["merchant_id"] not in ("me", settings.merchant_id):
         raise not_found("Merchant not found.", "merchant_id")

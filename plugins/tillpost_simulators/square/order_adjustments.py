@@ -1,4 +1,6 @@
-"""Check and complete an order's discounts, service charges and taxes before it is priced.
+"""The check and completion of discounts, service charges and taxes.
+
+An order's are checked and completed before it is priced.
 
 With `pricing_options.auto_apply_taxes`, a catalogue line gets the taxes of its item, and an ad hoc
 line those that apply to custom amounts (developer documentation: Apply catalog taxes). Taxes that
@@ -66,7 +68,10 @@ def _complete_discount(world: World, discount: Discount, path: str) -> None:
 
 
 def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
-    """Complete a service charge. It has a name, one amount and a phase (OrderServiceCharge)."""
+    """Complete a service charge.
+
+    It has a name, one amount and a phase (OrderServiceCharge).
+    """
     if charge.catalog_object_id is not None:
         detail = f"Service charge with catalog object ID `{charge.catalog_object_id}` not found."
         raise not_found(detail, f"{path}.catalog_object_id")
@@ -166,10 +171,10 @@ def _parts(order: Order) -> Iterator[tuple[str, LineItem | ServiceCharge]]:
 
 
 def _remove_stale_adjustments(order: Order) -> None:
-    """Remove automatic taxes, and what an earlier pricing wrote of adjustments that are gone.
+    """Remove automatic taxes, and the remains of adjustments that are gone.
 
-    What an earlier pricing wrote has a uid. What the caller refers to may have none, and stays to
-    be checked.
+    The remains are what an earlier pricing wrote. What an earlier pricing wrote has a uid. What the
+    caller refers to may have none, and stays to be checked.
     """
     listed_taxes = [tax for tax in order.taxes or () if not tax.auto_applied]
     order.taxes = listed_taxes or None

@@ -1,8 +1,8 @@
-"""Check an order's lines against the catalogue, and complete them from it.
+"""The check of an order's lines against the catalogue.
 
-A line or modifier that names a catalogue object gets its name and price from there. One that
-doesn't is ad hoc, and has its own. A line that can't be sold is refused with the path of the field
-at fault.
+They are also completed from it. A line or modifier that names a catalogue object gets its name and
+price from there. One that doesn't is ad hoc, and has its own. A line that can't be sold is refused
+with the path of the field at fault.
 """
 
 from __future__ import annotations
@@ -206,7 +206,9 @@ def _check_limits(
     item: c.Item,
     path: str,
 ) -> None:
-    """Check each modifier list's limits (spec: CatalogItemModifierListInfo, CatalogModifierList).
+    """Check each modifier list's limits.
+
+    Source: CatalogItemModifierListInfo and CatalogModifierList in the spec.
 
     unconfirmed: that the Orders API enforces what the catalogue says, and with which codes; an
     order to the sandbox with too few and too many modifiers would show it.

@@ -1,4 +1,6 @@
-"""Compute what an order comes to: discounts, service charges and taxes, in Square's order.
+"""The computation of what an order comes to.
+
+Discounts, service charges and taxes come in Square's order.
 
 `price` takes an order whose lines have their base prices, and sets every computed amount. Amounts
 are integers, percentages are decimals, and every rounding is half to even (developer
@@ -309,7 +311,9 @@ def _apply_total_charges(world: World, order: Order, total: int) -> int:
 
 
 def _apply_taxes(world: World, order: Order, parts: list[Part]) -> None:
-    """Compute each tax on all parts that it applies to, round it once, and allocate it.
+    """Compute each tax on all parts that it applies to.
+
+    It is rounded once and allocated to the parts.
 
     unconfirmed: that taxes are rounded on the order, as order-level discounts are in the spec's
     example, and not on each line; and that an additive tax beside an inclusive one is computed on

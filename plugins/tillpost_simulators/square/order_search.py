@@ -52,7 +52,7 @@ _CURSOR = TypeAdapter(Cursor)
 
 
 def search_orders(world: World, call: Call) -> Answer:
-    """spec: SearchOrders."""
+    """Search orders (spec: SearchOrders)."""
     body = parse_body(SearchOrders, call.body)
     query = body.query or OrdersQuery()
     sort_field: SortField = query.sort.sort_field if query.sort else "CREATED_AT"

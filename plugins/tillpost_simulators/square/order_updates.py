@@ -1,4 +1,6 @@
-"""Operation that updates an order (spec: UpdateOrder; developer documentation: Update orders).
+"""Operation that updates an order (spec: UpdateOrder).
+
+Source beside the spec: developer documentation, Update orders.
 
 A request has a sparse order, which is merged into the stored one. Entries of a list are matched by
 `uid`; those without a match are added. `fields_to_clear` has paths such as `discounts` or
@@ -38,7 +40,10 @@ _STEP = re.compile(r"^(?P<name>\w+)(?:\[(?P<uid>[^\]]+)\])?$")
 
 
 def update_order(world: World, call: Call) -> Answer:
-    """spec: UpdateOrder. Needs the current version; a closed order can't be updated."""
+    """Update an order (spec: UpdateOrder).
+
+    Needs the current version; a closed order can't be updated.
+    """
     body = parse_body(UpdateOrder, call.body)
     stored = find_order(world, call.path_values["order_id"])
     key = ("UpdateOrder", f"{stored.id} {body.idempotency_key}")
@@ -72,7 +77,10 @@ def _check_sparse(stored: StoredOrder, sparse: Json) -> None:
 
 
 def _merged_order(stored: StoredOrder, body: UpdateOrder) -> Order:
-    """Return the stored order with the changes of a request, not yet checked or priced."""
+    """Return the stored order with the changes of a request.
+
+    It isn't checked or priced yet.
+    """
     sent = body.order.items()
     changes = {name: value for name, value in sent if name not in _FIXED_FIELDS}
     merged = _merge(stored.order.written(), changes)
@@ -90,7 +98,10 @@ def _apply(
     order: Order,
     sparse: Json,
 ) -> None:
-    """Check and price the merged order, move its fulfilments and its state, and store it."""
+    """Check and price the merged order, and store it.
+
+    Its fulfilments and its state are moved.
+    """
     current = stored.order
     before = current.written()
     new_state = order.state

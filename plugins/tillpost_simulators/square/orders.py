@@ -52,7 +52,10 @@ _SUM_MISMATCH = "The total of the requested payments does not match the total of
 
 
 def create_order(world: World, call: Call) -> Answer:
-    """spec: CreateOrder. The order is priced and stored; staff don't see it before it is paid."""
+    """Create an order (spec: CreateOrder).
+
+    The order is priced and stored; staff don't see it before it is paid.
+    """
     body = parse_body(CreateOrder, call.body)
     key = IdempotencyKey(world, "CreateOrder", body.idempotency_key, call.body)
     first_answer = key.replay()
@@ -70,20 +73,26 @@ def create_order(world: World, call: Call) -> Answer:
 
 
 def calculate_order(world: World, call: Call) -> Answer:
-    """spec: CalculateOrder. Answers as CreateOrder would, and stores nothing."""
+    """Return an order's amounts (spec: CalculateOrder).
+
+    Answers as CreateOrder would, and stores nothing.
+    """
     body = parse_body(CalculateOrder, call.body)
     order = _complete_new_order(world, body.order)
     return Answer.of({"order": order.written()})
 
 
 def retrieve_order(world: World, call: Call) -> Answer:
-    """spec: RetrieveOrder."""
+    """Return one order (spec: RetrieveOrder)."""
     stored = find_order(world, call.path_values["order_id"])
     return Answer.of({"order": stored.order.written()})
 
 
 def batch_retrieve_orders(world: World, call: Call) -> Answer:
-    """spec: BatchRetrieveOrders. Unknown ids are left out."""
+    """Return orders by their ids (spec: BatchRetrieveOrders).
+
+    Unknown ids are left out.
+    """
     body = parse_body(BatchRetrieveOrders, call.body)
     found: list[dict[str, object]] = []
     for order_id in body.order_ids:
@@ -96,7 +105,10 @@ def batch_retrieve_orders(world: World, call: Call) -> Answer:
 
 
 def _complete_new_order(world: World, order: Order) -> Order:
-    """Check a new order against location, catalogue and limits, complete it and price it."""
+    """Check a new order, complete it and price it.
+
+    It is checked against location, catalogue and limits.
+    """
     for name in READ_ONLY:
         setattr(order, name, None)
     check_location(world, order.location_id, "order.location_id")
@@ -118,7 +130,9 @@ def _complete_new_order(world: World, order: Order) -> Order:
 
 
 def pay_order(world: World, call: Call) -> Answer:
-    """spec: PayOrder. Settles an order with approved payments that come to its total.
+    """Settle an order with payments (spec: PayOrder).
+
+    The payments are approved and come to its total.
 
     An order of 0 is settled without a payment.
     """

@@ -1,7 +1,7 @@
-"""Operations on payments that were taken elsewhere: EXTERNAL and CASH (spec: /v2/payments).
+"""Operations on payments that were taken elsewhere (spec: /v2/payments).
 
-A payment for an order must come to the order's total as Square computed it, without tips; then it
-settles the order. Card payments through Square aren't simulated.
+They are EXTERNAL and CASH. A payment for an order must come to the order's total as Square computed
+it, without tips; then it settles the order. Card payments through Square aren't simulated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_PAGE = 100
 
 
 def create_payment(world: World, call: Call) -> Answer:
-    """spec: CreatePayment.
+    """Create a payment (spec: CreatePayment).
 
     With `autocomplete` off the payment is only approved, and PayOrder completes it.
     """
@@ -49,7 +49,10 @@ def create_payment(world: World, call: Call) -> Answer:
 
 
 def _check_source(body: CreatePayment) -> None:
-    """Check that an external or a cash payment has its details (spec: CreatePaymentRequest)."""
+    """Check that an external or a cash payment has its details.
+
+    Source: CreatePaymentRequest in the spec.
+    """
     if body.source_id == "EXTERNAL":
         if body.external_details is None:
             raise missing("external_details")
@@ -129,7 +132,7 @@ def _new_payment(world: World, body: CreatePayment, location_id: str) -> Payment
 
 
 def get_payment(world: World, call: Call) -> Answer:
-    """spec: GetPayment."""
+    """Return one payment (spec: GetPayment)."""
     payment_id = call.path_values["payment_id"]
     payment = world.payments.get(payment_id)
     if payment is None:
@@ -138,7 +141,7 @@ def get_payment(world: World, call: Call) -> Answer:
 
 
 def list_payments(world: World, call: Call) -> Answer:
-    """spec: ListPayments.
+    """List payments (spec: ListPayments).
 
     Newest first unless `sort_order` is ASC. The cursor is the number of payments already listed.
     """
@@ -185,7 +188,7 @@ def _number(call: Call, name: str, default: int) -> int:
 
 
 def cancel_payment_by_key(world: World, call: Call) -> Answer:
-    """spec: CancelPaymentByIdempotencyKey.
+    """Cancel a payment by its key (spec: CancelPaymentByIdempotencyKey).
 
     An unknown key is no error. The key of a cancelled payment can be used again.
     """

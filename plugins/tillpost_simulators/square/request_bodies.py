@@ -48,20 +48,20 @@ ExternalType = Literal[
 
 
 class CreateOrder(Wire):
-    """spec: CreateOrderRequest."""
+    """The body of CreateOrder (spec: CreateOrderRequest)."""
 
     order: Order
     idempotency_key: Str192 | None = None
 
 
 class CalculateOrder(Wire):
-    """spec: CalculateOrderRequest."""
+    """The body of CalculateOrder (spec: CalculateOrderRequest)."""
 
     order: Order
 
 
 class UpdateOrder(Wire):
-    """spec: UpdateOrderRequest.
+    """The body of UpdateOrder (spec: UpdateOrderRequest).
 
     The order is sparse, so it is parsed only after it was merged into the stored one.
     """
@@ -72,7 +72,7 @@ class UpdateOrder(Wire):
 
 
 class PayOrder(Wire):
-    """spec: PayOrderRequest."""
+    """The body of PayOrder (spec: PayOrderRequest)."""
 
     idempotency_key: RequiredKey192
     order_version: int | None = None
@@ -80,21 +80,21 @@ class PayOrder(Wire):
 
 
 class BatchRetrieveOrders(Wire):
-    """spec: BatchRetrieveOrdersRequest."""
+    """The body of BatchRetrieveOrders (spec: BatchRetrieveOrdersRequest)."""
 
     location_id: str | None = None
     order_ids: Annotated[list[str], Field(min_length=1, max_length=100)]
 
 
 class TimeRange(Wire):
-    """spec: TimeRange. Both ends belong to it."""
+    """A range of time (spec: TimeRange). Both ends belong to it."""
 
     start_at: str | None = None
     end_at: str | None = None
 
 
 class DateTimeFilter(Wire):
-    """spec: SearchOrdersDateTimeFilter."""
+    """A filter by time (spec: SearchOrdersDateTimeFilter)."""
 
     created_at: TimeRange | None = None
     updated_at: TimeRange | None = None
@@ -102,32 +102,35 @@ class DateTimeFilter(Wire):
 
 
 class StateFilter(Wire):
-    """spec: SearchOrdersStateFilter."""
+    """A filter by state (spec: SearchOrdersStateFilter)."""
 
     states: list[OrderState]
 
 
 class FulfilmentFilter(Wire):
-    """spec: SearchOrdersFulfillmentFilter."""
+    """A filter by fulfilment (spec: SearchOrdersFulfillmentFilter)."""
 
     fulfillment_types: list[FulfilmentType] | None = None
     fulfillment_states: list[FulfilmentState] | None = None
 
 
 class SourceFilter(Wire):
-    """spec: SearchOrdersSourceFilter."""
+    """A filter by source (spec: SearchOrdersSourceFilter)."""
 
     source_names: UpToTen | None = None
 
 
 class CustomerFilter(Wire):
-    """spec: SearchOrdersCustomerFilter."""
+    """A filter by customer (spec: SearchOrdersCustomerFilter)."""
 
     customer_ids: UpToTen | None = None
 
 
 class OrdersFilter(Wire):
-    """spec: SearchOrdersFilter. There is none for `reference_id`."""
+    """The filters of a search (spec: SearchOrdersFilter).
+
+    There is none for `reference_id`.
+    """
 
     state_filter: StateFilter | None = None
     date_time_filter: DateTimeFilter | None = None
@@ -140,21 +143,21 @@ SortField = Literal["CREATED_AT", "UPDATED_AT", "CLOSED_AT"]
 
 
 class OrdersSort(Wire):
-    """spec: SearchOrdersSort."""
+    """The sorting of a search (spec: SearchOrdersSort)."""
 
     sort_field: SortField
     sort_order: Literal["ASC", "DESC"] | None = None
 
 
 class OrdersQuery(Wire):
-    """spec: SearchOrdersQuery."""
+    """The query of a search (spec: SearchOrdersQuery)."""
 
     filter: OrdersFilter | None = None
     sort: OrdersSort | None = None
 
 
 class SearchOrders(Wire):
-    """spec: SearchOrdersRequest."""
+    """The body of SearchOrders (spec: SearchOrdersRequest)."""
 
     location_ids: Annotated[list[str], Field(min_length=1, max_length=10)]
     cursor: str | None = None
@@ -164,7 +167,7 @@ class SearchOrders(Wire):
 
 
 class ExternalDetails(Wire):
-    """spec: ExternalPaymentDetails."""
+    """The details of an external payment (spec: ExternalPaymentDetails)."""
 
     type: ExternalType
     source: Str255
@@ -173,14 +176,17 @@ class ExternalDetails(Wire):
 
 
 class CashDetails(Wire):
-    """spec: CashPaymentDetails."""
+    """The details of a cash payment (spec: CashPaymentDetails)."""
 
     buyer_supplied_money: Money
     change_back_money: Money | None = None
 
 
 class CreatePayment(Wire):
-    """spec: CreatePaymentRequest, for payments that were taken elsewhere."""
+    """The body of CreatePayment (spec: CreatePaymentRequest).
+
+    It is for payments that were taken elsewhere.
+    """
 
     source_id: NonEmptyStr
     idempotency_key: Key45
@@ -199,7 +205,7 @@ class CreatePayment(Wire):
 
 
 class CancelPayment(Wire):
-    """spec: CancelPaymentByIdempotencyKeyRequest."""
+    """A cancellation by key (spec: CancelPaymentByIdempotencyKeyRequest)."""
 
     idempotency_key: Key45
 
@@ -228,7 +234,10 @@ class Payment(Wire):
 
 
 class SearchCatalog(Wire):
-    """spec: SearchCatalogObjectsRequest. Queries by attribute aren't simulated."""
+    """The body of a search (spec: SearchCatalogObjectsRequest).
+
+    Queries by attribute aren't simulated.
+    """
 
     cursor: str | None = None
     object_types: list[str] | None = None
@@ -241,7 +250,7 @@ class SearchCatalog(Wire):
 
 
 class BatchRetrieveCatalog(Wire):
-    """spec: BatchRetrieveCatalogObjectsRequest."""
+    """The body of a retrieval (spec: BatchRetrieveCatalogObjectsRequest)."""
 
     object_ids: Annotated[list[str], Field(max_length=1000)]
     include_related_objects: bool | None = None
@@ -249,7 +258,7 @@ class BatchRetrieveCatalog(Wire):
 
 
 class ObtainToken(Wire):
-    """spec: ObtainTokenRequest."""
+    """The body of ObtainToken (spec: ObtainTokenRequest)."""
 
     client_id: Str191
     grant_type: GrantType
@@ -262,7 +271,7 @@ class ObtainToken(Wire):
 
 
 class RevokeToken(Wire):
-    """spec: RevokeTokenRequest."""
+    """The body of RevokeToken (spec: RevokeTokenRequest)."""
 
     client_id: Str191 | None = None
     access_token: Secret | None = None

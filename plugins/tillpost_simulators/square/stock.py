@@ -1,8 +1,8 @@
-"""The initial world: a merchant, two locations, a token, a menu with special cases.
+"""The initial world: a merchant, two locations, a token and a menu.
 
-The menu fits the sample orders: a flat white (7302, with oat milk 228) and a BLT toastie (5312). It
-also has something that is sold out, free, priced at the till, not sold at the location, or
-archived, and a burger that requires a choice. Prices are in minor units.
+The menu has special cases. The menu fits the sample orders: a flat white (7302, with oat milk 228)
+and a BLT toastie (5312). It also has something that is sold out, free, priced at the till, not sold
+at the location, or archived, and a burger that requires a choice. Prices are in minor units.
 """
 
 from __future__ import annotations

@@ -112,7 +112,10 @@ class AppliedDiscount(Wire):
 
 
 class AppliedServiceCharge(Wire):
-    """An apportioned service charge on a line (spec: OrderLineItemAppliedServiceCharge)."""
+    """An apportioned service charge on a line.
+
+    Source: OrderLineItemAppliedServiceCharge in the spec.
+    """
 
     uid: Str60 | None = None
     service_charge_uid: RequiredUid

@@ -32,14 +32,14 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """The initial state of the merchant, and how Square behaves where documents are silent.
+    """The initial state of the merchant, and Square's behaviour.
 
-    `page_size` limits catalogue pages, `orders_page_size` those of an order search. A cursor dies
-    after `cursor_seconds`. With `shifting_pages` a catalogue's cursor is a position, so that later
-    changes skip or repeat objects. `search_lag_seconds` is how long a new order is missing from
-    searches. `refusals_burn_keys` lets a refused request use up its idempotency key; Square's
-    documents don't say. `delivery_partner`
-    lets the register show DELIVERY fulfilments.
+    The behaviour is Square's where documents are silent. `page_size` limits catalogue pages,
+    `orders_page_size` those of an order search. A cursor dies after `cursor_seconds`. With
+    `shifting_pages` a catalogue's cursor is a position, so that later changes skip or repeat
+    objects. `search_lag_seconds` is how long a new order is missing from searches.
+    `refusals_burn_keys` lets a refused request use up its idempotency key; Square's documents don't
+    say. `delivery_partner` lets the register show DELIVERY fulfilments.
     """
 
     currency: str = "AUD"

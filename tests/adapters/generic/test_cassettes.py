@@ -109,9 +109,9 @@ def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
 
 @plays("cancel", from_simulator(note=NO_SAMPLE))
 def test_an_order_is_withdrawn(store: Store) -> None:
-    gone = store.cancel(store.submit(LUNCH))
+    cancelled = store.cancel(store.submit(LUNCH))
 
-    assert (gone.state, gone.progress, gone.status) == (
+    assert (cancelled.state, cancelled.progress, cancelled.status) == (
         PosState.CANCELLED,
         Progress.CANCELLED,
         "withdrawn",
@@ -132,14 +132,14 @@ def test_a_menu_is_imported_whole(store: Store) -> None:
 
 
 @plays("check", from_simulator(lambda pos: pos.connect_register(online=False), note=NO_SAMPLE))
-def test_a_check_tells_what_is_wrong_at_the_store(store: Store) -> None:
+def test_check_reports_what_is_wrong_at_the_store(store: Store) -> None:
     found = {finding.what: finding.ok for finding in store.check().findings}
 
     assert found == {"connection": True, "store open": True, "register online": False}
 
 
 @played(REFUSALS, from_simulator, NO_SAMPLE)
-def test_a_refusal_is_told_as_its_kind_of_error(
+def test_refusal_becomes_its_kind_of_error(
     store: Store, refusal: Refusal[GenericSimulator]
 ) -> None:
     assert_refused(store, refusal)

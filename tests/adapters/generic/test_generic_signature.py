@@ -172,9 +172,11 @@ def test_secrets_that_a_pos_echoes_do_not_come_through() -> None:
     for settings in (WorldSettings(), WorldSettings(username="tillpost")):
 
         def echo(request: httpx.Request, _number: int, _carry_out: object) -> httpx.Response:
-            said = f"{request.headers['authorization']} {KEY}"
+            both_secrets = f"{request.headers['authorization']} {KEY}"
             return httpx.Response(
-                422, json={"kind": "MenuError", "detail": said}, headers={"x-request-id": said}
+                422,
+                json={"kind": "MenuError", "detail": both_secrets},
+                headers={"x-request-id": both_secrets},
             )
 
         error = Store(settings, policy=ONCE, twist=echo).refused(ORDER)

@@ -28,7 +28,7 @@ from tillpost_simulators.kounta import KountaSettings as World
 from tillpost_simulators.kounta import KountaSimulator
 
 QUICK = Policy(first_wait=0.001, longest_wait=0.001, retry_seconds=600, import_cooldown=0)
-STAND_INS: Mapping[str, Any] = {
+SUBSTITUTES: Mapping[str, Any] = {
     "charge_products": {"surcharge": 9001, "delivery": 9002, "rounding": 6103},
     "tip_product": 9003,
     "discount_product": 9004,
@@ -62,7 +62,7 @@ class Bench:
         known = {
             **self.simulator.connection_settings(URL),
             "import_pace": 0.0,
-            **STAND_INS,
+            **SUBSTITUTES,
             **self.settings,
         }
         adapter = Kounta(KountaSettings.model_validate(known))

@@ -83,12 +83,16 @@ ONLY_SIMULATED = (
 
 
 def from_samples(
-    samples: Callable[[], Sequence[Sample]], *, of: str, adapted: Sequence[str] = (), note: str = ""
+    samples: Callable[[], Sequence[Sample]],
+    *,
+    subject: str,
+    adapted: Sequence[str] = (),
+    note: str = "",
 ) -> Origin:
-    """Return the origin of the vendor's samples `of` this, in their own company and site."""
+    """Return the origin of the vendor's samples of a subject, in their own company and site."""
     settings = {"company_id": "162", "site_id": "2301"}
     return sampled(
-        samples, origin=f"{DOCUMENT} {of}", adapted=adapted, note=note, settings=settings
+        samples, origin=f"{DOCUMENT} {subject}", adapted=adapted, note=note, settings=settings
     )
 
 

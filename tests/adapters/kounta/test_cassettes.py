@@ -70,7 +70,7 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
             the_orders(id=int(LATTES_ID), total=18, **OURS),
             the_order(**OURS),
         ],
-        of="one order and of a list of orders",
+        subject="one order and of a list of orders",
         adapted=(
             "the order has our sale_number, which third-party code reads there, and our placed_at",
             "its total in the list is ours",
@@ -81,16 +81,16 @@ def submitted(store: Store, paid: Order, menu: Menu = MENU) -> PosOrder:
 )
 def test_an_order_is_looked_for_made_and_read_back(store: Store) -> None:
     """The order itself has no total, so it is looked up in the list, which has one."""
-    there = submitted(store, LATTES, LATTE_MENU)
+    pos_order = submitted(store, LATTES, LATTE_MENU)
 
-    assert there == PosOrder(id=LATTES_ID, reference=LATTES.id, status="ON_HOLD", total=1800)
+    assert pos_order == PosOrder(id=LATTES_ID, reference=LATTES.id, status="ON_HOLD", total=1800)
 
 
 @plays(
     "find",
     from_samples(
         lambda: [the_orders(**OURS), the_order(912387093, **OURS)],
-        of="a list of orders and of one order",
+        subject="a list of orders and of one order",
         adapted=(
             "the first order of the list has our sale_number, which third-party code reads there, "
             "and our placed_at; so has the one order",
@@ -104,12 +104,12 @@ def test_an_order_is_found_by_its_sale_number(store: Store) -> None:
     )
 
 
-@plays("find-nothing", from_samples(lambda: [the_orders()], of="a list of orders"))
+@plays("find-nothing", from_samples(lambda: [the_orders()], subject="a list of orders"))
 def test_orders_of_others_are_not_taken_for_ours(store: Store) -> None:
     assert store.ask("find", None, order=LATTES) is None
 
 
-@plays("fetch", from_samples(lambda: [the_order()], of="one order"))
+@plays("fetch", from_samples(lambda: [the_order()], subject="one order"))
 def test_an_order_on_hold_is_received_and_no_more(store: Store) -> None:
     assert store.fetch(LATTES_ID) == PosOrder(
         id=LATTES_ID, status="ON_HOLD", state=PosState.RECEIVED
@@ -120,7 +120,7 @@ def test_an_order_on_hold_is_received_and_no_more(store: Store) -> None:
     "import_menu",
     from_samples(
         a_menu,
-        of="a company, its taxes, a list of products and one product",
+        subject="a company, its taxes, a list of products and one product",
         adapted=(
             "the list holds the first of its products, which is the one that there is a sample of",
             "no modifiers go with it: the list of them is empty",
@@ -175,9 +175,9 @@ def test_a_scheduled_delivery_arrives(store: Store) -> None:
     Policy(),
 )
 def test_order_with_empty_answer_is_looked_up_not_resent(store: Store) -> None:
-    there = submitted(store, order(*LUNCH.lines, customer=None))
+    pos_order = submitted(store, order(*LUNCH.lines, customer=None))
 
-    assert (there.id, there.reference, there.total) == (
+    assert (pos_order.id, pos_order.reference, pos_order.total) == (
         "93824701",
         "ord-1",
         2710,
@@ -241,9 +241,9 @@ def deleted(kounta: KountaSimulator) -> None:
 
 @plays("fetch-rejected", from_simulator(turned_down, note=NO_SAMPLE))
 def test_an_order_that_staff_turn_down_is_rejected(store: Store) -> None:
-    there = store.fetch("93824701")
+    pos_order = store.fetch("93824701")
 
-    assert (there.state, there.progress, there.status) == (
+    assert (pos_order.state, pos_order.progress, pos_order.status) == (
         PosState.REJECTED,
         Progress.CANCELLED,
         "REJECTED",
@@ -252,9 +252,9 @@ def test_an_order_that_staff_turn_down_is_rejected(store: Store) -> None:
 
 @plays("fetch-deleted", from_simulator(deleted, note=NO_SAMPLE))
 def test_an_order_that_staff_delete_is_cancelled(store: Store) -> None:
-    there = store.fetch("93824701")
+    pos_order = store.fetch("93824701")
 
-    assert (there.state, there.progress, there.status) == (
+    assert (pos_order.state, pos_order.progress, pos_order.status) == (
         PosState.CANCELLED,
         Progress.CANCELLED,
         "DELETED",
@@ -279,9 +279,7 @@ def test_attention_ticket_is_looked_up_and_created(store: Store) -> None:
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
-def test_a_refusal_is_told_as_its_kind_of_error(
-    store: Store, refusal: Refusal[KountaSimulator]
-) -> None:
+def test_refusal_becomes_its_kind_of_error(store: Store, refusal: Refusal[KountaSimulator]) -> None:
     assert_refused(store, refusal, MENU)
 
 

@@ -173,14 +173,14 @@ def test_only_staff_prove_that_the_register_has_an_order(
     act: str | None, state: PosState, progress: Progress, status: str
 ) -> None:
     bench = Bench()
-    there = bench.till.submit(plain_order(), is_new=True)
+    pos_order = bench.till.submit(plain_order(), is_new=True)
     if act == "staff_complete":
-        bench.simulator.staff_accept(there.id)
+        bench.simulator.staff_accept(pos_order.id)
     if act:
-        getattr(bench.simulator, act)(there.id)
-    now = bench.till.fetch(there)
+        getattr(bench.simulator, act)(pos_order.id)
+    now = bench.till.fetch(pos_order)
     assert (now.id, now.reference, now.state, now.progress, now.status) == (
-        there.id,
+        pos_order.id,
         "ord_1",
         state,
         progress,
@@ -191,19 +191,19 @@ def test_only_staff_prove_that_the_register_has_an_order(
 @pytest.mark.parametrize("status", ["ON_HOLD", "PENDING"])
 def test_an_order_that_goes_in_quietly_proves_nothing(status: str) -> None:
     bench = Bench(status=status)
-    there = bench.till.submit(plain_order(), is_new=True)
-    assert (there.state, there.status) == (PosState.RECEIVED, status)
+    pos_order = bench.till.submit(plain_order(), is_new=True)
+    assert (pos_order.state, pos_order.status) == (PosState.RECEIVED, status)
 
 
 def test_order_only_in_list_of_deleted_is_cancelled() -> None:
     bench = Bench()
-    there = bench.till.submit(plain_order(), is_new=True)
-    bench.simulator.staff_delete(there.id)
-    gone = httpx.Response(404, json={"error": "not_found", "error_description": "Not Found"})
+    pos_order = bench.till.submit(plain_order(), is_new=True)
+    bench.simulator.staff_delete(pos_order.id)
+    not_found = httpx.Response(404, json={"error": "not_found", "error_description": "Not Found"})
     bench.answer = lambda r, carry_out: (
-        gone if r.url.path.endswith(f"/{there.id}.json") else carry_out()
+        not_found if r.url.path.endswith(f"/{pos_order.id}.json") else carry_out()
     )
-    assert bench.till.fetch(there).state is PosState.CANCELLED
+    assert bench.till.fetch(pos_order).state is PosState.CANCELLED
 
 
 def test_an_order_that_is_nowhere_is_a_404() -> None:

@@ -15,7 +15,7 @@ EMPTY = b"{}"
 SEVENS = b'{"id": 7, "currency": 7, "status": 7, "lines": null, "payments": null, "taxes": null}'
 
 
-def said(path: str, body: bytes, times: int = 1) -> Spoil:
+def answer_gets_with(path: str, body: bytes, times: int = 1) -> Spoil:
     """Answer the first GETs of a path so."""
     left = [body] * times
 
@@ -37,7 +37,7 @@ def said(path: str, body: bytes, times: int = 1) -> Spoil:
 )
 def test_unreadable_import_is_tried_again(path: str, body: bytes) -> None:
     bench = Bench()
-    bench.answer = said(path, body)
+    bench.answer = answer_gets_with(path, body)
     menu = bench.till.import_menu().menu
     assert menu == Bench().till.import_menu().menu.model_copy(
         update={"imported_at": menu.imported_at}
@@ -48,7 +48,7 @@ def test_unreadable_import_is_tried_again(path: str, body: bytes) -> None:
 @pytest.mark.parametrize("path", [".json", "/sites/2301/products.json", "/taxes.json"])
 def test_unreadable_part_of_menu_is_read_again(path: str, body: bytes) -> None:
     bench = Bench()
-    bench.answer = said(path, body)
+    bench.answer = answer_gets_with(path, body)
     assert isinstance(bench.attempt(plain_order()), PosOrder)
     assert len(bench.paths("/products.json")) <= 2
 
@@ -58,16 +58,16 @@ def test_unreadable_part_of_menu_is_read_again(path: str, body: bytes) -> None:
 def test_unreadable_read_back_leaves_the_doubt(body: bytes, lasts: bool) -> None:
     bench = Bench()
     bench.till.import_menu()
-    bench.answer = said("/orders/", body, 1000 if lasts else 1)
-    there = bench.attempt(plain_order())
+    bench.answer = answer_gets_with("/orders/", body, 1000 if lasts else 1)
+    result = bench.attempt(plain_order())
     (shown,) = bench.simulator.ledger().shown
     if not lasts:
-        assert isinstance(there, PosOrder)
-        assert there.id == shown.order_id
+        assert isinstance(result, PosOrder)
+        assert result.id == shown.order_id
         return
-    assert isinstance(there, OutageError)
-    assert there.outcome is Outcome.UNKNOWN
+    assert isinstance(result, OutageError)
+    assert result.outcome is Outcome.UNKNOWN
     assert shown.order_id in repr(bench.till._journal.read("ord_1"))
-    bench.answer = said("/orders/", body, 0)
+    bench.answer = answer_gets_with("/orders/", body, 0)
     assert bench.till.submit(plain_order()).id == shown.order_id
     assert len(bench.creates()) == 1

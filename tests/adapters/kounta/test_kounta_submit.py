@@ -26,9 +26,9 @@ from tillpost_simulators.kounta import KountaSettings as World
 
 def test_submit_creates_the_whole_order() -> None:
     bench = Bench()
-    there = bench.till.submit(an_order(), is_new=True)
+    pos_order = bench.till.submit(an_order(), is_new=True)
     (shown,) = bench.simulator.ledger().shown
-    assert (there.id, there.status, there.total, there.notices) == (
+    assert (pos_order.id, pos_order.status, pos_order.total, pos_order.notices) == (
         "93824701",
         "SUBMITTED",
         2881,
@@ -312,14 +312,14 @@ def test_total_changed_at_the_register_does_not_hide_the_order(factor: str) -> N
 
 def test_a_new_order_may_be_a_404_for_a_moment() -> None:
     bench = Bench(World(get_lag_seconds=2, oauth_limit=10_000))
-    there = bench.till.submit(plain_order(), is_new=True)
-    assert (there.total, there.notices) == (1450, ())
+    pos_order = bench.till.submit(plain_order(), is_new=True)
+    assert (pos_order.total, pos_order.notices) == (1450, ())
 
 
 def test_order_that_cannot_be_read_back_is_proved_by_the_list() -> None:
     bench = Bench(World(get_lag_seconds=600, oauth_limit=10_000))
-    there = bench.till.submit(plain_order(), is_new=True)
-    assert (there.id, there.reference, there.total) == ("93824701", "ord_1", 1450)
+    pos_order = bench.till.submit(plain_order(), is_new=True)
+    assert (pos_order.id, pos_order.reference, pos_order.total) == ("93824701", "ord_1", 1450)
     assert len(bench.creates()) == 1
 
 
@@ -452,8 +452,8 @@ def test_no_order_fails_for_its_customer() -> None:
         return refused if "customers" in request.url.path else carry_out()
 
     bench.answer = answer
-    there = bench.till.submit(plain_order(), is_new=True)
-    assert there.notices == (
+    pos_order = bench.till.submit(plain_order(), is_new=True)
+    assert pos_order.notices == (
         "The customer isn't linked in Kounta; name and contacts are in the order's notes",
     )
     (create,) = bench.creates()
@@ -473,9 +473,9 @@ def test_look_up_keeps_the_notices_of_the_lost_answer() -> None:
         return answered
 
     bench.answer = answer
-    there = bench.till.submit(plain_order(), is_new=True)
+    pos_order = bench.till.submit(plain_order(), is_new=True)
     assert len(bench.creates()) == 1
-    assert there.notices == (
+    assert pos_order.notices == (
         "The customer isn't linked in Kounta; name and contacts are in the order's notes",
     )
 

@@ -118,8 +118,8 @@ def test_processes_without_shared_journal_may_make_two_tickets() -> None:
 def test_order_that_arrives_later_mentions_the_open_ticket() -> None:
     bench = shop()
     bench.refused(lost())
-    there = bench.till.submit(plain_order("ord_1"))
-    assert TICKET_REMAINS in there.notices
+    pos_order = bench.till.submit(plain_order("ord_1"))
+    assert TICKET_REMAINS in pos_order.notices
     assert [entry.reference for entry in bench.simulator.ledger().shown] == [
         "ticket ord_1",
         "ord_1",

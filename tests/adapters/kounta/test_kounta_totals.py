@@ -194,9 +194,9 @@ def test_kountas_total_is_what_was_paid(
     @given(orders(bench, included=included))
     def check(order: Order) -> None:
         bench.simulator.world.orders.clear()
-        there = bench.connect_with_menu().submit(order, is_new=True)
+        pos_order = bench.connect_with_menu().submit(order, is_new=True)
         (shown,) = bench.simulator.ledger().shown
-        assert (shown.total, shown.paid, there.total, there.notices) == (
+        assert (shown.total, shown.paid, pos_order.total, pos_order.notices) == (
             order.total,
             order.paid,
             order.total,
@@ -221,14 +221,14 @@ def test_fewer_decimals_give_right_total_or_a_refusal(
     def check(order: Order) -> None:
         bench.simulator.world.orders.clear()
         try:
-            there: PosOrder | PosError = bench.connect_with_menu().submit(order, is_new=True)
+            result: PosOrder | PosError = bench.connect_with_menu().submit(order, is_new=True)
         except PosError as error:
-            there = error
+            result = error
         (shown,) = bench.simulator.ledger().shown
-        if isinstance(there, PosOrder):
+        if isinstance(result, PosOrder):
             assert shown.total == order.total
         else:
             assert shown.total != order.total
-            assert (there.reason, there.outcome) == ("created", "created")
+            assert (result.reason, result.outcome) == ("created", "created")
 
     check()

@@ -143,14 +143,14 @@ def scripted(*answers: Response | Fault) -> Callable[[Request[Any]], Response | 
     return answer
 
 
-def said(content: object, status: int = 200) -> Response:
+def json_response(content: object, status: int = 200) -> Response:
     """An answer with a JSON body."""
     return Response(status, {}, json.dumps(content).encode())
 
 
 def refused(code: str, detail: str = "", field: str = "", status: int = 400) -> Response:
     """Square's refusal in its own form."""
-    return said(
+    return json_response(
         {
             "errors": [
                 {

@@ -58,13 +58,13 @@ def example(schema: str) -> Any:
 def from_document(
     samples: Callable[[], Sequence[Sample]],
     *,
-    of: str,
+    schemas: str,
     location: str,
     adapted: Sequence[str] = (),
     note: str = "",
 ) -> Origin:
-    """Return the origin of the examples `of` these schemas, at the location that they name."""
-    origin = f"{DOCUMENT}: the example of {of}"
+    """Return the origin of the examples of these schemas, at the location that they name."""
+    origin = f"{DOCUMENT}: the example of {schemas}"
     return sampled(
         samples, origin=origin, adapted=adapted, note=note, settings={"location_id": location}
     )

@@ -52,7 +52,7 @@ def cassettes() -> Cassettes:
     "submit",
     from_document(
         lambda: [made(), payment_made()],
-        of="CreateOrderResponse and CreatePaymentResponse",
+        schemas="CreateOrderResponse and CreatePaymentResponse",
         location=STEAKS_AT,
         adapted=EXTERNALLY,
     ),
@@ -71,7 +71,7 @@ def test_a_paid_order_is_created_and_paid(store: Store) -> None:
             now_as("CreateOrderResponse"),
             now_as("CreateOrderResponse", state="CANCELED", version=2),
         ],
-        of="CreateOrderResponse",
+        schemas="CreateOrderResponse",
         location=STEAKS_AT,
         adapted=(
             "RetrieveOrder gives the order as it was created",
@@ -95,7 +95,10 @@ def test_order_differing_by_a_tax_is_undone_before_payment(store: Store) -> None
 @plays(
     "finish",
     from_document(
-        lambda: [payment_made()], of="CreatePaymentResponse", location=STEAKS_AT, adapted=EXTERNALLY
+        lambda: [payment_made()],
+        schemas="CreatePaymentResponse",
+        location=STEAKS_AT,
+        adapted=EXTERNALLY,
     ),
 )
 def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> None:
@@ -112,7 +115,7 @@ def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> Non
                 "POST", "/v2/orders/search", {"orders": [example("CreateOrderResponse")["order"]]}
             )
         ],
-        of="CreateOrderResponse",
+        schemas="CreateOrderResponse",
         location=STEAKS_AT,
         adapted=("the order is in the `orders` of SearchOrders",),
         note="The document's sample of SearchOrders lists entries without orders, which the "
@@ -127,7 +130,7 @@ def test_an_unpaid_order_is_found_as_a_draft(store: Store) -> None:
     "fetch",
     from_document(
         lambda: [now_as("RetrieveOrderResponse")],
-        of="RetrieveOrderResponse",
+        schemas="RetrieveOrderResponse",
         location="D7AVYMEAPJ3A3",
     ),
 )
@@ -142,7 +145,7 @@ def test_an_order_is_fetched_as_it_is_now(store: Store) -> None:
             now_as("UpdateOrderResponse"),
             now_as("UpdateOrderResponse", state="CANCELED", version=3),
         ],
-        of="UpdateOrderResponse",
+        schemas="UpdateOrderResponse",
         location="MXVQSVNDGN3C8",
         adapted=(
             "RetrieveOrder gives the sample's order",
@@ -164,7 +167,7 @@ def test_an_order_is_cancelled_under_its_version(store: Store) -> None:
     "cancel-completed",
     from_document(
         lambda: [now_as("PayOrderResponse")],
-        of="PayOrderResponse",
+        schemas="PayOrderResponse",
         location="P3CCK6HSNDAS7",
         adapted=("RetrieveOrder gives the sample's order",),
     ),
@@ -178,7 +181,7 @@ def test_an_order_that_is_completed_is_not_cancelled(store: Store) -> None:
     "quote",
     from_document(
         lambda: [Sample("POST", "/v2/orders/calculate", example("CalculateOrderResponse"))],
-        of="CalculateOrderResponse",
+        schemas="CalculateOrderResponse",
         location="D7AVYMEAPJ3A3",
     ),
 )
@@ -198,7 +201,8 @@ def test_an_order_is_priced_without_being_created(store: Store) -> None:
     "import_menu",
     from_document(
         catalogue_pages,
-        of="RetrieveLocationResponse, ListCatalogResponse and BatchRetrieveCatalogObjectsResponse",
+        schemas="RetrieveLocationResponse, ListCatalogResponse and "
+        "BatchRetrieveCatalogObjectsResponse",
         location="18YC4JDH91E1H",
         adapted=(
             "the objects and the related objects of BatchRetrieveCatalogObjects are pages of "
@@ -231,11 +235,11 @@ def test_a_menu_is_imported_page_by_page(store: Store) -> None:
     "changed_since",
     from_document(
         lambda: [Sample("POST", "/v2/catalog/search", example("SearchCatalogObjectsResponse"))],
-        of="SearchCatalogObjectsResponse",
+        schemas="SearchCatalogObjectsResponse",
         location="18YC4JDH91E1H",
     ),
 )
-def test_what_has_changed_in_the_catalogue_since_a_time_is_told(store: Store) -> None:
+def test_catalogue_changes_since_a_time_are_returned(store: Store) -> None:
     changes = store.ask("changed_since", datetime(2017, 10, 1, tzinfo=UTC))
 
     assert changes == CatalogueChanges(
@@ -250,7 +254,7 @@ def test_what_has_changed_in_the_catalogue_since_a_time_is_told(store: Store) ->
             Sample("POST", "/oauth2/token/status", example("RetrieveTokenStatusResponse")),
             location(),
         ],
-        of="RetrieveTokenStatusResponse and RetrieveLocationResponse",
+        schemas="RetrieveTokenStatusResponse and RetrieveLocationResponse",
         location="18YC4JDH91E1H",
     ),
 )
@@ -354,9 +358,7 @@ def test_menu_of_an_order_has_only_its_items(store: Store) -> None:
 
 
 @played(REFUSALS, from_simulator, ONLY_SIMULATED)
-def test_a_refusal_is_told_as_its_kind_of_error(
-    store: Store, refusal: Refusal[SquareSimulator]
-) -> None:
+def test_refusal_becomes_its_kind_of_error(store: Store, refusal: Refusal[SquareSimulator]) -> None:
     assert_refused(store, refusal, is_new=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.square.bench import Bench, checked_bench, drive, said, scripted
+from adapters.square.bench import Bench, checked_bench, drive, json_response, scripted
 from adapters.square.spec import square_spec
 from tillpost.models.menu import Menu
 from tillpost_simulators.square import WorldSettings
@@ -281,8 +281,8 @@ def test_changes_since_returns_changed_and_deleted_ids() -> None:
 
 def test_object_with_absurd_amount_is_left_out_and_named() -> None:
     bench = Bench()
-    location = said({"location": {"id": "L-CAFE", "currency": "AUD"}})
-    page = said({"objects": [item(variation={"price_money": {"amount": 10**18}})]})
+    location = json_response({"location": {"id": "L-CAFE", "currency": "AUD"}})
+    page = json_response({"objects": [item(variation={"price_money": {"amount": 10**18}})]})
 
     menu = drive(bench.adapter, bench.adapter.import_menu(), scripted(location, page), None)
 

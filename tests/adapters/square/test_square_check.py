@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.square.bench import Bench, checked_bench, drive, said, scripted
+from adapters.square.bench import Bench, checked_bench, drive, json_response, scripted
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors.remedies import Actor
 from tillpost_square.checks import location_findings, token_findings
@@ -69,7 +69,7 @@ def test_a_location_that_is_not_the_stores_is_ours_to_mend() -> None:
 
 def test_an_outage_is_a_finding_too() -> None:
     bench = Bench()
-    down = said({"errors": [{"code": "SERVICE_UNAVAILABLE"}]}, 503)
+    down = json_response({"errors": [{"code": "SERVICE_UNAVAILABLE"}]}, 503)
 
     readiness = drive(bench.adapter, bench.adapter.check(), scripted(down, down), None)
 

@@ -13,9 +13,9 @@ from adapters.square.bench import (
     an_order,
     checked_bench,
     drive,
+    json_response,
     plain_order,
     refused,
-    said,
     scripted,
 )
 from tillpost.adapter.base import Attempt
@@ -106,7 +106,7 @@ def test_an_order_on_a_later_page_is_found() -> None:
 
 def test_cancelled_paid_order_is_found_and_not_sent_again() -> None:
     bench = Bench()
-    there = {
+    order_json = {
         "id": "SQ1",
         "state": "CANCELED",
         "reference_id": plain_order().id,
@@ -116,7 +116,7 @@ def test_cancelled_paid_order_is_found_and_not_sent_again() -> None:
     found = drive(
         bench.adapter,
         bench.adapter.find(plain_order(), None),
-        scripted(said({"orders": [there]})),
+        scripted(json_response({"orders": [order_json]})),
         None,
     )
 
@@ -134,7 +134,7 @@ def test_an_order_in_the_page_that_has_no_total_hides_no_other() -> None:
     found = drive(
         bench.adapter,
         bench.adapter.find(plain_order(), None),
-        scripted(said({"orders": orders})),
+        scripted(json_response({"orders": orders})),
         None,
     )
 
@@ -167,7 +167,12 @@ def test_a_search_that_never_ends_is_given_up() -> None:
     exchange = bench.adapter.find(plain_order(), None)
 
     with pytest.raises(OutageError, match="doesn't end"):
-        drive(bench.adapter, exchange, lambda _: said({"orders": [], "cursor": "again"}), None)
+        drive(
+            bench.adapter,
+            exchange,
+            lambda _: json_response({"orders": [], "cursor": "again"}),
+            None,
+        )
 
 
 def test_an_order_is_received_until_staff_show_that_they_have_it(bench: Bench) -> None:
@@ -187,7 +192,7 @@ def test_an_order_is_received_until_staff_show_that_they_have_it(bench: Bench) -
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
-def test_an_order_that_staff_turned_down_is_rejected(bench: Bench, state: Any) -> None:
+def test_order_that_staff_refused_is_rejected(bench: Bench, state: Any) -> None:
     made = submit(bench)
     bench.simulator.staff_reject(made.id, state)
 
@@ -227,9 +232,9 @@ def test_an_unpaid_order_is_cancelled_with_its_fulfilments(bench: Bench) -> None
     leave_half_done(bench)
     (entry,) = bench.simulator.ledger().entries
 
-    gone = bench.run(bench.adapter.cancel(entry.order_id))
+    cancelled = bench.run(bench.adapter.cancel(entry.order_id))
 
-    assert gone.state is PosState.CANCELLED
+    assert cancelled.state is PosState.CANCELLED
     assert bench.simulator.ledger().entries[0].cancelled
     assert bench.run(bench.adapter.cancel(entry.order_id)).state is PosState.CANCELLED
 
@@ -237,9 +242,9 @@ def test_an_unpaid_order_is_cancelled_with_its_fulfilments(bench: Bench) -> None
 def test_of_a_paid_order_only_the_fulfilments_are_cancelled(bench: Bench) -> None:
     made = submit(bench)
 
-    gone = bench.run(bench.adapter.cancel(made.id))
+    cancelled = bench.run(bench.adapter.cancel(made.id))
 
-    assert (gone.state, gone.progress) == (PosState.CANCELLED, Progress.CANCELLED)
+    assert (cancelled.state, cancelled.progress) == (PosState.CANCELLED, Progress.CANCELLED)
     assert "state" not in json.loads(bench.sent[-1].body)["order"]
     assert bench.simulator.ledger().entries[0].fulfilment_state == "CANCELED"
 
@@ -254,7 +259,7 @@ def test_an_order_that_is_handed_over_cannot_be_cancelled(bench: Bench) -> None:
 
 def test_cancellation_without_effect_is_not_trusted() -> None:
     bench = Bench()
-    still = said(
+    still = json_response(
         {
             "order": {
                 "id": "SQ1",

@@ -65,16 +65,16 @@ def test_new_process_does_not_report_rejected_order_received() -> None:
     settings: dict[str, Any] = dict(simulator.connection_settings("http://127.0.0.1"))
     now = datetime.now(UTC)
     with httpx.Client(transport=InProcess(simulator, dated(now))) as client:
-        there = Till.connect("square", http_client=client, **settings).submit(
+        pos_order = Till.connect("square", http_client=client, **settings).submit(
             paid("ord_1", [TOASTIE])
         )
-    simulator.staff_reject(there.id)
+    simulator.staff_reject(pos_order.id)
     later = now + timedelta(hours=1)
     with httpx.Client(transport=InProcess(simulator, dated(later))) as client:
         again = Till.connect("square", http_client=client, **settings).submit(
             paid("ord_1", [TOASTIE])
         )
-    assert (again.id, again.state) == (there.id, PosState.REJECTED)
+    assert (again.id, again.state) == (pos_order.id, PosState.REJECTED)
 
 
 def submit_in_new_process(simulator: SquareSimulator, order: Order) -> PosOrder:

@@ -13,9 +13,9 @@ from adapters.square.bench import (
     an_order,
     checked_bench,
     drive,
+    json_response,
     plain_order,
     refused,
-    said,
     scripted,
 )
 from tillpost.adapter.base import Attempt
@@ -206,7 +206,7 @@ def test_prices_that_cancel_out_are_still_named(
 def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
     submit(bench, plain_order())
     known = bench.simulator.ledger().entries[0]
-    now = said(
+    now = json_response(
         {
             "order": {
                 "id": known.order_id,
@@ -217,7 +217,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
             }
         }
     )
-    gone = said(
+    once_cancelled = json_response(
         {
             "order": {
                 "id": known.order_id,
@@ -233,7 +233,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         drive(
             bench.adapter,
             bench.adapter.finish(plain_order(), Draft(id=known.order_id, total=9)),
-            scripted(now, gone),
+            scripted(now, once_cancelled),
             plain_order(),
         )
 
@@ -327,7 +327,7 @@ def test_refused_payment_undoes_the_order_and_raises_why(bench: Bench) -> None:
 
 
 def test_a_payment_that_comes_back_as_failed_undoes_the_order(bench: Bench) -> None:
-    failed = said({"payment": {"id": "P1", "status": "FAILED"}})
+    failed = json_response({"payment": {"id": "P1", "status": "FAILED"}})
     bench.spoil = spoiled(1, failed, method="POST", path="/v2/payments")
 
     assert isinstance(refusal(bench, plain_order()), OrderError)
@@ -342,7 +342,7 @@ def test_a_refused_total_is_explained_by_the_order_as_it_is_now(bench: Bench) ->
             answer = json.loads(carry_out().body)
             answer["order"]["total_money"]["amount"] = 1595
             answer["order"]["taxes"] = [{"name": "GST"}, {"name": "Surcharge"}]
-            return said(answer)
+            return json_response(answer)
         return carry_out()
 
     bench.spoil = drifting
@@ -424,7 +424,7 @@ def test_undo_refused_for_another_reason_is_raised(bench: Bench) -> None:
 
 def test_undo_without_effect_is_not_trusted(bench: Bench) -> None:
     bench.simulator.change_price("5312", 1500)
-    still = said(
+    still = json_response(
         {"order": {"id": "x", "state": "OPEN", "version": 1, "total_money": {"amount": 1500}}}
     )
     bench.spoil = spoiled(1, still, method="PUT", path="/v2/orders/")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.square.bench import Bench, checked_bench, plain_order, refused, said
+from adapters.square.bench import Bench, checked_bench, json_response, plain_order, refused
 from adapters.square.test_square_submit import spoiled
 from tillpost.adapter.exchange import Fault, Request, Response
 from tillpost.errors import Applied, OrderError, OutageError, PosError
@@ -103,7 +103,7 @@ def test_one_that_comes_to_a_price_is_undone_and_never_paid(bench: Bench) -> Non
         if request.path != "/v2/orders":
             return answer
         priced["order"]["id"] = json.loads(answer.body)["order"]["id"]
-        return said(priced)
+        return json_response(priced)
 
     bench.spoil = dearer
     with pytest.raises(OrderError, match="has a price"):

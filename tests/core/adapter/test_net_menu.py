@@ -24,7 +24,7 @@ def product(
     net: str | None,
     *taxes: Tax,
     sets: tuple[ProductOptionSet, ...] = (),
-    gone: bool = False,
+    deleted: bool = False,
 ) -> Product:
     price = None if net is None else Decimal(net)
     return Product(
@@ -35,7 +35,7 @@ def product(
         taxes,
         ["Food"],
         sets,
-        gone,
+        deleted,
         online=True,
     )
 
@@ -66,7 +66,7 @@ def test_option_is_a_product_with_its_own_price_and_tax() -> None:
     )
     products = [
         product("white", "5", GST, sets=(milks,)),
-        product("oat", "0.7273", GST, gone=True),
+        product("oat", "0.7273", GST, deleted=True),
         product("soy", "1"),
     ]
     menu = menu_of_products(products, site="s", currency="AUD")

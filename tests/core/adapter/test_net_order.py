@@ -267,10 +267,10 @@ def test_unreported_total_is_not_compared() -> None:
     assert (
         billing_error(an_order(1100), SUBSTITUTES, [BilledLine("white", None, None)], MENU) is None
     )
-    there = verify_total(
+    pos_order = verify_total(
         an_order(1100), SUBSTITUTES, [BilledLine("white", None, None)], MENU, FOUND
     )
-    assert (there.total, len(there.notices)) == (None, 1)
+    assert (pos_order.total, len(pos_order.notices)) == (None, 1)
 
 
 def test_wrong_total_is_raised_with_the_created_order() -> None:

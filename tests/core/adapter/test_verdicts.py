@@ -500,7 +500,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 418, 500])
-def test_no_refusal_tells_the_customers_data(toy: Toy, body: str, status: int) -> None:
+def test_no_refusal_contains_the_customers_data(toy: Toy, body: str, status: int) -> None:
     answer = Response(status, {"x-request-id": f"for {ECHO}"}, body.encode())
     error = judge(toy, CREATE, MIA, answer, NOW).error
     assert error

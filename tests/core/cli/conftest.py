@@ -34,7 +34,7 @@ class Result:
         return document
 
     @property
-    def complaint(self) -> str:
+    def error_line(self) -> str:
         """The one line on standard error after bad input, without the program's name."""
         assert self.code == 2
         assert self.out == ""

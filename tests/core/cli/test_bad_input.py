@@ -37,7 +37,7 @@ SETTINGS = {"base_url": "https://pos.invalid", "access_token": SECRET, "location
     ],
 )
 def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost: Command) -> None:
-    assert says in tillpost(*arguments).complaint
+    assert says in tillpost(*arguments).error_line
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost
 def test_unreadable_order_is_one_line(content: bytes, says: str, tillpost: Command) -> None:
     write_config(cafe=SETTINGS)
     Path("order.json").write_bytes(content)
-    for complaint in (
-        tillpost("submit", "order.json").complaint.removeprefix("order.json: "),
-        tillpost("submit", "-", input=content).complaint.removeprefix("standard input: "),
+    for line in (
+        tillpost("submit", "order.json").error_line.removeprefix("order.json: "),
+        tillpost("submit", "-", input=content).error_line.removeprefix("standard input: "),
     ):
-        assert complaint.startswith(says)
-        assert "Mia Chen" not in complaint
+        assert line.startswith(says)
+        assert "Mia Chen" not in line
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_invalid_order_is_one_line_that_names_the_field(
 ) -> None:
     write_config(cafe=SETTINGS)
     Path("order.json").write_text(json.dumps(json.loads(Path(lunch).read_text()) | change))
-    assert f"order.json: {says}" in tillpost("submit", "order.json").complaint
+    assert f"order.json: {says}" in tillpost("submit", "order.json").error_line
 
 
 def test_missing_order_file_is_one_line(tillpost: Command) -> None:
     write_config(cafe=SETTINGS)
-    assert tillpost("submit", "nope.json").complaint == "nope.json: No such file or directory"
-    assert "directory" in tillpost("submit", ".").complaint
+    assert tillpost("submit", "nope.json").error_line == "nope.json: No such file or directory"
+    assert "directory" in tillpost("submit", ".").error_line
 
 
 @pytest.mark.parametrize(
@@ -104,32 +104,30 @@ def test_wrong_setting_is_one_line_that_names_connection(
     settings: dict[str, object], says: str, tillpost: Command, lunch: str
 ) -> None:
     write_config(cafe=settings)
-    complaint = tillpost("submit", lunch).complaint
-    assert complaint.startswith("tillpost.toml: [connections.cafe] ")
-    assert complaint.count("tillpost.toml") == 1
-    assert says in complaint
-    assert SECRET not in complaint
+    line = tillpost("submit", lunch).error_line
+    assert line.startswith("tillpost.toml: [connections.cafe] ")
+    assert line.count("tillpost.toml") == 1
+    assert says in line
+    assert SECRET not in line
 
 
 def test_invalid_toml_is_one_line(tillpost: Command) -> None:
     Path("tillpost.toml").write_text("[connections.cafe\n")
-    assert tillpost("check").complaint.startswith("tillpost.toml: not TOML: ")
+    assert tillpost("check").error_line.startswith("tillpost.toml: not TOML: ")
 
 
 def test_unknown_connection_lists_known_connections(tillpost: Command) -> None:
     write_config(cafe=SETTINGS, kiosk=SETTINGS)
     assert (
-        tillpost("check", "-c", "bar").complaint
+        tillpost("check", "-c", "bar").error_line
         == "no connection 'bar'; tillpost.toml has: cafe, kiosk"
     )
 
 
 def test_ambiguous_connection_lists_known_connections(tillpost: Command) -> None:
     write_config(cafe=SETTINGS, kiosk=SETTINGS)
-    complaint = tillpost("check").complaint
-    assert (
-        complaint == "which connection? Name one with --connection; tillpost.toml has: cafe, kiosk"
-    )
+    line = tillpost("check").error_line
+    assert line == "which connection? Name one with --connection; tillpost.toml has: cafe, kiosk"
 
 
 def options() -> Iterator[tuple[str, str]]:
@@ -159,4 +157,4 @@ def test_option_that_is_no_number_is_bad_input(
     tillpost: Command, command: str, option: str, number: str
 ) -> None:
     result = tillpost(*command.split(), f"{option}={number}")
-    assert option in result.complaint
+    assert option in result.error_line

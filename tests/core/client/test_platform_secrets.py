@@ -82,7 +82,7 @@ GRANTS: dict[str, tuple[int, bytes]] = {
         ).encode(),
     ),
     "a token in no form": (200, f"{RENEWED} {ECHO}".encode()),
-    "a token and a complaint": (200, json.dumps({"access_token": RENEWED, **FORM}).encode()),
+    "a token and an error": (200, json.dumps({"access_token": RENEWED, **FORM}).encode()),
 }
 ANSWERING = dict[str, tuple[int, bytes]]()
 """The next answers, to a token request and to all others.

@@ -75,14 +75,14 @@ def test_tables_listed_by_one_import_only_are_no_change(
 
 def test_once_limit_is_described_in_words() -> None:
     white = WHITE.model_copy(update={"groups": (GroupUse(group_id="milk", maximum=1, once=True),)})
-    said = compare(MENU, menu_with(white, TOASTIE)).in_words()
+    sentences = compare(MENU, menu_with(white, TOASTIE)).in_words()
     assert (
-        said[0]
+        sentences[0]
         == "Flat white, regular takes 0 to 1 of Milk, none of them twice, before 0 to 1 of Milk"
     )
 
 
-def test_a_limit_on_an_order_is_told_in_words() -> None:
+def test_limit_on_an_order_is_described_in_words() -> None:
     assert compare(MENU, toastie(maximum=5)).in_words() == (
         "BLT toastie takes at most 5 in an order, before no choices",
     )
@@ -94,7 +94,7 @@ def test_changes_survive_the_way_to_json_and_back(menu: Menu) -> None:
     assert MenuChanges.model_validate_json(changes.model_dump_json()) == changes
 
 
-def test_a_first_import_is_told_in_one_line() -> None:
+def test_first_import_is_described_in_one_line() -> None:
     changes = compare(None, MENU)
     assert changes
     assert changes.first
@@ -205,7 +205,7 @@ def test_options_groups_and_taxes_are_compared_likewise(
         (menu_with(WHITE), "New: BLT toastie 14.50 AUD"),
     ],
 )
-def test_what_comes_back_is_told_too(old: Menu, line: str) -> None:
+def test_what_is_sold_again_is_listed_too(old: Menu, line: str) -> None:
     assert compare(old, MENU).in_words() == (line,)
 
 

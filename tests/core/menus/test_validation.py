@@ -111,7 +111,7 @@ def test_a_price_keyed_in_at_the_register_fits_any() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minimum", "maximum", "quantities", "complaint"),
+    ("minimum", "maximum", "quantities", "fault"),
     [
         (0, None, [], ""),
         (0, None, [3, 4], ""),
@@ -125,7 +125,7 @@ def test_a_price_keyed_in_at_the_register_fits_any() -> None:
     ],
 )
 def test_choices_are_counted_with_their_quantities(
-    minimum: int, maximum: int | None, quantities: list[int], complaint: str
+    minimum: int, maximum: int | None, quantities: list[int], fault: str
 ) -> None:
     use = GroupUse(group_id="milk", minimum=minimum, maximum=maximum)
     menu = menu_with(WHITE.model_copy(update={"groups": (use, GroupUse(group_id="bread"))}))
@@ -133,7 +133,7 @@ def test_choices_are_counted_with_their_quantities(
     milks = [OAT_MILK.model_copy(update={"quantity": quantity}) for quantity in quantities]
     found = check(coffee_with(rye, *milks), menu=menu)
     assert [(e.reason, e.detail) for e in found] == (
-        [("choices", f"Flat white, regular {complaint}")] if complaint else []
+        [("choices", f"Flat white, regular {fault}")] if fault else []
     )
 
 
@@ -269,7 +269,7 @@ def test_all_faults_are_reported_menu_faults_first() -> None:
     ]
 
 
-def test_every_complaint_reads_as_a_remedy_for_the_manager() -> None:
+def test_every_problem_reads_as_a_remedy_for_the_manager() -> None:
     error = sole(GONE)
     error.title = "Square"
     assert error.remedy.manager.startswith(

@@ -20,29 +20,29 @@ def flat(text: str) -> str:
 
 
 @given(orders())
-def test_whatever_was_ordered_stands_on_the_docket(order: Order) -> None:
+def test_docket_shows_whatever_was_ordered(order: Order) -> None:
     text = docket(order, platform="Square")
-    said = flat(text)
+    printed = flat(text)
     for line in order.lines:
-        assert flat(f"{line.quantity} x {line.name}") in said
-        assert flat(line.note) in said
-        assert all(flat(each.modifier.name) in said for each in line.flat_modifiers())
-        assert all(flat(discount.name) in said for discount in line.discounts)
+        assert flat(f"{line.quantity} x {line.name}") in printed
+        assert flat(line.note) in printed
+        assert all(flat(each.modifier.name) in printed for each in line.flat_modifiers())
+        assert all(flat(discount.name) in printed for discount in line.discounts)
     for charge in order.charges:
-        assert flat(charge.name) in said
-        assert all(flat(discount.name) in said for discount in charge.discounts)
-    assert all(flat(discount.name) in said for discount in order.discounts)
-    assert flat(order.code) in said
-    assert flat(order.note) in said
-    assert str(to_major(order.total, order.currency)) in said
+        assert flat(charge.name) in printed
+        assert all(flat(discount.name) in printed for discount in charge.discounts)
+    assert all(flat(discount.name) in printed for discount in order.discounts)
+    assert flat(order.code) in printed
+    assert flat(order.note) in printed
+    assert str(to_major(order.total, order.currency)) in printed
     if order.customer:
-        assert flat(order.customer.name) in said
+        assert flat(order.customer.name) in printed
     if isinstance(order.fulfilment, Delivery):
-        assert flat(str(order.fulfilment.address)) in said
+        assert flat(str(order.fulfilment.address)) in printed
     if isinstance(order.fulfilment, Pickup) and order.fulfilment.curbside:
-        assert flat(order.fulfilment.curbside.details) in said
+        assert flat(order.fulfilment.curbside.details) in printed
     if isinstance(order.fulfilment, DineIn) and order.fulfilment.guests:
-        assert f"{order.fulfilment.guests}GUESTS" in said
+        assert f"{order.fulfilment.guests}GUESTS" in printed
 
 
 @given(orders())

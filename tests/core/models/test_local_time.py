@@ -26,7 +26,7 @@ def test_local_time_shows_its_offset_on_request() -> None:
 
 
 @pytest.mark.usefixtures("sydney")
-def test_both_hours_of_a_clock_set_back_are_told_apart() -> None:
+def test_both_hours_of_a_clock_set_back_are_distinguished() -> None:
     before = 1_775_314_800.0  # 2026-04-05T02:00+11:00, an hour before clocks are set back
     first, second = local_time(before + 1800, offset=True), local_time(before + 5400, offset=True)
     assert (first, second) == ("2026-04-05 02:30:00+11:00", "2026-04-05 02:30:00+10:00")

@@ -35,7 +35,7 @@ def test_arrival_needs_our_reference_and_our_total(seen: PosOrder, proof: Proof)
     assert proof_of(tipped(), seen) is proof
 
 
-def test_platform_that_tells_no_totals_is_believed_by_reference() -> None:
+def test_platform_without_totals_is_believed_by_reference() -> None:
     seen = PosOrder(id="7", reference="ord_1")
     assert proof_of(tipped(), seen, reports_total=False) is Proof.ARRIVED
 

@@ -66,7 +66,7 @@ def test_operation_about_an_order_hides_its_customer(operation: str) -> None:
     assert "Mia" not in f"{refused.value} {refused.value.exchange} {refused.value.args}"
 
 
-def test_order_that_proves_nothing_is_told_without_the_customer() -> None:
+def test_order_that_proves_nothing_is_shown_without_customer() -> None:
     this = run()
     this.connection.adapter = _Keyless(StandInSettings())
     this.connection.policy = this.connection.policy.model_copy(update={"retries": 0})

@@ -93,8 +93,8 @@ def cache_menu(run: Run, menu: Menu, imported_at: float) -> None:
 
 def test_healthy_order_is_created_paid_and_announced() -> None:
     run = Run(Platform())
-    there = run.submit(an_order())
-    assert there == PosOrder(id="o1", reference="ord_1", total=1000)
+    pos_order = run.submit(an_order())
+    assert pos_order == PosOrder(id="o1", reference="ord_1", total=1000)
     assert paths(run) == ["POST /orders", "POST /pay/o1"]
     assert run.announced == ["order_submitted"]
 
@@ -132,8 +132,8 @@ def test_other_content_is_sent_after_a_proved_refusal() -> None:
 
 def test_cancelled_order_is_not_submitted_again() -> None:
     run = Run(Platform())
-    there = run.submit(an_order())
-    run.journal.append("ord_1", Cancelled(run.now, there))
+    pos_order = run.submit(an_order())
+    run.journal.append("ord_1", Cancelled(run.now, pos_order))
     error = run.attempt(an_order())
     assert isinstance(error, OrderError)
     assert "cancelled" in str(error)
@@ -326,9 +326,9 @@ def test_other_price_is_refused_and_leaves_nothing_behind() -> None:
 
 def test_other_price_is_sent_as_paid_under_keep_paid() -> None:
     run = Run(Platform(items={"i1": ("S1", 1300)}), policy=Policy(prices="keep_paid"))
-    there = run.attempt(an_order())
-    assert isinstance(there, PosOrder)
-    assert there.total == 1000
+    result = run.attempt(an_order())
+    assert isinstance(result, PosOrder)
+    assert result.total == 1000
     assert run.platform.half_done() == []
 
 
@@ -523,10 +523,10 @@ def test_refused_order_in_doubt_that_is_found_arrives() -> None:
 
 def test_unmendable_menu_error_in_doubt_is_looked_up() -> None:
     """What was lost before the item was removed is paid; what was never made isn't."""
-    gone = refusal(400, "GONE", "line 0")
-    run = refused_in_doubt("after", gone)
+    off_menu = refusal(400, "GONE", "line 0")
+    run = refused_in_doubt("after", off_menu)
     assert run.submit(an_order()).id == "o1"
-    run = refused_in_doubt("before", gone)
+    run = refused_in_doubt("before", off_menu)
     run.platform.items = {"i9": ("S9", 900)}
     error = run.attempt(an_order())
     assert isinstance(error, MenuError)
@@ -601,8 +601,8 @@ def test_other_body_is_never_sent_under_a_doubtful_key() -> None:
     cache_menu(run, menu_of({"i2": ("S1", 1000)}), run.now)
     run.platform.items["i2"] = ("S1", 1000)
     run.connection.policy = Policy()
-    there = run.attempt(an_order())
-    assert isinstance(there, PosOrder)
+    result = run.attempt(an_order())
+    assert isinstance(result, PosOrder)
     assert len(run.platform.shown("ord_1")) == 1
     assert run.platform.half_done() == []
     assert "GET /search/ord_1" in paths(run)
@@ -745,8 +745,8 @@ class Cutting(Keyless):
         try:
             exchange.send(answered)
         except StopIteration as end:
-            there: PosOrder = end.value
-            return there.model_copy(update={"notices": ("The note was cut",)})
+            pos_order: PosOrder = end.value
+            return pos_order.model_copy(update={"notices": ("The note was cut",)})
         raise AssertionError
 
 
@@ -754,8 +754,8 @@ class Cutting(Keyless):
 def test_arrived_order_has_the_notices_of_its_create_once(lost: bool) -> None:
     run = keyless(fail_on("/orders", ("after", LOST)) if lost else lambda _r, _n: None)
     run = replace(run, adapter=Cutting(StandInSettings()))
-    there = run.submit(an_order(), is_new=True)
-    assert there.notices == ("The note was cut",)
+    pos_order = run.submit(an_order(), is_new=True)
+    assert pos_order.notices == ("The note was cut",)
     assert len(run.platform.shown("ord_1")) == 1
 
 
@@ -828,8 +828,8 @@ class Terse(Keyless):
 
 def test_answer_without_a_total_is_proved_by_its_id() -> None:
     run = Run(Platform(needs_payment=False), adapter=Terse(StandInSettings()))
-    there = run.submit(an_order(), is_new=True)
-    assert (there.id, there.reference, there.total) == ("o1", "ord_1", 1000)
+    pos_order = run.submit(an_order(), is_new=True)
+    assert (pos_order.id, pos_order.reference, pos_order.total) == ("o1", "ord_1", 1000)
     assert paths(run) == ["POST /orders", "GET /orders/o1"]
 
 
@@ -996,13 +996,13 @@ def assert_one_order_with_a_true_outcome(data: st.DataObject, kind: str) -> None
         except Dropped:
             run.drop_at = None
             continue
-        there = len(platform.shown("ord_1"))
-        assert there <= 1
+        orders_shown = len(platform.shown("ord_1"))
+        assert orders_shown <= 1
         if isinstance(result, PosOrder):
-            assert there == 1
+            assert orders_shown == 1
             break
         if result.outcome is Outcome.NOT_CREATED:
-            assert there == 0
+            assert orders_shown == 0
             assert platform.half_done() == []
     run.failing = lambda _r, _n: None
     run.drop_at = None
@@ -1081,8 +1081,8 @@ def test_late_stop_after_an_unsettled_create_is_in_doubt() -> None:
 
 def test_resumed_flow_without_a_request_records_one() -> None:
     run = Run(Platform())
-    there = run.drive(Submission(run.connection, an_order(), ()).flow(resumed=True), "ord_1")
-    assert there == PosOrder(id="o1", reference="ord_1", total=1000)
+    pos_order = run.drive(Submission(run.connection, an_order(), ()).flow(resumed=True), "ord_1")
+    assert pos_order == PosOrder(id="o1", reference="ord_1", total=1000)
 
 
 def test_menu_imported_by_another_order_counts_as_changed() -> None:
@@ -1093,11 +1093,11 @@ def test_menu_imported_by_another_order_counts_as_changed() -> None:
     assert isinstance(run.journal.read("ord_1")[-1], Failed)
     run.drop_at = None
     run.drive(import_menu(run.connection))
-    there = run.drive(
+    pos_order = run.drive(
         Submission(run.connection, an_order(), run.journal.read("ord_1")).flow(resumed=True),
         "ord_1",
     )
-    assert there.reference == "ord_1"
+    assert pos_order.reference == "ord_1"
     assert paths(run).count("GET /menu") == 1
 
 

@@ -95,7 +95,7 @@ def test_an_address_with_a_person_in_it_is_found(tmp_path: Path) -> None:
     }
 
 
-def test_a_canary_is_found_wherever_it_stands(tmp_path: Path) -> None:
+def test_canary_is_found_wherever_it_is(tmp_path: Path) -> None:
     file = cassette(tmp_path, {"id": "tok-canary-1"})
 
     assert kinds(file, canaries=["tok-canary-1"]) == {"a text that was used while recording"}

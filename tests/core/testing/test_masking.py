@@ -40,7 +40,7 @@ def test_texts_stay_under_public_names_alone() -> None:
     assert kept == content | {"name": "***", "tags": ["a", {"b": "***"}]}
 
 
-def test_what_fits_in_a_line_stands_in_one() -> None:
+def test_body_that_fits_in_a_line_is_kept_on_one() -> None:
     assert MASK.body(b'{ "id":"1" }') == b'{"id": "1"}'
     long = {"id": "x" * 90, "n": [1, 2]}
     assert MASK.body(json.dumps(long).encode()).decode().splitlines() == [

@@ -142,10 +142,16 @@ def test_the_network_is_blocked_while_a_cassette_plays(cassettes: Cassettes) -> 
 
 
 def test_a_file_says_where_it_comes_from(cassettes: Cassettes) -> None:
-    said = read_provenance(record(cassettes, SUBMITTING, lambda store: store.submit(toy_order())))
+    provenance = read_provenance(
+        record(cassettes, SUBMITTING, lambda store: store.submit(toy_order()))
+    )
 
-    assert (said.platform, said.api_version, said.source) == ("toy", "7", Source.VENDOR_SAMPLE)
-    assert (said.origin, said.adapted) == ("the toy's manual", ("nothing",))
+    assert (provenance.platform, provenance.api_version, provenance.source) == (
+        "toy",
+        "7",
+        Source.VENDOR_SAMPLE,
+    )
+    assert (provenance.origin, provenance.adapted) == ("the toy's manual", ("nothing",))
 
 
 def test_file_has_no_token_person_or_undeclared_header(

@@ -119,7 +119,7 @@ def test_non_public_addresses_are_recognised(address: str) -> None:
         "2a00:1450::1",
     ],
 )
-def test_a_public_address_is_told(address: str) -> None:
+def test_public_address_is_recognised(address: str) -> None:
     assert is_public(address)
 
 

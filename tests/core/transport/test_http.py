@@ -533,8 +533,8 @@ def test_httpx_logs_our_requests_without_their_queries(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     send("/menu?email=mia%40example.com&page=2")
-    with httpx.Client() as theirs:
-        theirs.get(f"{server.url}/menu?email=leo%40example.com")
+    with httpx.Client() as client:
+        client.get(f"{server.url}/menu?email=leo%40example.com")
     logged = [record.getMessage() for record in caplog.records if record.name == "httpx"]
     assert [text.split()[3] for text in logged] == [
         f"{server.url}/menu?email=***&page=***",

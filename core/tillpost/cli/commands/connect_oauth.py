@@ -1,8 +1,9 @@
-"""Get access to a store from a terminal: the provider's page, and the code that it sends back.
+"""Access to a store, granted from a terminal.
 
-`grant` is what `tillpost connect` calls. If the application's redirect address is on this machine,
-a small server receives the code there. Otherwise the person pastes the address that the browser was
-sent to, or the code. An answer whose `state` isn't the one that was sent is refused.
+The provider's page grants it, and sends back a code. `grant` is what `tillpost connect` calls. If
+the application's redirect address is on this machine, a small server receives the code there.
+Otherwise the person pastes the address that the browser was sent to, or the code. An answer whose
+`state` isn't the one that was sent is refused.
 """
 
 from __future__ import annotations

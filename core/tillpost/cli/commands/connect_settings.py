@@ -1,8 +1,8 @@
-"""Collect the settings of a new connection: granted access, and what the platform still needs.
+"""The settings of a new connection.
 
-`tillpost connect` builds a `ConnectRequest` and calls its `collect`, which stores nothing. Secrets
-come from the provider, from standard input, from an environment variable or from a hidden prompt,
-never from the command line.
+They are the granted access, and what the platform still needs. `tillpost connect` builds a
+`ConnectRequest` and calls its `collect`, which stores nothing. Secrets come from the provider, from
+standard input, from an environment variable or from a hidden prompt, never from the command line.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""`tillpost connect`, `reconnect`, `connections` and `disconnect`: manage the stores' connections.
+"""`tillpost connect`, `reconnect`, `connections` and `disconnect`.
 
-With `--json`, connect and reconnect print {"ok", "connection", "platform", "granted_by", "scopes",
-"expires_at", "resumed", "findings"}. Connections prints {"ok", "connections": [...]}, each with
-"name", "healthy", "fault", "paused", "expires_at" and more. Disconnect prints {"ok", "connection",
-"revoked"}. No secret is ever printed.
+They manage the stores' connections. With `--json`, connect and reconnect print {"ok", "connection",
+"platform", "granted_by", "scopes", "expires_at", "resumed", "findings"}. Connections prints {"ok",
+"connections": [...]}, each with "name", "healthy", "fault", "paused", "expires_at" and more.
+Disconnect prints {"ok", "connection", "revoked"}. No secret is ever printed.
 """
 
 from __future__ import annotations
@@ -153,9 +153,10 @@ def reconnect(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Reconnect a store, preferably by another admin. Its paused orders resume automatically.
+    """Reconnect a store, preferably by another admin.
 
-    The new token takes precedence over one in the TOML file.
+    Its paused orders resume automatically. The new token takes precedence over one in the TOML
+    file.
     """
     with _open_connections(db, config, new=True) as connections:
         of_file, stored = connections.known.get(name)
@@ -215,7 +216,7 @@ def disconnect(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a store's access at the provider, where possible, and delete its tokens here."""
+    """Revoke a store's access at the provider if possible; delete its tokens here."""
     with _open_connections(db, config) as connections:
         of_file, stored = connections.known.get(name)
         if stored is None:
@@ -379,7 +380,7 @@ def _row(state: ConnectionState) -> tuple[str, ...]:
         state.name,
         state.platform,
         health(state),
-        _SOURCES[state.of],
+        _SOURCES[state.defined_in],
         state.granted_by,
         _token_expiry(state),
         str(state.waiting or ""),

@@ -1,4 +1,4 @@
-"""`tillpost demo`: run orders against each platform's simulator, with and without trouble.
+"""`tillpost demo`: orders for each platform's simulator, with and without trouble.
 
 The simulators run in this process, over real HTTP. The command exits with 0 only if every order
 went as expected and the ledger is right: no order twice, none half done. With `--json` it prints
@@ -60,7 +60,10 @@ def demo(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run orders against each platform's simulator, with and without trouble. Takes seconds."""
+    """Run orders against each platform's simulator, with and without trouble.
+
+    This takes seconds.
+    """
     need_simulators()
     chosen = _chosen_adapters(platform)
     if outbox:
@@ -99,7 +102,7 @@ def _simplest(candidates: Sequence[type[Adapter[Any]]]) -> type[Adapter[Any]]:
 
 
 def _report(adapter: type[Adapter[Any]], *, as_json: bool) -> dict[str, object]:
-    """Run a platform's scenarios, show each one, and return the platform's part of the JSON."""
+    """Run a platform's scenarios, show each one, and return the platform's JSON."""
     from tillpost.demo.run import run_scenarios
     from tillpost.simulator import serve_in_thread
 

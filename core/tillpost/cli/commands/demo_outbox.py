@@ -1,10 +1,11 @@
-"""`tillpost demo --outbox`: a worker is killed, the platform fails, and every order arrives once.
+"""`tillpost demo --outbox`: every order arrives once, whatever fails.
 
-The platform is a simulator in this process, over real HTTP. The worker is `tillpost worker` in its
-own process, with a SQLite file in a temporary folder. The command exits with 0 only if no order was
-lost and none is on the register twice. With `--json` it prints {"ok", "seconds", "platform",
-"simulator", "added", "ledger": {"shown", "lost", "twice", "half_done"}, "states", "events": [...]};
-the events are the worker's log lines as `tillpost worker --json` prints them.
+A worker is killed, and the platform fails. The platform is a simulator in this process, over real
+HTTP. The worker is `tillpost worker` in its own process, with a SQLite file in a temporary folder.
+The command exits with 0 only if no order was lost and none is on the register twice. With `--json`
+it prints {"ok", "seconds", "platform", "simulator", "added", "ledger": {"shown", "lost", "twice",
+"half_done"}, "states", "events": [...]}; the events are the worker's log lines as `tillpost worker
+--json` prints them.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def outbox_demo(adapter: type[Adapter[Any]], *, as_json: bool) -> None:
 
 
 class _OutboxDemo:
-    """The demo in progress: the orders added so far, and the events that workers reported."""
+    """The demo in progress: orders added so far, and events that workers reported."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""`tillpost diagnose`: why an order isn't on the register, and what to do, step by step.
+"""`tillpost diagnose`: why an order isn't on the register, and steps to take.
 
 With `--json` it prints {"order", "hop": "captured|platform|register|none", "error", "evidence":
 [...], "steps": [{"number", "who", "do", "see"}]}. `error` is the class of the error, empty for

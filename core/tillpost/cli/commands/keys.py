@@ -1,4 +1,4 @@
-"""`tillpost key new` and `tillpost key rotate`: the key that encrypts tokens in the database.
+"""`tillpost key new|rotate`: the key that encrypts tokens in the database.
 
 With `--json`, rotate prints {"ok", "sealed", "unreadable"}: the number of connections that were
 re-encrypted, and the names of those whose tokens couldn't be read.

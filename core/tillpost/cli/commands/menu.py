@@ -59,7 +59,7 @@ def import_(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import the store's menu into a file, and print what changed since the file's last menu."""
+    """Import the store's menu into a file, and print the changes since its last menu."""
     settings = select_connection(connection, config, db)
     previous = read_if_exists(Menu, output)
 

@@ -1,4 +1,4 @@
-"""`tillpost menu imports`, `menu accept` and `menu discard`: the outbox's menu imports.
+"""`tillpost menu imports|accept|discard`: the outbox's menu imports.
 
 With `--json`, imports prints {"ok", "imports": [{"connection", "at", "held", "settled", "changes",
 "in_words"}]}. Accept and discard print {"ok", "connection", "settled", "changes", "in_words"}.

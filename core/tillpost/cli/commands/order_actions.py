@@ -1,8 +1,9 @@
-"""`tillpost orders accept|advance|resubmit|manual|cancel|export`: act on an order in the outbox.
+"""`tillpost orders accept|advance|resubmit|manual|cancel|export`.
 
-Each action is recorded with the person who did it. With `--json`, an action prints {"ok",
-"order"}, and `manual` prints {"ok", "order", "docket", "copy_may_appear"}. `export` always prints
-JSON. An action that the order's state doesn't allow ends in one line and exit code 1.
+They act on an order in the outbox. Each action is recorded with the person who did it. With
+`--json`, an action prints {"ok", "order"}, and `manual` prints {"ok", "order", "docket",
+"copy_may_appear"}. `export` always prints JSON. An action that the order's state doesn't allow ends
+in one line and exit code 1.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def accept(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Accept an order, so that the customer is notified. It needn't be on the register."""
+    """Accept an order, so that the customer is notified.
+
+    It needn't be on the register.
+    """
     with _operations(order, by, db, config) as (operations, order_id):
         accepted = operations.accept(order_id)
     _show(accepted, f"{_name(accepted)} is {accepted.progress.value}.", as_json=as_json)
@@ -147,9 +151,9 @@ def cancel(
 
 
 def export(order: OrderName, by: By = "", db: DatabaseUrl = "", config: ConfigFile = "") -> None:
-    """Print what the provider's support needs, as JSON: ids, the error and redacted exchanges.
+    """Print what the provider's support needs, as JSON.
 
-    It has no data of the customer.
+    That is ids, the error and redacted exchanges. It has no data of the customer.
     """
     with _operations(order, by, db, config) as (operations, order_id):
         exported = operations.export(order_id)
@@ -176,7 +180,7 @@ def _operations(
 
 
 def _user_name() -> str:
-    """Return the name of the user who runs the command, or their number if they have none."""
+    """Return the name of the user who runs the command; their number without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without an account there

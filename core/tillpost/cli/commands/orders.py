@@ -1,4 +1,4 @@
-"""`tillpost orders list` and `orders show`: the outbox's orders, and the history of one.
+"""`tillpost orders list|show`: the outbox's orders, and the history of one.
 
 With `--json`, list prints {"ok", "orders"}, and show prints {"ok", "order", "journal": [{"number",
 "event", "of_ticket", "facts", "exchange"}]}. An order is {"id", "connection", "state", "waits_for",
@@ -59,7 +59,7 @@ MAX_SUGGESTIONS = 3
 """How many orders are suggested when no order has the id or code that was typed."""
 
 MAX_BODY = 600
-"""How many characters of a request or an answer are shown to people; `--json` shows all."""
+"""How many characters of a request or answer people see; `--json` shows all."""
 
 _STATES: Mapping[str, str] = {
     "due": "waits to be sent",
@@ -114,7 +114,10 @@ def list_(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the outbox's orders, the newest first. Several filters narrow the list together."""
+    """List the outbox's orders, the newest first.
+
+    Several filters narrow the list together.
+    """
     for name in state or ():
         if name not in _STATES:
             raise CliError(f"no state {name!r}; choose one of: {', '.join(_STATES)}")

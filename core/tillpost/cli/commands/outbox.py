@@ -1,4 +1,4 @@
-"""`tillpost outbox add`, `migrate`, `erase` and `prune`: add orders, and maintain the database.
+"""`tillpost outbox add|migrate|erase|prune`: add orders, maintain the database.
 
 With `--json`, add prints {"ok", "connection", "order"} with an order as `orders` prints it, or what
 `submit` prints of a refused order. Migrate prints {"ok", "db", "changed"}, erase {"ok", "db",

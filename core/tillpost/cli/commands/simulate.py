@@ -1,9 +1,9 @@
-"""`tillpost simulate PLATFORM`: run a platform's simulator as an HTTP server, until Ctrl-C.
+"""`tillpost simulate PLATFORM`: a platform's simulator as an HTTP server.
 
-It prints the address, and a connection for the TOML file. With `--json` that is one object, printed
-once the server listens: {"platform", "url", "control", "ledger", "seed", "name", "connection",
-"application"}. The tokens and secrets it prints are the simulator's own, made up; it accepts no
-others.
+It runs until Ctrl-C. It prints the address, and a connection for the TOML file. With `--json` that
+is one object, printed once the server listens: {"platform", "url", "control", "ledger", "seed",
+"name", "connection", "application"}. The tokens and secrets it prints are the simulator's own, made
+up; it accepts no others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`tillpost test-order`: send an order marked TEST, follow it to the register, and withdraw it.
+"""`tillpost test-order`: an order marked TEST, sent and then withdrawn.
 
-With `--json` it prints {"ok", "connection", "reached", "withdrawn", "text", "order", "pos_order"}.
-A refused order prints what `submit` prints.
+The command follows it to the register. With `--json` it prints {"ok", "connection", "reached",
+"withdrawn", "text", "order", "pos_order"}. A refused order prints what `submit` prints.
 """
 
 from __future__ import annotations

@@ -83,7 +83,10 @@ def worker(
 
 
 def _check_connections(outbox: Outbox) -> None:
-    """Warn of connections that can't be used. Raise `CliError` when there are none at all."""
+    """Warn of connections that can't be used.
+
+    Raises `CliError` when there are none at all.
+    """
     from tillpost.outbox.operations.connections import Connections
 
     states = Connections(outbox).states()
@@ -99,7 +102,10 @@ def _check_connections(outbox: Outbox) -> None:
 
 
 class PrintedLog(logging.Handler):
-    """Prints a worker's log events, one line each, and counts orders that arrived and stopped."""
+    """A handler that prints a worker's log events, one line each.
+
+    It counts the orders that arrived and stopped.
+    """
 
     def __init__(self, as_json: bool) -> None:
         super().__init__(logging.INFO)
@@ -160,7 +166,10 @@ class PrintedLog(logging.Handler):
 
 
 class StopSignal:
-    """A signal handler: the first signal stops the worker in time, the second ends the process."""
+    """A signal handler that stops the worker.
+
+    The first signal stops it in time, the second ends the process.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -203,7 +212,7 @@ def _handling_signals() -> Generator[StopSignal]:
 
 @contextmanager
 def _printed_log(as_json: bool) -> Generator[PrintedLog]:
-    """Print Tillpost's log for the duration of the block, in place of its usual handlers."""
+    """Print Tillpost's log during the block, in place of its usual handlers."""
     logger = logging.getLogger("tillpost")
     printed = PrintedLog(as_json)
     handlers = logger.handlers[:]

@@ -1,1 +1,1 @@
-"""Stored connections: credentials and their encryption, token refresh, availability."""
+"""Stored connections: credentials, their encryption, token refresh, availability."""

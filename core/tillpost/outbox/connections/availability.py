@@ -107,7 +107,10 @@ def store_check(
 
 
 def read_row(db: Connection, connection: str) -> Mapping[str, Any] | None:
-    """Read the columns that `availability_of` needs; None when the connection has no row."""
+    """Read the columns that `availability_of` needs.
+
+    Returns None when the connection has no row.
+    """
     query = select(*COLUMNS).where(t.connections.c.name == connection)
     row = db.execute(query).mappings().one_or_none()
     if not row:

@@ -1,4 +1,4 @@
-"""The connections stored in the outbox's database: settings, grants, and encrypted secrets.
+"""The connections in the outbox's database: settings, grants, encrypted secrets.
 
     store = CredentialStore(outbox.database)
     settings = {"location_id": "L123", "access_token": token}
@@ -89,12 +89,12 @@ class StoredConnection:
 
     @property
     def bound_to(self) -> str:
-        """What its secrets are bound to: all that says whose they are and where they are sent."""
+        """What its secrets are bound to: all that says whose they are and where they go."""
         bound = [self.name, self.platform, self.settings, self.follows]
         return json.dumps(bound, sort_keys=True)
 
     def counts_with(self, tokens: str) -> bool:
-        """Whether its tokens take precedence over those of the TOML file.
+        """Return whether its tokens take precedence over those of the TOML file.
 
         Those of a store that a person connected do. Those that were refreshed from the file's do
         until the file has other ones.
@@ -301,7 +301,9 @@ class CredentialStore:
 
 
 def secret_settings(platform: str) -> frozenset[str]:
-    """Return the names of a platform's secret settings. Raises `ConfigError` if it is unknown.
+    """Return the names of a platform's secret settings.
+
+    Raises `ConfigError` if the platform is unknown.
 
     >>> sorted(secret_settings("generic"))
     ['access_token', 'client_secret', 'refresh_token', 'signing_key', 'webhook_secret']

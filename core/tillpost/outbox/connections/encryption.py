@@ -1,4 +1,6 @@
-"""Encrypts the secrets that the database stores: a copy of it is useless without the key.
+"""The encryption of the secrets in the database.
+
+A copy of the database is useless without the key.
 
     key = new_key()                             # `tillpost key new`
     keys = EncryptionKeys.of(key)               # or several: "new,old"
@@ -33,7 +35,10 @@ from tillpost.errors import ConfigError
 __all__ = ["KEY_VARIABLE", "EncryptionKeys", "new_key"]
 
 KEY_VARIABLE = "TILLPOST_KEY"
-"""The environment variable with the key, or with several separated by commas, the newest first."""
+"""The environment variable with the key, or with several.
+
+Several are separated by commas, the newest first.
+"""
 
 
 class _Sealed(BaseModel):

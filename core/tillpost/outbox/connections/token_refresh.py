@@ -32,13 +32,16 @@ POLL_INTERVAL = 0.1
 """How often a worker checks whether another worker's refresh is done, in seconds."""
 
 PATIENCE = 60.0
-"""For how many seconds it does so; then the order that needs the token is tried again later."""
+"""For how many seconds it does so.
+
+Then the order that needs the token is tried again later.
+"""
 
 
 class StoredCredentials:
-    """The credentials of one connection, shared by all workers of a database. Safe for threads.
+    """The credentials of one connection, shared by all workers of a database.
 
-    `version` is the version of the row that the current credentials are from.
+    Safe for threads. `version` is the version of the row that the current credentials are from.
     """
 
     def __init__(
@@ -180,7 +183,7 @@ class StoredCredentials:
         return self._unwritten
 
     def _write(self, expired: Credentials, new: Credentials) -> Credentials:
-        """Write new credentials, unless somebody has written others meanwhile: those count."""
+        """Write new credentials, unless others were written meanwhile: those count."""
         keys = self._store.keyring()
         with self._store.database.writing() as db:
             stored = self._store.locked(db, self._name)
@@ -204,13 +207,13 @@ class StoredCredentials:
 
 
 def warn_of_unsaved_tokens(name: str, old: Credentials) -> Callable[[Credentials], None]:
-    """Return a callback that warns of refreshed tokens that can't be saved without a key."""
+    """Return a callback that warns that refreshed tokens need a key to be saved."""
 
     def warn(new: Credentials) -> None:
         if new.refresh_token != old.refresh_token:
             log.warning(
-                "connection %s has new tokens that can't be saved: set TILLPOST_KEY,"
-                " otherwise the next start uses the old ones",
+                "tokens_unsaved connection=%s"
+                ' remedy="Set TILLPOST_KEY, otherwise the next start uses the old tokens."',
                 name,
             )
 

@@ -20,10 +20,16 @@ T = TypeVar("T")
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is closed when the server is silent for `silence` seconds in a command."""
+    """A connection that is closed when the server is silent for too long.
+
+    That is for `silence` seconds in a command.
+    """
 
     silence: float = math.inf
-    """Seconds without an answer after which to give up. The caller of `connect` sets it."""
+    """Seconds without an answer after which to give up.
+
+    The caller of `connect` sets it.
+    """
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Run a command to its end.

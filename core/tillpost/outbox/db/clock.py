@@ -25,9 +25,9 @@ __all__ = ["Clock", "DatabaseClock", "MachineClock", "steady"]
 log = safe_logger("tillpost.outbox")
 
 OLD_AFTER = 60.0
-"""Seconds after which a process asks again, in its next transaction. Workers ask at each heartbeat.
+"""Seconds after which a process asks again, in its next transaction.
 
-A day makes clocks differ by seconds that nobody sets.
+Workers ask at each heartbeat. A day makes clocks differ by seconds that nobody sets.
 """
 
 FIRST_ANSWERS = 3

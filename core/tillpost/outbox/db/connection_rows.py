@@ -1,7 +1,8 @@
-"""The row of each connection: whether its orders may go, its circuit, its menu, its readiness.
+"""The row of each connection.
 
-A row is created when it is first needed. Everything that decides by what it holds locks it first,
-so two workers can't both act on the same state. All methods run in the caller's transaction.
+It holds whether the orders may go, the circuit, the menu and the readiness. A row is created when
+it is first needed. Everything that decides by what it holds locks it first, so two workers can't
+both act on the same state. All methods run in the caller's transaction.
 """
 
 from __future__ import annotations

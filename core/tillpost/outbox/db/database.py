@@ -55,7 +55,10 @@ CONNECT_SECONDS = 3
 """How long connecting to PostgreSQL may take."""
 
 LOCK_SECONDS = 6.0
-"""How long a command waits for a lock. A paused worker loses its locks before that."""
+"""How long a command waits for a lock.
+
+A paused worker loses its locks before that.
+"""
 
 BRIEF_LOCK_SECONDS = 0.5
 """The same in a worker's loop, which other connections and its heartbeat wait for."""
@@ -64,7 +67,10 @@ STATEMENT_SECONDS = 7.0
 """How long PostgreSQL works on one command."""
 
 SILENCE_SECONDS = 8.0
-"""How long PostgreSQL may be silent during a command. It ends a slow one itself before that."""
+"""How long PostgreSQL may be silent during a command.
+
+It ends a slow one itself before that.
+"""
 
 POOL_SECONDS = 10.0
 """How long a thread waits for one of the connections."""
@@ -73,7 +79,10 @@ LONG_SECONDS = 3600.0
 """How long a command may take that goes through all rows; see `give_time`."""
 
 _creating_file = threading.Lock()
-"""While a thread creates the file, no other opens it: it would lose its locks, too."""
+"""While a thread creates the file, no other opens it.
+
+It would lose its locks, too.
+"""
 
 NETWORK = {
     "connect_timeout": CONNECT_SECONDS,
@@ -83,7 +92,9 @@ NETWORK = {
     "keepalives_count": 3,
     "tcp_user_timeout": int(SILENCE_SECONDS * 1000),
 }
-"""How soon a connection is given up whose packets get lost. A database's URL may say otherwise.
+"""How soon a connection is given up whose packets get lost.
+
+A database's URL may say otherwise.
 
 See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
 """
@@ -92,15 +103,20 @@ _SYNC_COMMIT = (
     "SELECT set_config('synchronous_commit', 'on', {of_transaction})"
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
-"""Has PostgreSQL answer a commit once it is on disk. Other values than "off" wait for that too.
+"""Has PostgreSQL answer a commit once it is on disk.
+
+Other values than "off" wait for that too.
 
 See https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT.
 """
 
 _WAIT_BRIEFLY = text(f"SET LOCAL lock_timeout = {int(BRIEF_LOCK_SECONDS * 1000)}")
 
+_CACHE_KIB = 512
+"""How much of a SQLite file each connection keeps in memory."""
+
 _FILE = "tillpost_file"
-"""Where a connection to SQLite notes its file's path, and what identifies the file."""
+"""Where a connection to SQLite notes its file's path, and what identifies it."""
 
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -151,7 +167,9 @@ class Database:
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
-        """Open a transaction to write in: committed after the block, rolled back if it raises.
+        """Open a transaction to write in.
+
+        It is committed after the block, and rolled back if the block raises.
 
         Raises:
             DatabaseError: the database is full, locked, read-only or gone.
@@ -185,7 +203,10 @@ class Database:
 
     @contextmanager
     def _locked_for_writing(self) -> Generator[None]:
-        """Wait for this program's other writers on SQLite, which would only poll for the lock."""
+        """Wait for this program's other writers on SQLite.
+
+        Without this wait they would only poll for the lock.
+        """
         if not self.is_sqlite:
             yield
         elif self._write_lock.acquire(timeout=BUSY_SECONDS):
@@ -214,9 +235,10 @@ def hidden_url(url: str | SecretStr) -> SecretStr:
 
 
 def give_time(db: Connection) -> None:
-    """Let the commands of a transaction take long, such as a migration or the erasing of old data.
+    """Let the commands of a transaction take long.
 
-    On SQLite nothing bounds them.
+    Such a transaction migrates the tables or erases old data, for example. On SQLite nothing bounds
+    its commands.
     """
     if db.dialect.name == "sqlite":
         return
@@ -228,7 +250,7 @@ def give_time(db: Connection) -> None:
 
 
 def sync_commit(db: Connection) -> None:
-    """Have a transaction of the caller's on disk when its commit returns, on PostgreSQL.
+    """Have a caller's transaction on disk when its commit returns, on PostgreSQL.
 
     SQLite has no such setting of one transaction: there the caller's connection decides.
     """
@@ -237,7 +259,7 @@ def sync_commit(db: Connection) -> None:
 
 
 def wait_briefly(db: Connection) -> None:
-    """Let the commands of a transaction wait for locks for `BRIEF_LOCK_SECONDS` at most.
+    """Let a transaction's commands wait for locks for `BRIEF_LOCK_SECONDS` at most.
 
     On SQLite, where nobody locks a row, nothing changes.
     """
@@ -246,7 +268,10 @@ def wait_briefly(db: Connection) -> None:
 
 
 def shown_url(url: URL) -> str:
-    """Return a database's URL without its password, and without its query, which may hold one."""
+    """Return a database's URL without its password and without its query.
+
+    The query may hold a password as well.
+    """
     shown = url.set(query={}).render_as_string(hide_password=True)
     if not url.query:
         return shown
@@ -359,10 +384,10 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
 def _create_private_file(
     _dialect: object, _record: object, arguments: Sequence[str], options: Mapping[str, object]
 ) -> None:
-    """Create a new database file that only its owner can read: it holds customers and tokens.
+    """Create a new database file that only its owner can read.
 
-    SQLite gives its other files, -wal and -shm, the same permissions. The permissions of a file
-    that exists are left as they are.
+    It holds customers and tokens. SQLite gives its other files, -wal and -shm, the same
+    permissions. The permissions of a file that exists are left as they are.
 
     A file that exists isn't opened. Closing it would drop every lock that this process has on it
     (so POSIX has it), and then another process, which takes itself for the last, deletes the log
@@ -412,12 +437,14 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None
     # The driver would refuse all rows of a query because of one damaged text: see `rows`.
     connection.text_factory = _decoded
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    # Each of a process's connections keeps its own pages: 2 MB by default, as the file grows.
+    cache = f"cache_size = -{_CACHE_KIB}"
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", cache):
         connection.execute(f"PRAGMA {setting}")
 
 
 def _note_file(connection: Any, record: Any) -> None:
-    """Note which file a new connection writes to, by the absolute path that SQLite has."""
+    """Note which file a new connection writes to, by the absolute path in SQLite."""
     path = connection.execute("PRAGMA database_list").fetchone()[2]
     record.info[_FILE] = (path, _file_id(path))
 
@@ -427,7 +454,10 @@ def _decoded(stored: bytes) -> str:
 
 
 def _first_line(error: BaseException | None) -> str:
-    """Return the first line of the database's text, which names tables and files, not values."""
+    """Return the first line of the database's text.
+
+    It names tables and files, not values.
+    """
     line = str(error).strip().partition("\n")[0]
     return line or type(error).__name__
 

@@ -29,7 +29,10 @@ STEPS = Path(__file__).parent / "migrations"
 """The folder of the migration steps."""
 
 _LOCK = 0x7111_9057
-"""The number of PostgreSQL's advisory lock, under which one program migrates at a time."""
+"""The number of PostgreSQL's advisory lock.
+
+Under that lock one program migrates at a time.
+"""
 
 
 def prepare(db: Connection, engine: Engine) -> None:
@@ -50,7 +53,7 @@ def is_created(db: Connection) -> bool:
 
 
 def is_ready(db: Connection, engine: Engine) -> bool:
-    """Return whether the tables exist in this version, and so does what the engine needs."""
+    """Return whether the tables exist in this version, and all that the engine needs."""
     return _version(db) == HEAD and engine.is_ready(db)
 
 

@@ -218,7 +218,10 @@ connections = Table(
     Column("takes_orders", Boolean),
     Column("takes_orders_since", Double),
 )
-"""One row for each connection that a worker has used: `connection_rows` reads and writes it."""
+"""One row for each connection that a worker has used.
+
+`connection_rows` reads and writes it.
+"""
 
 menu_imports = Table(
     "tillpost_menu_imports",

@@ -1,1 +1,1 @@
-"""Delivers claimed orders to their POS, and asks stores for what the worker wants to know."""
+"""Delivery of claimed orders to their POS, and the worker's queries of stores."""

@@ -41,7 +41,7 @@ _HEALTH = select(
     _CONNECTION.opened_at,
     _CONNECTION.recovery_limit,
     _CONNECTION.reached_at,
-).where(_CONNECTION.name == bindparam("of"))
+).where(_CONNECTION.name == bindparam("connection"))
 
 
 @dataclass(slots=True)
@@ -64,12 +64,18 @@ class ConnectionEvidence:
 
 
 def is_about_opening(error: ErrorRecord) -> bool:
-    """Whether an error says something of the store's opening, so that it is checked at once."""
+    """Return whether an error says something of the store's opening.
+
+    The opening is then checked at once.
+    """
     return error.kind in _ABOUT_OPENING
 
 
 class ConnectionUpdate:
-    """Updates one connection's row within a transaction. Each method returns hooks to call."""
+    """Updates to one connection's row within a transaction.
+
+    Each method returns hooks to call.
+    """
 
     def __init__(
         self,
@@ -164,7 +170,10 @@ class ConnectionUpdate:
         return (("outage_ended", {"outage": outage}),)
 
     def _whose_fault(self, circuit: Circuit, *, unreached: bool) -> Whose:
-        """Say whose fault an outage is, by whether other connections reach their platforms."""
+        """Return whose fault an outage is.
+
+        It depends on whether other connections reach their platforms.
+        """
         reached_at, unreached_at = (0.0, self._now) if unreached else (self._now, 0.0)
         here = Reachability(self._opened.platform, reached_at, unreached_at)
         columns = select(
@@ -197,8 +206,11 @@ class ConnectionUpdate:
         return takes_orders is False
 
     def _is_known_to_answer(self) -> bool:
-        """Whether the row needs no update when the platform answers, as is nearly always so."""
-        found = self._db.execute(_HEALTH, {"of": self._name}).mappings().one_or_none()
+        """Return whether the row needs no update when the platform answers.
+
+        That is nearly always so.
+        """
+        found = self._db.execute(_HEALTH, {"connection": self._name}).mappings().one_or_none()
         if found is None:
             return False
         row = Row(t.connections, found)

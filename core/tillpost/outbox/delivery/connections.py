@@ -1,7 +1,7 @@
-"""The connections of an outbox, and where they come from: the TOML file, or a mapping in code.
+"""The connections of an outbox, and where they come from.
 
-`sources.FromFileAndDatabase` is the source that workers use by default. `OpenConnections` opens
-what a source gives.
+They come from the TOML file, or from a mapping in code. `sources.FromFileAndDatabase` is the source
+that workers use by default. `OpenConnections` opens what a source gives.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ __all__ = [
 
 
 def outbox_clock() -> float:
-    """Return the time in epoch seconds. A worker uses its own clock in place of this one."""
+    """Return the time in epoch seconds.
+
+    A worker uses its own clock in place of this one.
+    """
     return time.time()
 
 
@@ -59,7 +62,10 @@ class OutboxConnection(Connection):
 
 
 Source: TypeAlias = Callable[[str], OutboxConnection]
-"""Returns a connection by its name; raises `ConfigError` if there is none, or if it is wrong."""
+"""A function that returns a connection by its name.
+
+Raises `ConfigError` if there is none, or if it is wrong.
+"""
 
 
 @runtime_checkable
@@ -113,7 +119,10 @@ class FromFile:
 
 
 def outbox_options(configured: ConnectionSettings) -> ConnectionOptions | None:
-    """Return the table `[connections.NAME.outbox]`, None without one. Raises `ConfigError`."""
+    """Return the table `[connections.NAME.outbox]`; None without one.
+
+    Raises `ConfigError`.
+    """
     if not configured.outbox:
         return None
     try:

@@ -15,7 +15,7 @@ __all__ = ["import_shared_menu"]
 def import_shared_menu(
     opened: OpenConnection, menus: Menus, worker: str, *, forced: bool = False
 ) -> MenuImport:
-    """Import a connection's menu as `worker`, unless the menu in force is young enough.
+    """Import a connection's menu as `worker`, unless the one in force is young enough.
 
     Args:
         opened: The connection.

@@ -1,8 +1,9 @@
-"""The open connections of a worker: opened when first needed, and again when their source changes.
+"""The open connections of a worker.
 
-`OpenConnection` has the parts that everything for one store runs on: the connection with its
-adapter, a transport, credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the
-webhook receiver share them.
+They are opened when first needed, and again when their source changes. `OpenConnection` has the
+parts that everything for one store runs on: the connection with its adapter, a transport,
+credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the webhook receiver share
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
 from tillpost.client.webhooks import WebhookReader
 from tillpost.errors import ConfigError, PosError, UnreadableConfigError, as_exception
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.connections import (
     ListableSource,
@@ -50,10 +51,16 @@ LONGEST_NAME = 200
 """Characters that a connection's name may have: what the database's columns hold."""
 
 FILE_PATIENCE = 300.0
-"""For how many seconds orders wait for a file that can't be read; then a person has to act."""
+"""For how many seconds orders wait for a file that can't be read.
+
+Then a person has to act.
+"""
 
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
-"""How a request that isn't an order's own is retried, such as a menu's page or a token refresh."""
+"""How a request that isn't an order's own is retried.
+
+It fetches a menu's page or refreshes a token, for example.
+"""
 
 
 class OpenConnection:
@@ -104,7 +111,7 @@ class OpenConnection:
 
     @property
     def credentials_version(self) -> int | None:
-        """The version of the database row that the credentials are from; None if from none."""
+        """The version of the database row of the credentials; None if they have none."""
         if isinstance(self.credentials, StoredCredentials):
             return self.credentials.version
         return None
@@ -115,13 +122,19 @@ class OpenConnection:
         return hashlib.sha256(secrets.encode()).hexdigest()
 
     def run(self, flow: Flow[T], execute: Callable[[Command], object] | None = None) -> T:
-        """Run a flow to its end; `execute` carries out its commands instead of the executor."""
+        """Run a flow to its end.
+
+        `execute` carries out its commands instead of the executor.
+        """
         if self._client.is_closed:
             raise RuntimeError(f"the connection {self.connection.name} is closed")
         return run_flow(flow, execute or self.executor.execute)
 
     def import_menu(self, *, forced: bool = False) -> MenuImport:
-        """Import the menu into the cache, unless the cached one is young enough or `forced`."""
+        """Import the menu into the cache, unless the cached one is young enough.
+
+        With `forced`, its age doesn't matter.
+        """
         return self.executor.import_menu(forced=forced)
 
     def limited_transport(self, limits: Limits) -> HttpTransport:
@@ -224,7 +237,10 @@ class OpenConnections:
             return self._open[name]
 
     def may_be_readable_soon(self) -> bool:
-        """Whether a source that can't be read hasn't been so for `FILE_PATIENCE` seconds yet."""
+        """Return whether a source can't be read, but may be readable soon.
+
+        It hasn't been unreadable for `FILE_PATIENCE` seconds yet.
+        """
         since = self._unreadable_since
         return since is not None and time.monotonic() - since < FILE_PATIENCE
 
@@ -234,12 +250,13 @@ class OpenConnections:
             self._unreadable_since = time.monotonic()
         if self._unreadable != str(error):
             self._unreadable = str(error)
-            log.warning(
-                "the file can't be read now, so open connections stay as they are: %s", error
-            )
+            log.warning("connections_file_unreadable error=%s", log_value(error))
 
     def options(self, name: str) -> ConnectionOptions:
-        """Return how a connection's orders are treated; the defaults for one that is wrong."""
+        """Return how a connection's orders are treated.
+
+        Returns the defaults for a connection that is wrong.
+        """
         try:
             options = self[name].connection.outbox
         except ConfigError:
@@ -305,7 +322,7 @@ class OpenConnections:
             return source.mark(name, now=now)
         except BaseException as failure:
             _raise_unless_foreign(failure)
-            log.exception("the source of connections failed")
+            log.exception("connection_source_failed connection=%s", name)
             return self._marks.get(name)
 
 

@@ -33,7 +33,7 @@ WITHDRAWAL_RETRY = 30.0
 """In how many seconds a withdrawal is tried again that failed transiently."""
 
 CLOSED_RETRY = 300.0
-"""In how many seconds a scheduled order is tried again that a closed store refused."""
+"""In how many seconds a scheduled order that a closed store refused is retried."""
 
 JournalWrite: TypeAlias = tuple[Event, Transcript | None]
 """An event to write, with the redacted exchange that led to it."""
@@ -122,10 +122,11 @@ def failed_result(order: Order, error: PosError, now: float) -> RunResult:
 
 
 def failed_withdrawal(error: PosError, *, is_in_time: bool) -> RunResult:
-    """Return the result of a withdrawal that failed: the order may still be at the platform.
+    """Return the result of a withdrawal that failed.
 
-    It is tried again once the store is reconnected, or while the error is transient and it
-    `is_in_time` to try again. Otherwise it is left to a person.
+    The order may still be at the platform. The withdrawal is tried again once the store is
+    reconnected, or while the error is transient and it `is_in_time` to try again. Otherwise it is
+    left to a person.
     """
     record = error.record()
     if isinstance(error, PermissionsError):

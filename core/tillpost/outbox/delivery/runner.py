@@ -60,7 +60,7 @@ from tillpost.submission.withdrawal import Withdrawal
 __all__ = ["OrderRunner"]
 
 IMPORT_RETRY = 1.0
-"""In how many seconds an order that waits for another worker's menu import is tried again."""
+"""Seconds until an order that waits for another worker's menu import is retried."""
 
 
 class _Suspended(Exception):
@@ -108,13 +108,13 @@ class OrderRunner:
     # ------------------------------------------------------------------ what it runs
 
     def run(self) -> RunResult:
-        """Continue the order's submission until it has arrived, has failed, or has to wait."""
+        """Continue the order's submission until it has arrived, failed, or has to wait."""
         connection = self._flow_connection(self._policy())
         submission = Submission(connection, self._claim.order, self._claim.events)
         return self._completed(self._submit(submission), submission.history)
 
     def withdraw(self, *, at_once: bool = False) -> RunResult:
-        """Continue the withdrawal of an order that a person took over while it was in doubt.
+        """Continue to withdraw an order that a person took over while it was in doubt.
 
         With `at_once`, it is looked up first, whatever the schedule says.
         """
@@ -259,7 +259,10 @@ class OrderRunner:
         return None
 
     def _record(self, event: Event) -> None:
-        """Keep an event; write it, with all before it, if it precedes a request with an effect."""
+        """Keep an event.
+
+        It is written, with all before it, if it precedes a request with an effect.
+        """
         self._unwritten.append((event, self._exchange))
         self._exchange = None
         order_event = event.event if isinstance(event, OfTicket) else event

@@ -1,4 +1,6 @@
-"""The connections of the TOML file and of the database as one source, which workers use by default.
+"""The connections of the TOML file and of the database as one source.
+
+Workers use it by default.
 
 Where both know a connection:
 
@@ -58,7 +60,10 @@ class Known(NamedTuple):
 
     @property
     def file_tokens(self) -> str:
-        """The fingerprint of the file's tokens, "" where the file doesn't know the connection."""
+        """The fingerprint of the file's tokens.
+
+        It is "" where the file doesn't know the connection.
+        """
         if not self.configured:
             return ""
         return tokens_fingerprint(self.configured.settings)
@@ -72,7 +77,7 @@ class Known(NamedTuple):
 
 
 class KnownConnections:
-    """What the TOML file and the database say of the connections, before any is opened."""
+    """What the TOML file and the database say of connections, before any is opened."""
 
     def __init__(self, store: CredentialStore, path: str | Path | None = None) -> None:
         """Take the credentials in the database, and the TOML file."""
@@ -216,7 +221,10 @@ class FromFileAndDatabase:
             return self._file.mark(name), self._marks.get(name)
 
     def _can_encrypt(self) -> bool:
-        """Whether there is an encryption key. Raises `ConfigError` for one that is invalid."""
+        """Return whether there is an encryption key.
+
+        Raises `ConfigError` for one that is invalid.
+        """
         try:
             self._known.store.keyring()
         except ConfigError:

@@ -1,4 +1,7 @@
-"""Asks a store's POS for what a worker wants to know besides its orders' submissions."""
+"""Queries of a store's POS besides its orders' submissions.
+
+They ask for what a worker wants to know.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ class CheckResult:
 
 
 class StoreQueries:
-    """The queries of one open connection. Each raises the platform's `PosError`, but `probe`."""
+    """The queries of one open connection.
+
+    Each raises the platform's `PosError`, except `probe`.
+    """
 
     def __init__(self, opened: OpenConnection) -> None:
         self._opened = opened
@@ -102,7 +108,7 @@ class StoreQueries:
         )
 
     def _access_refused(self, readiness: Readiness, errors: Sequence[PosError]) -> PosError | None:
-        """Return the error with which the platform refused access, if that is what stops orders."""
+        """Return the error with which the platform refused access, if that stops orders."""
         stop = readiness.stop
         if stop is None or stop.stops is not Reason.UNAUTHORISED:
             return None

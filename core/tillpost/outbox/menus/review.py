@@ -63,7 +63,10 @@ class MenuReview:
         self._connection_rows = connection_rows
 
     def imports(self, connection: str, most: int) -> Sequence[StoredImport]:
-        """Return up to `most` imports of a connection, or of all if it is "", the newest first."""
+        """Return up to `most` imports of a connection, the newest first.
+
+        Returns those of all connections if `connection` is empty.
+        """
         query = select(t.menu_imports).order_by(*_NEWEST_FIRST).limit(most)
         if connection:
             query = query.where(_IMPORT.connection == connection)
@@ -147,7 +150,7 @@ def _held_content(db: Connection, connection: str) -> str | None:
 
 
 def _settle(db: Connection, connection: str, outcome: str) -> StoredImport:
-    """Write the outcome of the review to the newest held import, and close the earlier ones."""
+    """Write the review's outcome to the newest held import, and close earlier ones."""
     open_reviews = (
         _IMPORT.connection == connection,
         _IMPORT.needed_review,

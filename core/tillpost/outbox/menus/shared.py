@@ -1,7 +1,8 @@
-"""The menus that all workers share: one import of a menu at a time, and one menu in effect.
+"""The menus that all workers share.
 
-A `Processor` has one `Menus`. Where another worker is importing the menu already, an import raises
-`MenuImportRunning`, and the worker uses the menu which that import brings.
+There is one import of a menu at a time, and one menu in effect. A `Processor` has one `Menus`.
+Where another worker is importing the menu already, an import raises `MenuImportRunning`, and the
+worker uses the menu which that import brings.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Menus:
         menu_cache.failed_at = row["import_failed_at"]
         if row.faults:
             # Without its menu a connection sends what it is given, and imports a menu when needed.
-            log.warning("connection %s: can't read %s", connection, ", ".join(row.faults))
+            columns = ",".join(row.faults)
+            log.warning("unreadable_columns_skipped connection=%s columns=%s", connection, columns)
 
     def importing(
         self,
@@ -173,7 +175,10 @@ class Menus:
             self.connection_rows.update(db, connection, values)
 
     def _is_importer(self, db: Connection, connection: str, worker: str) -> bool:
-        """Whether the import is still this worker's: a worker that was declared dead lost it."""
+        """Return whether the import is still this worker's.
+
+        A worker that was declared dead lost it.
+        """
         return bool(self.connection_rows.lock(db, connection)["importer"] == worker)
 
     def _log_import(self, db: Connection, connection: str, result: MenuImport) -> None:

@@ -38,7 +38,7 @@ class ConnectionState(FrozenModel):
     Attributes:
         name: The name of the connection.
         platform: The name of its adapter.
-        of: Where it is defined: in the TOML file, in the database, or in both.
+        defined_in: Where it is defined: in the TOML file, in the database, or in both.
         granted_by: The person or business that authorised us; "" if that isn't known.
         scopes: The permissions that were granted.
         connected_at: When the store was connected.
@@ -57,7 +57,7 @@ class ConnectionState(FrozenModel):
 
     name: str
     platform: str
-    of: Literal["file", "database", "both"]
+    defined_in: Literal["file", "database", "both"]
     granted_by: str = ""
     scopes: tuple[str, ...] = ()
     connected_at: Aware | None = None
@@ -167,7 +167,7 @@ class Connections:
         state = ConnectionState(
             name=name,
             platform=usability.platform,
-            of=_origin(known),
+            defined_in=_origin(known),
             renews=usability.renews,
             expired=has_expired and not usability.renews,
             fault=usability.fault,

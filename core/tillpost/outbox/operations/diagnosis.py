@@ -57,7 +57,10 @@ _COLUMNS = [column for column in t.connections.c if column.name not in LONG_COLU
 def diagnose_order(
     outbox: Outbox, order_id: str, *, connections: Source | None = None, live: bool = True
 ) -> Diagnosis:
-    """Return which hop of an order failed, the evidence, and what to do. See `gather_facts`."""
+    """Return which hop of an order failed, the evidence, and what to do.
+
+    See `gather_facts`.
+    """
     return diagnose(gather_facts(outbox, order_id, connections=connections, live=live))
 
 
@@ -199,7 +202,7 @@ def _count_live_workers(outbox: Outbox, stored: StoredOrder, now: float) -> int:
 
 
 def _may_be_stuck(stored: StoredOrder, now: float) -> bool:
-    """Whether a live worker would soon process the order, or is processing it."""
+    """Return whether a live worker would soon process the order, or is processing it."""
     is_due = stored.due_at is not None and stored.due_at <= now
     if stored.state is OrderState.SENDING:
         return True
@@ -207,7 +210,7 @@ def _may_be_stuck(stored: StoredOrder, now: float) -> bool:
 
 
 def _shows_life(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-    """Whether a worker is new, or its heartbeat counter has changed."""
+    """Return whether a worker is new, or its heartbeat counter has changed."""
     return any(before.get(worker) != beat for worker, beat in after.items())
 
 
@@ -253,7 +256,10 @@ def _with_live_order(
 def _fetch_order(
     queries: StoreQueries, stored: StoredOrder, events: Iterable[Event], facts: Facts
 ) -> PosOrder | None:
-    """Fetch the order, or look it up if it may be at the platform; None if it isn't shown."""
+    """Fetch the order, or look it up if it may be at the platform.
+
+    Returns None if the platform doesn't show it.
+    """
     if stored.pos_order:
         return queries.fetch(stored.pos_order.id, fold(events))
     if not facts.in_doubt or stored.order is None:

@@ -1,6 +1,7 @@
-"""The export of an order for a provider's support: ids, error and journal, without the customer.
+"""The export of an order for a provider's support.
 
-`OrderOperations.export` returns it; `tillpost orders export` prints it as JSON.
+It has ids, the error and the journal, without the customer. `OrderOperations.export` returns it;
+`tillpost orders export` prints it as JSON.
 """
 
 from __future__ import annotations

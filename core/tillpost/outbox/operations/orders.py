@@ -1,4 +1,6 @@
-"""What people do with orders: accept, advance, resubmit, take over by hand, cancel, export.
+"""What people do with orders.
+
+They accept, advance, resubmit, take over by hand, cancel and export them.
 
     operations = OrderOperations(outbox, who="mia")
     operations.resubmit("ord_1")
@@ -54,7 +56,10 @@ STALE = 1.0
 
 
 class ActError(ValueError):
-    """The act doesn't fit the order's state. The text, one line, says why and what to do."""
+    """An act that doesn't fit the order's state.
+
+    The text, one line, says why and what to do.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,9 @@ _DELIVERED_STATES = {
 
 
 def next_progress(now: Progress, order: Order | None) -> Progress | None:
-    """Return the step that follows; None after the last one. Only a delivery goes on board.
+    """Return the step that follows; None after the last one.
+
+    Only a delivery goes on board.
 
     >>> next_progress(Progress.READY, None)
     <Progress.COMPLETED: 'completed'>
@@ -400,16 +407,17 @@ class OrderOperations:
         }
 
     def _must_close_unread(self, stored: StoredOrder) -> bool:
-        """Whether an order can only be closed without being read."""
+        """Return whether an order can only be closed without being read."""
         if stored.state not in (OrderState.ERROR, OrderState.MANUAL):
             return False
         is_unread = bool(stored.unreadable) or stored.order is None
         return is_unread or self._history(stored) is None
 
     def _close_unread(self, stored: StoredOrder, state: OrderState, action: str) -> None:
-        """Close an order without reading it: its row can't be read, or its content was erased.
+        """Close an order without reading it.
 
-        What the platform has of it can't be withdrawn from here.
+        Its row can't be read, or its content was erased. What the platform has of it can't be
+        withdrawn from here.
         """
         is_cancelled = state is OrderState.CANCELLED
         progress = Progress.CANCELLED if is_cancelled else Progress.ACCEPTED
@@ -451,7 +459,10 @@ class OrderOperations:
         stored: StoredOrder,
         state: OrderState,
     ) -> dict[str, object]:
-        """Withdraw the attention ticket; return the columns of an order that ends in a state."""
+        """Withdraw the attention ticket.
+
+        Returns the columns of an order that ends in `state`.
+        """
         values: dict[str, object] = {
             "state": state.value,
             "waits_for": WaitsFor.NOTHING.value,
@@ -499,9 +510,10 @@ class OrderOperations:
             return read_acts(db, order_id)
 
     def elsewhere(self, order_id: str) -> str:
-        """Return that an order is, or may be, at another address than its connection's, and which.
+        """Return the text that an order is, or may be, at another address, and which.
 
-        Such an order isn't polled, looked up or sent. Empty: it isn't, as far as is known.
+        That is another address than its connection's. Such an order isn't polled, looked up or
+        sent. Empty: it isn't, as far as is known.
         """
         return self._elsewhere(self._find(order_id))
 
@@ -587,12 +599,15 @@ def _reason_not_to_resubmit(stored: StoredOrder) -> str:
 
 
 def _is_active(copy: PosOrder | None) -> TypeGuard[PosOrder]:
-    """Whether the platform has an active order, as far as is known: one that can be withdrawn."""
+    """Return whether the platform has an active order, as far as is known.
+
+    An active order can be withdrawn.
+    """
     return copy is not None and copy.state in (PosState.RECEIVED, PosState.ACCEPTED)
 
 
 def _is_unresolved(stored: StoredOrder, history: History) -> bool:
-    """Whether an earlier request may have created the order at the platform."""
+    """Return whether an earlier request may have created the order at the platform."""
     return stored.pos_order is None and may_exist_unseen(history)
 
 
@@ -609,7 +624,10 @@ def _missing_docket(stored: StoredOrder, platform: str, *, copy_may_appear: bool
 
 
 def _may_appear(stored: StoredOrder, history: History) -> bool:
-    """Whether an order that was taken over, or its ticket, may still appear at the register."""
+    """Return whether an order that was taken over may still appear at the register.
+
+    Its ticket counts as well.
+    """
     is_unknown = stored.pos_order is None and may_exist_unseen(history)
     may_be_active = is_unknown or _is_active(stored.pos_order)
     if may_be_active and not history.cancelled:
@@ -618,11 +636,11 @@ def _may_appear(stored: StoredOrder, history: History) -> bool:
 
 
 def _was_withdrawn_at_platform(stored: StoredOrder) -> bool:
-    """Whether somebody cancelled the order at the store, and nobody has dealt with that yet."""
+    """Return whether the order's cancellation at the store hasn't been dealt with yet."""
     return stored.state is OrderState.CANCELLED and stored.problem_at is not None
 
 
 def _is_due(stored: StoredOrder, now: float) -> bool:
-    """Whether an order will be sent at once anyway."""
+    """Return whether an order will be sent at once anyway."""
     is_due = stored.due_at is not None and stored.due_at <= now
     return stored.state is OrderState.DUE and stored.waits_for is WaitsFor.NOTHING and is_due

@@ -27,7 +27,7 @@ from tillpost.outbox.rows import Row, parsed
 __all__ = ["LATE", "OldestOrder", "Overview", "overview"]
 
 LATE = 60.0
-"""Seconds after which an order that is due, and that no worker claims, counts as late."""
+"""Seconds after which an order that is due, and that no worker claims, is late."""
 
 UNREADABLE = "unreadable"
 """The kind of a problem whose error can't be read."""
@@ -41,7 +41,10 @@ _is_scheduled = _ORDER.waits_for == WaitsFor.ITS_TIME.value
 
 
 class OldestOrder(FrozenModel):
-    """The order that has waited longest, scheduled ones aside. Times are in epoch seconds."""
+    """The order that has waited longest, scheduled ones aside.
+
+    Times are in epoch seconds.
+    """
 
     order: str
     connection: str

@@ -50,7 +50,10 @@ __all__ = [
 ]
 
 ISOLATE_AFTER = 2
-"""An order during which this many workers in a row died runs alone, so no other dies with it."""
+"""An order during which this many workers in a row died runs alone.
+
+No other order dies with it then.
+"""
 
 SET_ASIDE_AFTER = 5
 """An order during which this many workers in a row died is left to a person."""
@@ -101,7 +104,7 @@ class Claim:
 
 
 class _Due(NamedTuple):
-    """Which orders are to be claimed: at most so many of a connection, due by that time."""
+    """The orders to be claimed: at most so many of a connection, due by that time."""
 
     connection: str
     due_by: float
@@ -198,7 +201,10 @@ _TAKE_REPORT = update(t.orders).where(_ORDER.id == bindparam("order_id")).values
 
 
 class OrderClaims:
-    """Claims orders, writes what their holders report, and releases them. Safe for threads."""
+    """The claims on orders.
+
+    Claims orders, writes what their holders report, and releases them. Safe for threads.
+    """
 
     def __init__(
         self,
@@ -215,7 +221,7 @@ class OrderClaims:
     # ------------------------------------------------------------------ what is due
 
     def next_due_by_connection(self) -> Mapping[str, float]:
-        """Return when the first unclaimed order of each connection is due, in epoch seconds."""
+        """Return when each connection's first unclaimed order is due, in epoch seconds."""
         with self.database.reading() as db:
             rows = db.execute(_NEXT_DUE_BY_CONNECTION)
             # A time or a name that can't be read is seen to by `Maintenance`.
@@ -235,7 +241,7 @@ class OrderClaims:
         return ClaimStatus(*row)
 
     def is_isolated_due(self, now: float) -> bool:
-        """Return whether an order is due that must run alone, and whose connection may send."""
+        """Return whether an order that must run alone is due, and its connection may send."""
         with self.database.reading() as db:
             return db.execute(_ANY_ISOLATED_DUE, {"now": now}).first() is not None
 
@@ -441,9 +447,9 @@ class OrderClaims:
         now: float,
         **changes: object,
     ) -> Generator[Connection]:
-        """Append events to a claimed order's journal and change its row, in one transaction.
+        """Append events to a claimed order's journal and change its row.
 
-        What the block writes belongs to the same transaction.
+        That is one transaction. What the block writes belongs to the same transaction.
 
         Args:
             claim: The order's claim.
@@ -504,7 +510,10 @@ class OrderClaims:
             db.execute(release, _held_by(claim))
 
     def release_except(self, worker: str, known: Collection[str], now: float) -> None:
-        """Release the orders that a worker holds, except those that it knows of, by their ids."""
+        """Release the orders that a worker holds without knowing of them.
+
+        `known` holds the ids of those that it knows of.
+        """
         is_unknown = _ORDER.id.not_in(known)
         release = update(t.orders).where(_ORDER.worker == worker, is_unknown)
         values = {"worker": None, "due_at": due_after_release(now), "updated_at": now}
@@ -515,9 +524,10 @@ class OrderClaims:
 def _kept_sighting(
     row: Row, stored: StoredOrder, events: Sequence[Event], now: float
 ) -> Sighted | None:
-    """Return the report of an order in doubt that came while a worker had claimed it, if any.
+    """Return what was reported of an order in doubt while it was claimed, if anything.
 
-    It is looked up before anything is sent. A report of any other order is left for its poll.
+    The order is looked up before anything is sent. A report of any other order is left for its
+    poll.
     """
     report = parsed(Report.model_validate_json, row["reported"])
     is_arrived = stored.pos_order is not None
@@ -527,7 +537,10 @@ def _kept_sighting(
 
 
 def _sendable_faults(stored: StoredOrder) -> tuple[str, ...]:
-    """Return what of a claimed order can't be read; it can't be sent without its content."""
+    """Return what of a claimed order can't be read.
+
+    The order can't be sent without its content.
+    """
     if stored.order is None and "content" not in stored.unreadable:
         return (*stored.unreadable, "content")
     return stored.unreadable
@@ -552,7 +565,10 @@ def _claim_rows(
     worker: str,
     now: float,
 ) -> Sequence[RowMapping]:
-    """Claim those of the orders that are still due; return their rows, in the ids' sequence."""
+    """Claim those of the orders that are still due.
+
+    Returns their rows, in the ids' sequence.
+    """
     if not order_ids:
         return []
     claim = _CLAIM_ISOLATED if due.isolated else _CLAIM_NORMAL

@@ -1,11 +1,11 @@
-"""A worker's heartbeat: proves that it gets on with its work, and reaps the workers that are dead.
+"""A worker's heartbeat, and the reaping of dead workers.
 
-`Heartbeat` runs in a thread beside the work. Nothing here depends on the time of day. A worker
-whose counter is unchanged for the whole of its own lease, by the observer's steady clock, is dead.
-A worker begins no request once 70 % of its lease (`SAFE_SHARE`) have passed since its last beat. So
-a worker that was paused, whose machine slept or whose clock was set, stops before another takes its
-orders over. What remains is a pause between the last check of its lease and the sending of a
-request: nothing can close that gap.
+The heartbeat proves that a worker gets on with its work. `Heartbeat` runs in a thread beside the
+work. Nothing here depends on the time of day. A worker whose counter is unchanged for the whole of
+its own lease, by the observer's steady clock, is dead. A worker begins no request once 70 % of its
+lease (`SAFE_SHARE`) have passed since its last beat. So a worker that was paused, whose machine
+slept or whose clock was set, stops before another takes its orders over. What remains is a pause
+between the last check of its lease and the sending of a request: nothing can close that gap.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db.clock import steady
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.orders.claims import LeaseLostError
@@ -29,9 +29,9 @@ BEATS_PER_LEASE = 5
 """How often within a lease a worker beats, and reads the counters of others."""
 
 SAFE_SHARE = 0.7
-"""The share of its lease, since its last beat, in which a worker may begin a request.
+"""The share of its lease in which a worker may begin a request.
 
-The rest is for the request itself.
+It counts from the worker's last beat. The rest is for the request itself.
 """
 
 
@@ -40,7 +40,7 @@ def _always() -> bool:
 
 
 class _Observation(NamedTuple):
-    """A worker's heartbeat counter, the length of its lease, and since when the counter is so."""
+    """A worker's heartbeat counter, since when it is so, and the length of the lease."""
 
     beat: int
     lease: float
@@ -48,7 +48,9 @@ class _Observation(NamedTuple):
 
 
 class Heartbeat:
-    """The heartbeat of one worker. A context manager: it enlists, and retires at the end.
+    """The heartbeat of one worker.
+
+    A context manager: it enlists, and retires at the end.
 
     Args:
         workers: The registry of workers.
@@ -70,7 +72,10 @@ class Heartbeat:
         self.vouch: Callable[[], bool] = _always
         """Returns whether the worker gets on. A worker that is stuck has no heartbeat."""
         self.worker = ""
-        """The worker's id; empty until it is enlisted. It changes when the worker was reaped."""
+        """The worker's id; empty until it is enlisted.
+
+        It changes when the worker was reaped.
+        """
 
     def worker_id(self) -> str:
         """Return the worker's id, and enlist it first if need be. Safe for threads."""
@@ -105,10 +110,8 @@ class Heartbeat:
         try:
             self._workers.retire(self.worker, self._clock())
         except DatabaseError as error_at_end:
-            log.warning(
-                "cannot retire the worker; its orders are released when its lease expires: %s",
-                error_at_end,
-            )
+            error_text = log_value(error_at_end)
+            log.warning("worker_retire_failed worker=%s error=%s", self.worker, error_text)
 
     def check(self, worker: str) -> None:
         """Check that this worker holds its lease, and so may act on an order.
@@ -130,24 +133,24 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(self._lease / BEATS_PER_LEASE):
             if not self.vouch():
-                log.error("this worker is stuck, so it stops its heartbeat until it goes on")
+                log.error("heartbeat_withheld worker=%s reason=stuck", self.worker)
                 continue
             try:
                 self._beat()
                 self._reap_dead_workers()
             except DatabaseError as error:
-                log.warning("heartbeat failed: %s", error)
+                log.warning("heartbeat_failed worker=%s error=%s", self.worker, log_value(error))
                 # The others couldn't beat either, so their silence counts from now on.
                 self._observed = {}
             except BaseException:  # the clock is the embedder's, and this thread must live
-                log.exception("heartbeat failed")
+                log.exception("heartbeat_failed worker=%s", self.worker)
 
     def _beat(self) -> None:
         before = steady()
         if self._workers.beat(self.worker):
             self._safe_until = before + self._lease * SAFE_SHARE
         else:
-            log.warning("this worker was reaped (was it paused?); it continues under a new id")
+            log.warning("worker_lease_lost worker=%s", self.worker)
             self._enlist()
 
     def _reap_dead_workers(self) -> None:
@@ -160,10 +163,10 @@ class Heartbeat:
             try:
                 released = self._workers.reap(worker, observation.beat, self._clock())
             except DatabaseError as error:
-                log.warning("worker %s is silent, but cannot be reaped yet: %s", worker, error)
+                log.warning("worker_reap_failed worker=%s error=%s", worker, log_value(error))
                 return
             log.warning(
-                "worker %s was silent for %.0f s and was reaped; %d orders were released",
+                "worker_reaped worker=%s silent_for=%.0f released=%d",
                 worker,
                 silence,
                 released,

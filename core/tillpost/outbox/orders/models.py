@@ -194,7 +194,10 @@ _CLOSED = (OrderState.MANUAL, OrderState.CANCELLED)
 
 
 def _unreadable(read: Row, state: OrderState, order: Order | None) -> tuple[str, ...]:
-    """Return the columns that can't be read. An order can't be sent without its content."""
+    """Return the columns that can't be read.
+
+    An order can't be sent without its content.
+    """
     faults = tuple(read.faults)
     if state is OrderState.DUE and order is None and "content" not in faults:
         return (*faults, "content")
@@ -225,8 +228,10 @@ def state_of(pos_order: PosOrder) -> OrderState:
 
 
 EVENTS_WITH_TRANSCRIPTS = 40
-"""The events of an order that keep what was sent and received. An order that fails for days has
-hundreds; the latest exchange is in its row's error in any case."""
+"""The events of an order that keep what was sent and received.
+
+An order that fails for days has hundreds; the latest exchange is in its row's error in any case.
+"""
 
 _TICKET_PREFIX = "ticket:"
 """Precedes the kind of an event of the order's attention ticket."""

@@ -1,7 +1,7 @@
-"""The columns that say that a person has to act on an order, and when that is escalated.
+"""The columns that say that a person has to act on an order.
 
-Pure. Everything that writes an order's state writes these columns with it; the order monitor
-escalates what they say is due.
+Pure. They also say when that is escalated. Everything that writes an order's state writes these
+columns with it; the order monitor escalates what they say is due.
 """
 
 from __future__ import annotations

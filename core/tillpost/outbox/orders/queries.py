@@ -1,6 +1,7 @@
-"""Reads orders and journals, for people: by state, connection, problem, or a customer's name.
+"""Queries of orders and journals, for people.
 
-`Outbox.orders` and `Outbox.entries` are these functions in a transaction.
+They search by state, connection, problem, or a customer's name. `Outbox.orders` and
+`Outbox.entries` are these functions in a transaction.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ HAS_PROBLEM = _ORDER.problem_at.is_not(None)
 """A person has to act on the order: see `problems`."""
 
 END_OF_CALENDAR = 253_402_300_799.0
-"""The last second of the year 9999, in epoch seconds. No time of a journal is later."""
+"""The last second of the year 9999, in epoch seconds.
+
+No time of a journal is later.
+"""
 
 _IS_NEW = and_(
     _ORDER.progress == Progress.NEW.value,
@@ -151,7 +155,10 @@ def find_orders(db: Connection, wanted: OrderFilter, most: int) -> Sequence[Stor
 
 
 def read_events(db: Connection, order_id: str) -> list[Event]:
-    """Return the events of an order's journal, oldest first. Raises `UnreadableEventError`."""
+    """Return the events of an order's journal, oldest first.
+
+    Raises `UnreadableEventError`.
+    """
     events, _ = read_events_to_extend(db, order_id)
     return events
 
@@ -171,7 +178,7 @@ def read_events_to_extend(db: Connection, order_id: str) -> tuple[list[Event], i
 
 
 def _is_possible(events: Sequence[Event]) -> bool:
-    """Return whether something can be concluded from events that can be read one by one.
+    """Return whether events that can be read one by one lead to a conclusion.
 
     After damage there may be an answer without its request, or a time that no clock shows.
     """

@@ -1,10 +1,11 @@
-"""Order state transitions: what an arrival, a webhook or a poll changes in an order's row.
+"""Order state transitions, caused by an arrival, a webhook or a poll.
 
-Pure: `updates` reads the rows, and writes what these functions return. State and progress never go
-backwards, so an observation that is repeated, late or out of sequence does no harm. What a person
-settled (taken over by hand, cancelled) stays settled, and so does a rejection. `received` is the
-platform's claim; `accepted` needs a sign of the register itself. A report about an order in doubt
-settles nothing: it has the order looked up, and the submission's flow concludes.
+Each says what changes in an order's row. Pure: `updates` reads the rows, and writes what these
+functions return. State and progress never go backwards, so an observation that is repeated, late or
+out of sequence does no harm. What a person settled (taken over by hand, cancelled) stays settled,
+and so does a rejection. `received` is the platform's claim; `accepted` needs a sign of the register
+itself. A report about an order in doubt settles nothing: it has the order looked up, and the
+submission's flow concludes.
 """
 
 from __future__ import annotations
@@ -50,12 +51,15 @@ ACCEPTED_POLL_INTERVAL = 120.0
 """The shortest time between two polls of an order that was accepted, in seconds."""
 
 POLL_FOR = 4 * 3600.0
-"""How long after it was received, and after it was due, an order is polled, in seconds."""
+"""How long an order is polled, in seconds.
+
+It counts from when the order was received, and from when it was due.
+"""
 
 # unconfirmed: how early a register shows a scheduled order differs by platform and setting (Square
 # has a preparation time); a pickup scheduled for tomorrow at a real register would show it.
 SHOWN_BEFORE_DUE = 1800.0
-"""How long before it is due a register is expected to show a scheduled order, in seconds."""
+"""How long before it is due a register should show a scheduled order, in seconds."""
 
 STEPS = (
     Progress.NEW,
@@ -65,7 +69,10 @@ STEPS = (
     Progress.ON_BOARD,
     Progress.COMPLETED,
 )
-"""The progress of an order that goes well, in sequence. Only a delivery goes on board."""
+"""The progress of an order that goes well, in sequence.
+
+Only a delivery goes on board.
+"""
 
 _REFUSED = (PosState.REJECTED, PosState.CANCELLED)
 _RANK = {PosState.RECEIVED: 0, PosState.ACCEPTED: 1, PosState.REJECTED: 2, PosState.CANCELLED: 2}
@@ -177,7 +184,7 @@ def apply_status(
 
 
 def _record_copy(stored: StoredOrder, sighted: Sighted, seen: PosOrder) -> Change:
-    """Record, once, that a copy of an order appeared that was keyed in by hand, and where."""
+    """Record, once, that a copy of an order keyed in by hand appeared, and where."""
     if stored.pos_order or seen.state in _REFUSED:
         return Change()
     values = {"pos_order": seen.model_dump_json(), "pos_id": seen.id}
@@ -219,7 +226,10 @@ def _advance(
 
 
 def _advanced_state(state: OrderState, pos_order: PosOrder) -> OrderState:
-    """Return an order's state after a status: an error stays, unless the order was refused."""
+    """Return an order's state after a status.
+
+    An error stays, unless the order was refused.
+    """
     if state is OrderState.ERROR and pos_order.state not in _REFUSED:
         return OrderState.ERROR
     new_state = state_of(pos_order)
@@ -229,7 +239,10 @@ def _advanced_state(state: OrderState, pos_order: PosOrder) -> OrderState:
 
 
 def _merge(known: PosOrder | None, seen: PosOrder) -> PosOrder:
-    """Return the order at the platform after one more status, which may be an older one."""
+    """Return the order at the platform after one more status.
+
+    That may be an older one.
+    """
     if known is None:
         return seen
     is_older = _RANK[seen.state] < _RANK[known.state]
@@ -253,11 +266,12 @@ def is_in_doubt(stored: StoredOrder, history: History) -> bool:
 
 
 def _look_up_again(stored: StoredOrder, sighted: Sighted, journal: Sequence[Event]) -> Change:
-    """Return the change that has an order in doubt looked up. An order that isn't stays as it is.
+    """Return the change that has an order in doubt looked up.
 
-    A report proves less than a look-up, which compares the total and the lines as well. So it
-    settles nothing, and nothing is sent because of it. An order that may be at another address
-    isn't looked up here: the report is only recorded, so that it isn't sent there again.
+    An order that isn't in doubt stays as it is. A report proves less than a look-up, which compares
+    the total and the lines as well. So it settles nothing, and nothing is sent because of it. An
+    order that may be at another address isn't looked up here: the report is only recorded, so that
+    it isn't sent there again.
     """
     history = fold(journal)
     if not is_in_doubt(stored, history):
@@ -342,7 +356,10 @@ def _may_import(history: History, failed: Failed) -> bool:
 
 
 def _submit_again(stored: StoredOrder, failed: Failed, now: float) -> Change:
-    """Return the change that makes an order due again, with the refusal as its last failure."""
+    """Return the change that makes an order due again.
+
+    The refusal becomes its last failure.
+    """
     values = {
         "state": OrderState.DUE.value,
         "waits_for": WaitsFor.NOTHING.value,
@@ -359,7 +376,10 @@ def _submit_again(stored: StoredOrder, failed: Failed, now: float) -> Change:
 
 
 def _last_sent_at(history: History) -> float:
-    """Return when the order was last sent: a menu imported since is newer than the one it used."""
+    """Return when the order was last sent.
+
+    A menu imported since is newer than the one it used.
+    """
     creates = (sent.intent.at for sent in history.sent if sent.intent.effect is Effect.CREATE)
     return max(creates, default=0.0)
 
@@ -367,7 +387,10 @@ def _last_sent_at(history: History) -> float:
 def _refusal_columns(
     pos_order: PosOrder, now: float, settings: OutboxSettings, error: ErrorRecord | None = None
 ) -> dict[str, object]:
-    """Return the columns of an order that the store refused: the customer has paid for it."""
+    """Return the columns of an order that the store refused.
+
+    The customer has paid for it.
+    """
     error = error or _refusal_error(pos_order)
     problem = problem_columns(OrderState.REJECTED, WaitsFor.NOTHING, now, settings.escalate_after)
     return {"error": error.model_dump_json(), **problem}
@@ -399,7 +422,10 @@ def arrival_columns(
     now: float,
     settings: OutboxSettings,
 ) -> dict[str, object]:
-    """Return the columns, besides its state, of an order that has just reached the platform."""
+    """Return the columns of an order that has just reached the platform.
+
+    Its state isn't among them.
+    """
     due = due_time(order)
     is_received_only = state is OrderState.RECEIVED
     columns: dict[str, object] = {
@@ -418,7 +444,7 @@ def arrival_columns(
 def rejection_hooks(
     order: Order, state: OrderState, pos_order: PosOrder | None
 ) -> Sequence[HookCall]:
-    """Return the hooks to call for an order that had been refused when it was first seen."""
+    """Return the hooks to call for an order already refused when it was first seen."""
     if pos_order is None or state not in _OVER:
         return ()
     return (("order_rejected", {"order": order, "pos_order": pos_order}),)
@@ -431,9 +457,10 @@ def next_poll_at(
     due: float | None,
     now: float,
 ) -> float | None:
-    """Return when an order's status is next polled, in epoch seconds; None if it isn't any more.
+    """Return when an order's status is next polled, in epoch seconds.
 
-    The interval grows with the order's age, from 30 seconds to 5 minutes.
+    None if it isn't polled any more. The interval grows with the order's age, from 30 seconds to 5
+    minutes.
 
     >>> next_poll_at(OrderState.RECEIVED, Progress.NEW, received_at=1000.0, due=None, now=1000.0)
     1030.0
@@ -459,7 +486,10 @@ def expected_by(received_at: float, due: float | None, settings: OutboxSettings)
 
 
 def due_time(order: Order | None) -> float | None:
-    """Return when an order is due, in epoch seconds; None: as soon as possible, or erased."""
+    """Return when an order is due, in epoch seconds.
+
+    None: as soon as possible, or erased.
+    """
     if order and order.due_at:
         return order.due_at.timestamp()
     return None

@@ -1,8 +1,8 @@
-"""Sets aside an order whose row or journal can't be read, so that all others go on.
+"""The setting aside of an order that can't be read, so that all others go on.
 
-The order is in error: a person sees it, and closes it with `manual` or `cancel`. What can't be read
-stays in the row until a person repairs it. All that come upon such a row call `set_aside`: claims,
-webhooks, polls.
+Its row or its journal can't be read. The order is in error: a person sees it, and closes it with
+`manual` or `cancel`. What can't be read stays in the row until a person repairs it. All that come
+upon such a row call `set_aside`: claims, webhooks, polls.
 """
 
 from __future__ import annotations

@@ -50,7 +50,10 @@ _NOT_KNOWN_AT_PLATFORM = (
 )
 
 MOST_NAMESAKES = 8
-"""Orders of one connection with the same id at the platform: one for each of its addresses."""
+"""Orders of one connection with the same id at the platform.
+
+There is one for each of its addresses.
+"""
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
 _OF_CONNECTION = _ORDER.connection == bindparam("connection_name")
@@ -90,7 +93,7 @@ class OrderUpdates:
         reference: str,
         address: str = "",
     ) -> bool:
-        """Return whether an order that the connection's platform shows now may be one of ours.
+        """Return whether an order that the platform shows now may be one of ours.
 
         It is if it is found, and isn't at another address. Without a reference it may be any order
         that isn't known to exist at the platform.
@@ -228,7 +231,7 @@ class OrderUpdates:
         return self._write(db, row, change, now, source)
 
     def record_kept_report(self, db: Connection, row: Row, now: float) -> Sequence[HookCall]:
-        """Record what was reported of an order while a worker had claimed it, if anything was.
+        """Record what was reported of an order while a worker had claimed it, if anything.
 
         Args:
             db: The caller's transaction.
@@ -249,7 +252,10 @@ class OrderUpdates:
         )
 
     def _known_order(self, db: Connection, row: Row, now: float) -> KnownOrder | None:
-        """Return what is known of an order; None if its row can't be read, and is set aside."""
+        """Return what is known of an order.
+
+        Returns None if its row can't be read, and is set aside.
+        """
         stored = stored_order(row)
         if not stored.unreadable:
             return KnownOrder(stored, row["received_at"], row["confirmed_at"])
@@ -344,7 +350,10 @@ class OrderUpdates:
 
 
 def _keep_report(db: Connection, row: Row, report: Report, now: float) -> None:
-    """Keep a report about a claimed order, and have the order polled once it is released."""
+    """Keep a report about a claimed order.
+
+    Has the order polled once it is released.
+    """
     values = {
         "poll_at": now,
         "reported": report.model_dump_json(),

@@ -37,7 +37,10 @@ from tillpost.outbox.rows import LARGEST_COUNT, Row, named
 __all__ = ["DEFAULT_LEASE", "Pulse", "WorkerRegistry", "counted", "due_after_release"]
 
 DEFAULT_LEASE = 10.0
-"""How long a worker may be silent before it is dead, in seconds, unless the settings say it."""
+"""How long a worker may be silent before it is dead, in seconds.
+
+The settings may say otherwise.
+"""
 
 _ORDER, _WORKER = t.orders.c, t.workers.c
 
@@ -55,7 +58,7 @@ _RELEASE_IMPORTS = update(t.connections).where(_is_importer).values(importer=Non
 _RELEASE_REFRESHES = update(t.credentials).where(_is_refresher).values(refresher=None)
 
 _HOLDERS = (_ORDER.worker, t.connections.c.importer, t.credentials.c.refresher)
-"""The columns that name the worker by which an order, an import or a refresh is held."""
+"""The columns that name the worker that holds an order, an import or a refresh."""
 
 
 def _vanished_workers(holder: Column[Any]) -> Select[Any]:
@@ -144,7 +147,10 @@ class WorkerRegistry:
         return {worker: pulse.beat for worker, pulse in self.pulses().items()}
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
-        """Return whether a worker is enlisted, and keep it so to the end of the transaction."""
+        """Return whether a worker is enlisted.
+
+        It stays so to the end of the transaction.
+        """
         found = db.execute(_IS_ENLISTED, {"worker_id": worker})
         return found.first() is not None
 
@@ -176,9 +182,10 @@ class WorkerRegistry:
             self._release_all(db, worker, now, crashes=0)
 
     def release_orphans(self, db: Connection, now: float) -> None:
-        """Release what is held by workers that have no row, so that nobody would ever reap them.
+        """Release what is held by workers that have no row.
 
-        That is orders, imports of menus and refreshes of tokens. An id is never enlisted again.
+        Nobody would ever reap such a worker. What it holds are orders, imports of menus and
+        refreshes of tokens. An id is never enlisted again.
         """
         for holder, query in zip(_HOLDERS, _VANISHED, strict=True):
             for vanished in db.scalars(query).all():

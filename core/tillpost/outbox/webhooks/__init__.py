@@ -1,1 +1,1 @@
-"""Receives webhooks of platforms: over HTTP (`asgi`), or from the embedder (`receiver`)."""
+"""Webhooks of platforms, over HTTP (`asgi`) or from the embedder (`receiver`)."""

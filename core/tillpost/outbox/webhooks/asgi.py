@@ -44,7 +44,10 @@ RETRY_AFTER = 30
 """Seconds after which a platform may send a webhook again that was answered 503."""
 
 _LONGEST_LENGTH = 20
-"""Digits of a Content-Length that are read; more than that is too large in any case."""
+"""Digits of a Content-Length that are read.
+
+More than that is too large in any case.
+"""
 
 _STATUS_BY_FAULT = {
     WebhookFault.REPEATED: 200,
@@ -128,23 +131,23 @@ async def _handle(
     except BaseException as failure:
         if is_interruption(failure):
             raise
-        log.exception("webhook for %s not processed: answered 503, so that it is sent again", name)
+        log.exception("webhook_failed connection=%s status=503", name)
         return 503, "again"
     return 200, ""
 
 
 def _ask_again(name: str, error: Exception) -> tuple[int, str]:
     """Log why a webhook wasn't processed; return the answer that has it sent again."""
-    log.warning(
-        "webhook for %s not processed (%s): answered 503, so that it is sent again",
-        name,
-        type(error).__name__,
-    )
+    kind = type(error).__name__
+    log.warning("webhook_failed connection=%s status=503 error=%s", name, kind)
     return 503, "again"
 
 
 def _connection_name(scope: Scope) -> str | None:
-    """Return the only path segment below the mount point; None when no connection can have it."""
+    """Return the only path segment below the mount point.
+
+    Returns None when no connection can have that name.
+    """
     path = scope["path"]
     mount_point = scope.get("root_path", "")
     if mount_point and path.startswith(f"{mount_point}/"):

@@ -32,7 +32,10 @@ from tillpost.outbox.settings import OutboxSettings
 __all__ = ["EventEffects"]
 
 MENU_SETTLES_IN = 10.0
-"""Seconds after a change until the menu is imported: people make many changes in a row."""
+"""Seconds after a change until the menu is imported.
+
+People make many changes in a row.
+"""
 
 LEAST_BETWEEN_IMPORTS = 60.0
 """Seconds that pass at least between two imports of a menu."""
@@ -51,10 +54,10 @@ class EventEffects:
     def without_customer(
         self, db: Connection, opened: OpenConnection, event: WebhookEvent
     ) -> WebhookEvent:
-        """Return an event whose texts show nothing of the order's customer, as far as is known.
+        """Return an event whose texts don't show the customer, as far as is known.
 
-        Of an order whose customer's data was erased, no text of the platform is kept: nothing is
-        left by which the customer's could be found in it.
+        That is the order's customer. Of an order whose customer's data was erased, no text of the
+        platform is kept: nothing is left by which the customer's could be found in it.
         """
         if not isinstance(event, OrderRefused):
             return event
@@ -138,7 +141,7 @@ def _hide_all(text: str) -> str:
 
 
 def _is_outdated(db: Connection, connection: str, event: AuthorisationRevoked) -> bool:
-    """Whether the store was connected again after the revocation."""
+    """Return whether the store was connected again after the revocation."""
     row = t.credentials.c
     connected_at: object = db.scalar(
         select(row.connected_at).where(row.connection == connection, row.encrypted_secrets != "")

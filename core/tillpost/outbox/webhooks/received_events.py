@@ -18,7 +18,10 @@ from tillpost.outbox.db import schema as t
 __all__ = ["RETENTION", "delete_old_events", "record_event", "unreceived"]
 
 RETENTION = 3 * 86_400.0
-"""Seconds for which an event is stored. Square repeats one for 24 hours; older ones are stale."""
+"""Seconds for which an event is stored.
+
+Square repeats one for 24 hours; older ones are stale.
+"""
 
 LONGEST_ID = 200
 """Characters of an event's id that the table can hold."""

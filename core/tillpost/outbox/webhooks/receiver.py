@@ -1,8 +1,8 @@
-"""Receives webhooks: verifies them, confirms what they claim, and writes their effects once.
+"""A receiver of webhooks.
 
-`Outbox.receive` uses one `Receiver` for all connections. What a signature doesn't prove is looked
-up at the platform first. If an event can't be processed now, an error asks the platform to send the
-webhook again.
+It verifies them, confirms what they claim, and writes their effects once. `Outbox.receive` uses one
+`Receiver` for all connections. What a signature doesn't prove is looked up at the platform first.
+If an event can't be processed now, an error asks the platform to send the webhook again.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Receiver:
         self._heartbeat.__exit__(None, None, None)
 
     def _new_among(self, connection: str, claims: Sequence[WebhookEvent]) -> Sequence[WebhookEvent]:
-        """Return the events that weren't received before; raise `WebhookError` if all were."""
+        """Return the events not received before; raise `WebhookError` if all were."""
         with self._database.reading() as db:
             new = unreceived(db, connection, claims)
         if claims and not new:
@@ -120,7 +120,10 @@ class Receiver:
     def _apply(
         self, opened: OpenConnection, events: Sequence[WebhookEvent]
     ) -> tuple[Sequence[WebhookEvent], Sequence[HookCall]]:
-        """Record the events and write their effects; return the new ones, and hooks to call."""
+        """Record the events and write their effects.
+
+        Returns the new events, and hooks to call.
+        """
         now = self._clock()
         applied: list[WebhookEvent] = []
         hook_calls: list[HookCall] = []
@@ -137,7 +140,10 @@ class Receiver:
     def _confirm(
         self, opened: OpenConnection, claims: Sequence[WebhookEvent]
     ) -> Sequence[WebhookEvent]:
-        """Return the events with what the platform shows, where the signature proves nothing."""
+        """Return the events, confirmed where the signature proves nothing.
+
+        Those have what the platform shows.
+        """
         claims = [self._with_confirmed_access(opened, claim) for claim in claims]
         fetched = self._fetch_orders(opened, claims)
         events = opened.webhooks.settle(claims, fetched)
@@ -163,10 +169,10 @@ class Receiver:
         return fetched
 
     def _with_confirmed_access(self, opened: OpenConnection, claim: WebhookEvent) -> WebhookEvent:
-        """Return a revocation only if the platform refuses our access; otherwise a check is due.
+        """Return a revocation only if the platform refuses our access.
 
-        The signature may prove that a store has revoked its access without proving which: one
-        application can have a single subscription for all its stores.
+        Otherwise a check is due. The signature may prove that a store has revoked its access
+        without proving which: one application can have a single subscription for all its stores.
         """
         if not isinstance(claim, AuthorisationRevoked):
             return claim
@@ -215,7 +221,10 @@ def _claims_not_created(error: ErrorRecord) -> bool:
 
 
 def _fetch_active_order(opened: OpenConnection, pos_id: str) -> PosOrder | None:
-    """Fetch an order that the store is going to make; None if the platform shows no such order."""
+    """Fetch an order that the store is going to make.
+
+    Returns None if the platform shows no such order.
+    """
     try:
         pos_order = StoreQueries(opened).fetch_briefly(pos_id)
     except PosError as error:

@@ -1,4 +1,4 @@
-"""Calls the hooks of a worker in threads of their own, and waits for them for a limited time.
+"""Calls of a worker's hooks, in threads of their own, with a limited wait.
 
 An order's hooks are called after its result is written. One that never returns holds none of the
 worker's threads for long, and no share of its connection or host (see `thread_shares`): it keeps
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import wait
 
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.thread_pool import DaemonThreadPool
 
@@ -48,13 +48,9 @@ class BoundedHooks:
         calls = list(hook_calls)
         if not calls:
             return
-        names = ", ".join(hook for hook, _ in calls)
+        names = log_value(",".join(hook for hook, _ in calls))
         if not self._begin(connection):
-            log.error(
-                "hook %s of connection %s isn't called: earlier hooks don't return",
-                names,
-                connection,
-            )
+            log.error("hooks_dropped connection=%s hooks=%s", connection, names)
             return
 
         def call_all() -> None:
@@ -72,11 +68,7 @@ class BoundedHooks:
         with self._lock:
             self._hanging[connection] += 1
         future.add_done_callback(lambda _: self._has_returned(connection))
-        log.warning(
-            "hook %s of connection %s doesn't return; it isn't waited for any longer",
-            names,
-            connection,
-        )
+        log.warning("hooks_timed_out connection=%s hooks=%s", connection, names)
 
     def close(self, grace: float) -> None:
         """Wait up to `grace` seconds for the hooks that are running; leave the others."""

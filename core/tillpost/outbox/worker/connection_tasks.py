@@ -1,7 +1,8 @@
-"""Runs a worker's requests besides submitting in threads: checks, polls, menu imports.
+"""A worker's requests besides submitting, in threads.
 
-A connection has one task of a kind at a time, and its share of the threads (see `thread_shares`).
-So neither the worker's loop nor another connection waits for a platform that hangs.
+They are checks, polls and menu imports. A connection has one task of a kind at a time, and its
+share of the threads (see `thread_shares`). So neither the worker's loop nor another connection
+waits for a platform that hangs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from tillpost.errors import is_interruption
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.thread_shares import ThreadShares
@@ -25,7 +26,7 @@ class TaskRunner(Protocol):
     """Runs a connection's tasks, each of a kind such as "poll"."""
 
     def may_start(self, kind: str, connection: str) -> bool:
-        """Whether a task would begin now."""
+        """Return whether a task would begin now."""
         ...
 
     def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
@@ -72,7 +73,7 @@ class ConnectionTasks:
         return self._threads.busy
 
     def may_start(self, kind: str, connection: str) -> bool:
-        """Whether a task would begin now."""
+        """Return whether a task would begin now."""
         is_free = (kind, connection) not in self._shares.current()
         host = self._host_of(connection)
         return (
@@ -97,10 +98,11 @@ class ConnectionTasks:
         try:
             task()
         except DatabaseError as error:
-            log.warning("%s of %s: %s", kind, connection, error)
+            text = "connection_task_failed kind=%s connection=%s error=%s"
+            log.warning(text, kind, connection, log_value(error))
         except BaseException as failure:
             if is_interruption(failure):
                 raise
-            log.exception("%s of %s failed", kind, connection)
+            log.exception("connection_task_failed kind=%s connection=%s", kind, connection)
         finally:
             self._shares.end(key)

@@ -1,7 +1,8 @@
-"""Calls the hooks of a worker's loop in a thread of their own: one that blocks stops no order.
+"""The thread that calls the hooks of a worker's loop.
 
-The hooks of an order's run, of a check and of a poll are called from the thread of that work, which
-waits for them for a limited time (see `bounded_hooks`). The loop itself has no time to spare.
+A hook that blocks stops no order. The hooks of an order's run, of a check and of a poll are called
+from the thread of that work, which waits for them for a limited time (see `bounded_hooks`). The
+loop itself has no time to spare.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ CallHooks = Callable[[str, Iterable[HookCall]], None]
 """Calls hooks of a connection."""
 
 MOST_WAITING = 1000
-"""Calls that wait for one that takes long. What is called after that is dropped, and logged."""
+"""Calls that wait for one that takes long.
+
+What is called after that is dropped, and logged.
+"""
 
 
 class HookThread:
@@ -36,16 +40,12 @@ class HookThread:
         """Call hooks soon, in their order."""
         for hook, facts in hook_calls:
             if self._thread.idle_threads <= -MOST_WAITING:
-                log.error(
-                    "hook %s of connection %s isn't called: an earlier hook doesn't return",
-                    hook,
-                    connection,
-                )
+                log.error("hooks_dropped connection=%s hooks=%s", connection, hook)
             else:
                 self._thread.submit(partial(self._call_hooks, connection, [(hook, facts)]))
 
     def close(self, grace: float) -> None:
-        """Wait up to `grace` seconds for the calls that were begun or wait; drop the others."""
+        """Wait up to `grace` seconds for calls that were begun or wait; drop the others."""
         if not self._thread.wait(grace):
-            log.error("hooks aren't called any more: an earlier one doesn't return")
+            log.error("waiting_hooks_dropped")
         self._thread.shutdown()

@@ -53,13 +53,17 @@ HOUR = 3600.0
 """Seconds in an hour."""
 
 LONGEST_WAIT = LONGEST_RETRY_AFTER + 60.0
-"""Seconds that an order waits at most for a retry or a look-up, and a connection for its platform.
+"""Seconds that an order or a connection waits at most.
 
-A time further ahead was set by a clock that has been set back since.
+The order waits for a retry or a look-up, the connection for its platform. A time further ahead was
+set by a clock that has been set back since.
 """
 
 LONGEST_RELEASE = 60.0
-"""The same for an order that waits for nothing: it was released to be due within seconds."""
+"""The same for an order that waits for nothing.
+
+It was released to be due within seconds.
+"""
 
 _ORDER = t.orders.c
 _CONNECTION = t.connections.c
@@ -128,7 +132,10 @@ _BRING_BACK = {
 
 @dataclass(slots=True)
 class _Task:
-    """A task that runs every `interval` seconds, next at `due_at` of the monotonic clock."""
+    """A task that runs every `interval` seconds.
+
+    It is next due at `due_at` of the monotonic clock.
+    """
 
     interval: float
     run: Callable[[], None]
@@ -161,7 +168,7 @@ class Maintenance:
         runner = self._requests if in_threads else AtOnce()
         order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
-        self._passed_over = PassedOver("the task")
+        self._passed_over = PassedOver("task")
         self._tasks = [
             _Task(1.0, processor.release_unfinished),
             _Task(1.0, processor.release_stuck),
@@ -180,7 +187,9 @@ class Maintenance:
         ]
 
     def tend(self) -> None:
-        """Run the tasks that are due. A task that fails by itself is logged, and tried again.
+        """Run the tasks that are due.
+
+        A task that fails by itself is logged, and tried again.
 
         Raises:
             DatabaseError: the database as a whole fails, or may.

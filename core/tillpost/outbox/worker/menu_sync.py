@@ -1,4 +1,4 @@
-"""Imports menus when they are due: daily, and after the platform reported a change.
+"""Imports of due menus: daily, and after the platform reported a change.
 
 `Maintenance` calls `import_daily` and `import_changed` every few seconds. Before an import a worker
 moves the time at which the next one is due, so that one of all the workers imports.
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, bindparam, select, update
 
 from tillpost.errors import ConfigError, PosError
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.exceptions import MenuImportRunning
@@ -30,7 +30,7 @@ log = safe_logger("tillpost.outbox")
 RETRY_IMPORT = 300.0
 """Seconds after which an import is tried again that failed after a change."""
 
-_KIND = "menu import"
+_KIND = "menu_import"
 
 _CONNECTION = t.connections.c
 
@@ -48,7 +48,7 @@ class MenuSync:
         """Take the worker's processor, and what runs the imports: this thread by default."""
         self._processor = processor
         self._tasks = tasks or AtOnce()
-        self._passed_over = PassedOver("the menu import")
+        self._passed_over = PassedOver("menu_import")
         self._database = processor.outbox.database
 
     def import_daily(self) -> None:
@@ -119,16 +119,16 @@ class MenuSync:
         try:
             self._processor.import_now(name)
         except MenuImportRunning:
-            log.info("menu of %s: not imported now, since another worker is importing it", name)
+            log.info("menu_import_skipped connection=%s reason=already_running", name)
             return False
         except (ConfigError, PosError) as error:
-            log.warning("menu of %s: the import failed: %s", name, error)
+            log.warning("menu_import_failed connection=%s error=%s", name, log_value(error))
             return False
         return True
 
 
 def next_sync(options: ConnectionOptions, now: float) -> float | None:
-    """Return when the daily import of a menu is next due, in epoch seconds; None for never.
+    """Return when a menu's daily import is next due, in epoch seconds; None for never.
 
     >>> options = ConnectionOptions(sync_at="10:30", time_zone="Australia/Sydney")
     >>> datetime.fromtimestamp(next_sync(options, 0.0), UTC).isoformat()

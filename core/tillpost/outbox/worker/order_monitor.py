@@ -1,4 +1,4 @@
-"""Polls the orders that a platform has received, and reports those that need a person.
+"""The polling of received orders, and reports of those that need a person.
 
 Each order is polled on a schedule of its own (`transitions.next_poll_at`), to find out what no
 webhook reported. An order that the register shows no sign of is reported once; a problem that
@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
 from tillpost.outbox.db.database import wait_briefly
@@ -92,7 +92,10 @@ _FIRST_DUE_POLLS = (
 
 
 def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
-    """Return the query for the orders whose time in a column has come, the earliest first."""
+    """Return the query for the orders whose time in a column has come.
+
+    It returns the earliest first.
+    """
     return (
         select(_ORDER.id, _ORDER.connection)
         .where(time_column <= bindparam("now"), _is_unclaimed)
@@ -132,7 +135,7 @@ class OrderMonitor:
         self._processor = processor
         self._call_hooks = call_hooks or processor.call_hooks
         self._tasks = tasks or AtOnce()
-        self._passed_over = PassedOver("the escalation")
+        self._passed_over = PassedOver("escalation")
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
@@ -189,7 +192,7 @@ class OrderMonitor:
             opened = self._processor.connections[connection]
             pos_order = StoreQueries(opened).fetch_briefly(pos_id, history)
         except ConfigError as error:
-            log.warning("order %s can't be polled: %s", order_id, error)
+            log.warning("order_poll_failed order=%s error=%s", order_id, log_value(error))
             return
         except PosError as error:
             if error.reason == ADDRESS:
@@ -377,7 +380,7 @@ def _next_poll_at(row: Row, stored: StoredOrder, now: float) -> float | None:
 
 
 def _lock_unclaimed(db: Connection, *conditions: ColumnElement[bool]) -> Row | None:
-    """Return an order that meets the conditions and that no worker has claimed, locked."""
+    """Return an order that meets the conditions, unclaimed and locked."""
     query = select(t.orders).where(*conditions, _is_unclaimed).limit(1).with_for_update()
     found = db.execute(query).mappings().one_or_none()
     if not found:

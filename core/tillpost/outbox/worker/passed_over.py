@@ -1,8 +1,8 @@
-"""Passes over connections for which a step of a worker's loop fails, so that all others go on.
+"""Connections that a worker's loop passes over, so that all others go on.
 
-A lock that somebody else holds, or a row that the database or a parser refuses, fails the same step
-each time. What failed is tried again after a wait that doubles, up to `LONGEST_WAIT`. It is kept in
-memory: each worker finds out for itself.
+A step of the loop fails for them. A lock that somebody else holds, or a row that the database or a
+parser refuses, fails the same step each time. What failed is tried again after a wait that doubles,
+up to `LONGEST_WAIT`. It is kept in memory: each worker finds out for itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tillpost.errors import is_interruption
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["PassedOver"]
@@ -48,7 +48,9 @@ class PassedOver:
 
     @contextmanager
     def attempt(self, name: str) -> Generator[None]:
-        """Run the step for a connection in the block. If it fails, log that and go on after it.
+        """Run the step for a connection in the block.
+
+        If it fails, that is logged, and the loop goes on.
 
         Raises:
             DatabaseError: the database as a whole fails, or may.
@@ -59,12 +61,13 @@ class PassedOver:
             if not error.local:
                 raise
             wait = self._note(name)
-            log.warning("%s: %s failed; again in %g s: %s", name, self._step, wait, error)
+            text = "step_failed step=%s name=%s retry_in=%g error=%s"
+            log.warning(text, self._step, name, wait, log_value(error))
         except BaseException as failure:
             if is_interruption(failure):
                 raise
             wait = self._note(name)
-            log.exception("%s: %s failed; again in %g s", name, self._step, wait)
+            log.exception("step_failed step=%s name=%s retry_in=%g", self._step, name, wait)
         else:
             self._failing.pop(name, None)
 

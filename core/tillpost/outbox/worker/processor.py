@@ -1,4 +1,6 @@
-"""The processor: claims due orders, runs each as far as it goes now, and writes the result.
+"""The processor of due orders.
+
+It claims them, runs each as far as it goes now, and writes the result.
 
     with Processor(outbox) as processor:
         due_at = processor.process(order_id)    # called by an engine: Procrastinate, Celery, yours
@@ -19,7 +21,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from tillpost.errors import ConfigError, PosError, is_interruption
 from tillpost.models.order import PosOrder
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.delivery.connections import Source
 from tillpost.outbox.delivery.menu_import import import_shared_menu
@@ -76,7 +78,10 @@ class _Unreleased(NamedTuple):
 
 
 class Processor:
-    """Processes the orders of an outbox. A context manager: a worker while the block lasts."""
+    """A processor of an outbox's orders.
+
+    A context manager: a worker while the block lasts.
+    """
 
     def __init__(
         self,
@@ -114,7 +119,7 @@ class Processor:
         self._lock = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
         self._stuck = StuckOrders()
-        self._passed_over = PassedOver("the claim")
+        self._passed_over = PassedOver("claim")
         self._isolated: tuple[str, int] | None = None
         self._takes_more = True
         self._may_hold_unknown_claims = False
@@ -157,22 +162,22 @@ class Processor:
         self._progress_at = None if ended else time.monotonic()
 
     def attempt(self, step: Callable[[], T]) -> T | None:
-        """Run one step of a worker's loop; return None if it failed, after `LOOP_RETRY` seconds.
+        """Run one step of a worker's loop.
 
-        What fails is logged, so that the loop goes on. A `ConfigError` and an interruption are
-        raised.
+        Returns None if it failed, after `LOOP_RETRY` seconds. What fails is logged, so that the
+        loop goes on. A `ConfigError` and an interruption are raised.
         """
         self.progress()
         try:
             return step()
         except DatabaseError as error:
-            log.warning("%s", error)
+            log.warning("worker_step_failed error=%s", log_value(error))
         except ConfigError:
             raise
         except BaseException as failure:
             if is_interruption(failure):
                 raise
-            log.exception("the worker's loop failed; it goes on")
+            log.exception("worker_step_failed")
         time.sleep(LOOP_RETRY)
         return None
 
@@ -280,17 +285,17 @@ class Processor:
         except LeaseLostError:
             # A worker whose heartbeat was late may still hold the order, and then nobody else
             # would release it.
-            log.warning("order %s: lease lost", claim.order.id)
+            log.warning("lease_lost order=%s", claim.order.id)
             self._unreleased.append(_Unreleased(claim, CLAIM_RETRY, 0))
         except DatabaseError as error:
             # The order isn't to blame, so this doesn't count as a crash.
-            log.error("order %s: %s", claim.order.id, error)
+            log.error("order_run_failed order=%s error=%s", claim.order.id, log_value(error))
             self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 0))
         except BaseException as failure:
             if is_interruption(failure):
                 self._unreleased.append(_Unreleased(claim, CLAIM_RETRY, 0))
                 raise
-            log.exception("order %s couldn't be processed", claim.order.id)
+            log.exception("order_run_failed order=%s", claim.order.id)
             self._end_broken(claim, failure)
         finally:
             self._stuck.end(claim)
@@ -298,9 +303,10 @@ class Processor:
             self.release_unfinished()
 
     def release_stuck(self) -> None:
-        """Release the orders whose handling makes no progress, although this worker gets on.
+        """Release the orders whose handling makes no progress.
 
-        The thread that hangs stays lost to the connection, so a person gets the order soon.
+        This worker itself gets on. The thread that hangs stays lost to the connection, so a person
+        gets the order soon.
         """
         for claim in self._stuck.take():
             log.error("order_stuck order=%s connection=%s", claim.order.id, claim.connection)
@@ -311,7 +317,10 @@ class Processor:
     def _end_broken(
         self, claim: Claim, failure: BaseException, *, most: int = SET_ASIDE_AFTER
     ) -> None:
-        """Release an order whose processing broke down; leave it to a person after some times."""
+        """Release an order whose processing broke down.
+
+        After some times it is left to a person.
+        """
         if claim.crash_count + 1 >= most:
             try:
                 self._results.write(claim, broken_result(claim, failure), None)
@@ -319,7 +328,7 @@ class Processor:
             except LeaseLostError:
                 return
             except Exception:
-                log.exception("order %s couldn't be left to a person", claim.order.id)
+                log.exception("order_set_aside_failed order=%s", claim.order.id)
         self._unreleased.append(_Unreleased(claim, FAILURE_RETRY, 1))
 
     def release_unfinished(self) -> None:
@@ -344,7 +353,7 @@ class Processor:
             self._release_unknown_claims()
 
     def _release_unknown_claims(self) -> None:
-        """Release claims that were written, although the database failed before it said so."""
+        """Release claims that were written, though the database failed before it said so."""
         with self._lock:
             known = {order_id for order_id, _ in self._shares.current()}
             try:
@@ -356,15 +365,16 @@ class Processor:
     # ------------------------------------------------------------------ for people's actions
 
     def claim_order(self, order_id: str, seen: float | None = None) -> Claim | None:
-        """Claim an order that nobody holds, to act on it and release it with `claims.recording`.
+        """Claim an order that nobody holds.
 
-        Returns None if another worker holds it, or if it has changed since `seen`, which is its
-        `updated_at` as it was seen.
+        The caller acts on it and releases it with `claims.recording`. Returns None if another
+        worker holds it, or if it has changed since `seen`, which is its `updated_at` as it was
+        seen.
         """
         return self.claims.claim_order(order_id, self._heartbeat.worker, self.clock(), seen)
 
     def withdraw_doubt(self, claim: Claim) -> RunResult:
-        """Look up a claimed order that may exist at the platform, and withdraw it if it is found.
+        """Look up a claimed order that may exist at the platform; withdraw it if found.
 
         The result, which isn't written yet, says whether and when that has to go on.
         """

@@ -1,7 +1,8 @@
-"""Writes the result of a run: the order's state, its events, and what it says of the connection.
+"""The writing of a run's result.
 
-All of it is one transaction, which also releases the claim and notifies the engine of when the
-order is due again. Hooks are called after it.
+That is the order's state, its events, and what the run says of the connection. All of it is one
+transaction, which also releases the claim and notifies the engine of when the order is due again.
+Hooks are called after it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ __all__ = ["ResultWriter", "broken_result", "unconnected_result"]
 
 
 UNREADABLE_RETRY = 5.0
-"""In how many seconds an order is tried again whose connection's file can't be read."""
+"""Seconds until an order is retried whose connection's file can't be read."""
 
 
 def unconnected_result(claim: Claim, error: ConfigError, *, may_pass: bool = False) -> RunResult:
@@ -197,7 +198,7 @@ class ResultWriter:
 
 
 def _is_let_in(claim: Claim, result: RunResult) -> bool:
-    """Whether a probe of a paused connection shows that the platform grants access again."""
+    """Return whether a paused connection's probe shows that access is granted again."""
     evidence = result.evidence
     return claim.probes_pause and evidence.answered and not evidence.access_refused
 

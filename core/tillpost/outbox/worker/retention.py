@@ -96,10 +96,11 @@ def _erasable(db: Connection, cutoff: float) -> list[Row]:
 
 
 def _erase_one(db: Connection, row: Row) -> None:
-    """Erase an order's content and customer, and what may quote them in its row and journal.
+    """Erase an order's content and customer.
 
-    A column that can't be read is emptied. An event that can't be read stays as it is: without it,
-    the journal could be read, and would lack it.
+    Erases also what may quote them in its row and journal. A column that can't be read is emptied.
+    An event that can't be read stays as it is: without it, the journal could be read, and would
+    lack it.
     """
     error = parsed(ErrorRecord.model_validate_json, row["error"])
     pos_order = parsed(PosOrder.model_validate_json, row["pos_order"])
@@ -139,9 +140,9 @@ def _json(model: BaseModel | None) -> str | None:
 
 
 def prune(outbox: Outbox, days: float) -> int:
-    """Delete the journals of finished orders older than `days`, but for what they amounted to.
+    """Delete the journals of finished orders older than `days`.
 
-    A journal that can't be read is left as it is.
+    What they amounted to stays. A journal that can't be read is left as it is.
 
     Returns:
         The number of journal events that were deleted.
@@ -164,9 +165,9 @@ def prune(outbox: Outbox, days: float) -> int:
 
 
 def _cutoff(outbox: Outbox, days: float) -> float:
-    """Return before when an order must be finished, in epoch seconds, and prepare the database.
+    """Return before when an order must be finished, in epoch seconds.
 
-    On PostgreSQL every order is older than NaN.
+    Prepares the database, too. On PostgreSQL every order is older than NaN.
     """
     if not 0 <= days <= MOST_DAYS:
         raise ConfigError(f"days must be a number from 0 to {MOST_DAYS}, not {days!r}")
@@ -175,7 +176,7 @@ def _cutoff(outbox: Outbox, days: float) -> float:
 
 
 def _prunable(db: Connection, cutoff: float, after: str) -> list[str]:
-    """Return the ids of some orders with a journal to prune, locked, in the sequence of ids."""
+    """Return the ids of some orders with a journal to prune, locked, in sequence."""
     is_of_order = _EVENT.order_id == _ORDER.id
     is_unpruned = _EVENT.kind != Pruned.__name__
     unpruned_events = select(_EVENT.order_id).where(is_of_order, is_unpruned)
@@ -192,7 +193,7 @@ def _prunable(db: Connection, cutoff: float, after: str) -> list[str]:
 
 
 def _prune_one(db: Connection, order_id: str) -> int:
-    """Replace the journal of an order by what it amounts to; return how many events went."""
+    """Replace an order's journal by what it amounts to; return how many events went."""
     try:
         events = read_events(db, order_id)
     except UnreadableEventError:
@@ -212,7 +213,7 @@ def _prune_one(db: Connection, order_id: str) -> int:
 
 
 def _finished_before(cutoff: float) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions on finished orders that are older than that, in epoch seconds.
+    """Return the conditions on finished orders older than that, in epoch seconds.
 
     Their age counts from when they were added, from when the customer wanted them, and from when
     they should have been polled: a store that was disconnected isn't polled any more.

@@ -58,12 +58,15 @@ THREADS = 8
 """Checks that one worker runs at the same time."""
 
 RECHECK = 15.0
-"""Seconds after which a platform that fails or can't be reached is checked again, at the latest."""
+"""Within how many seconds a platform that fails or can't be reached is rechecked."""
 
 GRACE = 1.0
-"""Seconds that a stopping worker waits for running checks; their results are lost after that."""
+"""Seconds that a stopping worker waits for running checks.
 
-_KIND = "store check"
+Their results are lost after that.
+"""
+
+_KIND = "store_check"
 
 _CONNECTION = t.connections.c
 _ORDER = t.orders.c
@@ -113,7 +116,7 @@ class StoreMonitor:
         self._engine = processor.outbox.engine
         self._interval = processor.outbox.settings.check_every
         host_of = processor.connections.host
-        self._passed_over = PassedOver("the check")
+        self._passed_over = PassedOver("check")
         self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
 
     # ------------------------------------------------------------------ tasks of `Maintenance`
@@ -142,7 +145,10 @@ class StoreMonitor:
             self._tasks.start(_KIND, name, partial(self.check, name))
 
     def probe_paused(self) -> None:
-        """Check the paused connections that no order probes, as many as there are free threads."""
+        """Check the paused connections that no order probes.
+
+        Checks as many as there are free threads.
+        """
         if self._tasks.idle_threads <= 0:
             return
         for name in self._claim_probes(self._tasks.idle_threads):
@@ -324,14 +330,14 @@ def _evidence(
 
 
 def _is_let_in(result: CheckResult, check: StoreCheck) -> bool:
-    """Whether the platform answered, and didn't refuse access."""
+    """Return whether the platform answered, and didn't refuse access."""
     reason = check.stop.stops if check.stop else None
     is_shut_out = reason in (*_UNAVAILABLE, Reason.UNAUTHORISED, Reason.UNCONNECTED)
     return result.access_refused is None and not is_shut_out
 
 
 def _is_unavailable(check: StoreCheck) -> bool:
-    """Whether the platform fails or can't be reached."""
+    """Return whether the platform fails or can't be reached."""
     return check.stop is not None and check.stop.stops in _UNAVAILABLE
 
 
@@ -349,7 +355,10 @@ def _last_reached_elsewhere(db: Connection, name: str) -> float:
 
 
 def _has_order_to_try(db: Connection, name: str, now: float) -> bool:
-    """Whether an order is being sent, or will soon be, that finds out whether an outage is over."""
+    """Return whether an order will find out whether an outage is over.
+
+    It is being sent, or will soon be.
+    """
     soon = now + LONGEST_RETRY_AFTER
     is_soon_sent = or_(
         _ORDER.worker.is_not(None),
@@ -360,7 +369,10 @@ def _has_order_to_try(db: Connection, name: str, now: float) -> bool:
 
 
 def _changed_availability(name: str, row: Mapping[str, Any], now: float) -> Availability | None:
-    """Return the availability if it isn't the one last reported; None if it is, or is unknown."""
+    """Return the availability if it isn't the one last reported.
+
+    Returns None if it is, or is unknown.
+    """
     availability = availability_of(name, row, now)
     was_checked = row["readiness"] is not None or row["takes_orders"] is not None
     if availability.takes_orders and not was_checked:

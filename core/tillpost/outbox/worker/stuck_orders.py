@@ -17,7 +17,10 @@ from tillpost.outbox.orders.claims import Claim
 __all__ = ["PATIENCE", "StuckOrders"]
 
 PATIENCE = 120.0
-"""How long a step may take beyond the time limit of its request or menu import, in seconds."""
+"""How long a step may take beyond its time limit, in seconds.
+
+That is the limit of its request or menu import.
+"""
 
 
 @dataclass(slots=True)
@@ -39,7 +42,9 @@ class StuckOrders:
             self._handled[id(claim)] = _Handled(claim, time.monotonic() + PATIENCE)
 
     def begin_step(self, claim: Claim, limit: float) -> None:
-        """Note that the next step begins. What isn't watched, or was stuck before, is left alone.
+        """Note that the next step begins.
+
+        What isn't watched, or was stuck before, is left alone.
 
         Args:
             claim: The order's claim.

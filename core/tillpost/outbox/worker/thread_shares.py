@@ -1,4 +1,6 @@
-"""Shares a worker's threads fairly among connections, however slow some platforms are.
+"""Fair shares of a worker's threads for connections.
+
+They are fair however slow some platforms are.
 
 An order that has been handled for `SLOW_AFTER` seconds is slow. Two rules follow from that:
 
@@ -61,14 +63,14 @@ class ThreadShares(Generic[Key]):
             self._running.pop(key, None)
 
     def may_begin(self, connection: str, host: str) -> bool:
-        """Whether the connection may begin another one now."""
+        """Return whether the connection may begin another one now."""
         slow = self._slow()
         of_connection = sum(running.connection == connection for running in slow)
         of_host = sum(running.host == host for running in slow)
         return of_connection < self._of_connection and of_host < self._of_host
 
     def is_quick(self, key: Key | None) -> bool:
-        """Whether it is running, and isn't slow yet."""
+        """Return whether it is running, and isn't slow yet."""
         with self._lock:
             running = None if key is None else self._running.get(key)
         return running is not None and not running.is_slow

@@ -1,8 +1,9 @@
-"""The bundled worker: one process that claims due orders and processes them in threads.
+"""The bundled worker: one process that claims due orders.
 
-`Worker.run` returns when it is asked to stop, at most `GRACE` seconds later: orders are processed
-as far as possible in that time. With `until_idle` it also returns when no order will become due
-soon. `tillpost worker` runs it, unless the outbox's engine has workers of its own.
+It processes them in threads. `Worker.run` returns when it is asked to stop, at most `GRACE` seconds
+later: orders are processed as far as possible in that time. With `until_idle` it also returns when
+no order will become due soon. `tillpost worker` runs it, unless the outbox's engine has workers of
+its own.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class Runs(Protocol):
         ...
 
     def stop(self) -> None:
-        """Make `run` return within 10 seconds. Safe in a signal handler and from any thread."""
+        """Make `run` return within 10 seconds.
+
+        Safe in a signal handler and from any thread.
+        """
         ...
 
 

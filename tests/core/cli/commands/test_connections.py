@@ -137,7 +137,7 @@ def test_connect_opens_browser_and_receives_the_code(
     assert "ORDERS_WRITE" in facts["scopes"]
     assert facts["expires_at"]
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert (state["name"], state["of"], state["healthy"], state["renews"]) == (
+    assert (state["name"], state["defined_in"], state["healthy"], state["renews"]) == (
         "cafe-42",
         "database",
         True,
@@ -294,7 +294,7 @@ def test_secrets_never_come_from_the_command_line(
         refused = tillpost(*base, "--set", "signing_key=clear", input="token\n")
         assert (
             "signing_key is a secret, and other users can see this command line"
-            in refused.complaint
+            in refused.error_line
         )
         result = tillpost(
             *base,
@@ -307,7 +307,7 @@ def test_secrets_never_come_from_the_command_line(
         assert settings["access_token"].encode() not in on_disk(folder)
         again = tillpost(*base, "--access-token-stdin", input="x\n")
         assert (
-            again.complaint
+            again.error_line
             == "the connection 'corner' already exists; to reconnect it: tillpost reconnect corner"
         )
 
@@ -325,7 +325,7 @@ def test_connect_sends_no_token_over_plain_http(
             "--set", f"base_url={address}", input="CANARY-token\n",
         )  # fmt: skip
         assert result.code == 2
-        assert "base_url: must" in result.complaint
+        assert "base_url: must" in result.error_line
         with pytest.raises(TimeoutError):
             stranger.accept()
 
@@ -335,7 +335,7 @@ def test_connect_without_encryption_key_asks_nothing(
 ) -> None:
     monkeypatch.delenv("TILLPOST_KEY")
     result = tillpost("connect", "square", "--name", "cafe-42", *application(square, monkeypatch))
-    assert result.complaint == (
+    assert result.error_line == (
         "TILLPOST_KEY isn't set: set it to the key of this outbox; if there never was one, make it "
         "with `tillpost key new`, and keep it safe"
     )
@@ -379,7 +379,7 @@ def test_reconnect_by_token_resumes_paused_orders(
         Worker(processor).run(until_idle=True)
     assert len(store.simulator.ledger().shown) == 1
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert (state["of"], state["granted_by"], state["healthy"]) == ("both", "Ari", True)
+    assert (state["defined_in"], state["granted_by"], state["healthy"]) == ("both", "Ari", True)
     assert good.encode() not in (folder / "tillpost.db").read_bytes()
 
 
@@ -390,7 +390,7 @@ def test_reconnect_with_bad_token_keeps_the_old_one(
     assert result.code == 14
     assert "The store can't be connected" in result.out
     (state,) = tillpost("connections", "--json").json["connections"]
-    assert state["of"] == "file"
+    assert state["defined_in"] == "file"
 
 
 def test_reconnect_takes_no_setting_that_cannot_be_verified(
@@ -449,7 +449,7 @@ def test_disconnect_refuses_a_connection_of_the_file(
     store: Running[SquareSimulator], tillpost: Command
 ) -> None:
     tillpost("connections")
-    assert tillpost("disconnect", "cafe").complaint.startswith("cafe is only in the TOML file")
+    assert tillpost("disconnect", "cafe").error_line.startswith("cafe is only in the TOML file")
 
 
 def test_key_new_and_rotate(
@@ -546,9 +546,10 @@ def test_ambiguous_connection_lists_file_and_database(
 ) -> None:
     connect_in_database(tillpost, square)
     write_config(bar=square.settings)
-    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").complaint
+    assert "tillpost.toml has: bar; the database has: cafe" in tillpost("check").error_line
     assert (
-        "tillpost.toml has: bar; the database has: cafe" in tillpost("check", "-c", "pub").complaint
+        "tillpost.toml has: bar; the database has: cafe"
+        in tillpost("check", "-c", "pub").error_line
     )
     assert tillpost("check", "-c", "bar").code == tillpost("check", "-c", "cafe").code == 0
 
@@ -587,22 +588,22 @@ def test_foreign_database_is_left_unchanged(
     tillpost: Command, square: Running[SquareSimulator], folder: Path
 ) -> None:
     write_config(cafe=square.settings)
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        shop_db.execute("CREATE TABLE carts (id INTEGER)")
     assert tillpost("check", "--db", f"sqlite:///{folder / 'shop.db'}").code == 0
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        assert [row[0] for row in shop_db.execute("SELECT name FROM sqlite_master")] == ["carts"]
 
 
 @pytest.mark.parametrize("command", ["status", "orders list", "outbox prune --days 90"])
 def test_foreign_database_gets_no_tables(tillpost: Command, folder: Path, command: str) -> None:
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        theirs.execute("CREATE TABLE carts (id INTEGER)")
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        shop_db.execute("CREATE TABLE carts (id INTEGER)")
     result = tillpost(*command.split(), "--db", f"sqlite:///{folder / 'shop.db'}")
     assert (result.code, result.out) == (3, "")
     assert "no outbox in sqlite:///" in result.err
-    with sqlite3.connect(folder / "shop.db") as theirs:
-        assert [row[0] for row in theirs.execute("SELECT name FROM sqlite_master")] == ["carts"]
+    with sqlite3.connect(folder / "shop.db") as shop_db:
+        assert [row[0] for row in shop_db.execute("SELECT name FROM sqlite_master")] == ["carts"]
 
 
 def test_db_option_requires_an_existing_database(

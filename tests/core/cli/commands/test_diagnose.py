@@ -88,9 +88,9 @@ def test_orders_show_prints_the_three_hops(tillpost: Command, store: Store) -> N
     waiting = tillpost("orders", "show", "ord-1")
     assert "1. Captured, and sent on: failed here" in waiting.out, "no worker is running"
     tillpost("worker", "--until-idle")
-    there = tillpost("orders", "show", "ord-1")
-    assert "2. Received by Square: done" in there.out
-    assert "3. Shown on the register: unknown" in there.out, "it may still take its time"
+    shown = tillpost("orders", "show", "ord-1")
+    assert "2. Received by Square: done" in shown.out
+    assert "3. Shown on the register: unknown" in shown.out, "it may still take its time"
     with Outbox.from_config() as outbox, outbox.database.writing() as db:
         db.execute(update(t.orders).values(expected_at=time.time() - 1))
     assert "3. Shown on the register: failed here" in tillpost("orders", "show", "ord-1").out
@@ -111,4 +111,4 @@ def test_terminal_wraps_steps_and_keeps_their_indent(
 
 def test_unknown_order_is_one_line(tillpost: Command, store: Store) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
-    assert "no order 'nowhere'" in tillpost("diagnose", "nowhere").complaint
+    assert "no order 'nowhere'" in tillpost("diagnose", "nowhere").error_line

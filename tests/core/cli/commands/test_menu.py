@@ -74,8 +74,8 @@ def test_import_that_removes_too_much_is_held_until_accepted(
 def test_menu_of_another_site_is_not_overwritten(tillpost: Command, store: Store) -> None:
     tillpost("menu", "import")
     write_config(cafe={**store.settings, "location_id": "L-KIOSK"})
-    complaint = tillpost("menu", "import").complaint
-    assert complaint == (
+    line = tillpost("menu", "import").error_line
+    assert line == (
         "menu.json has the menu of another site, L-CAFE; choose another file with --output"
     )
 
@@ -83,15 +83,15 @@ def test_menu_of_another_site_is_not_overwritten(tillpost: Command, store: Store
 @pytest.mark.parametrize("output", ["no/such/folder/menu.json", "."])
 def test_unwritable_output_is_one_line(output: str, tillpost: Command, store: Store) -> None:
     result = tillpost("menu", "import", "--output", output)
-    assert output in result.complaint
+    assert output in result.error_line
 
 
 def test_invalid_menu_file_is_one_line(tillpost: Command, store: Store, lunch: str) -> None:
     Path("menu.json").write_text("{}")
     imported = tillpost("menu", "import")
-    assert imported.complaint.startswith("menu.json: site: is missing")
+    assert imported.error_line.startswith("menu.json: site: is missing")
     checked = tillpost("menu", "check", lunch, "--menu", "menu.json")
-    assert checked.complaint.startswith("menu.json: site: is missing")
+    assert checked.error_line.startswith("menu.json: site: is missing")
 
 
 def test_refused_import_exits_with_the_errors_code(tillpost: Command, store: Store) -> None:

@@ -92,11 +92,13 @@ def test_unknown_order_is_one_line(tillpost: Command, stuck: str, action: str) -
 
 def test_customers_name_only_suggests_orders(tillpost: Command, stuck: str) -> None:
     missing = tillpost("orders", "cancel", "mia")
-    assert "no order 'mia': use its id or code. Did you mean ord-1 (Mia Chen)?" in missing.complaint
+    assert (
+        "no order 'mia': use its id or code. Did you mean ord-1 (Mia Chen)?" in missing.error_line
+    )
     for number in range(2, 6):
         tillpost("outbox", "add", write_order(f"ord-{number}"))
     ambiguous = tillpost("orders", "cancel", "mia")
-    assert ambiguous.complaint.endswith(", ord-3 (Mia Chen) or another?")
+    assert ambiguous.error_line.endswith(", ord-3 (Mia Chen) or another?")
 
 
 def test_code_matches_in_either_case(tillpost: Command, stuck: str) -> None:

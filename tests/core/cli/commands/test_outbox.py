@@ -61,7 +61,7 @@ def test_first_order_creates_the_database(tillpost: Command, store: Store) -> No
     refused = tillpost(
         "outbox", "add", write_order("ord-1"), "--connection", "nobody", "--db", "sqlite:///new.db"
     )
-    assert refused.complaint.startswith("no connection 'nobody'")
+    assert refused.error_line.startswith("no connection 'nobody'")
     assert not Path("new.db").exists()
     assert tillpost("outbox", "add", "ord-1.json", "--db", "sqlite:///new.db").code == 0
     assert "ord-1" in tillpost("orders", "list", "--db", "sqlite:///new.db").out
@@ -211,7 +211,7 @@ def test_held_menu_is_listed_accepted_or_discarded(tillpost: Command, store: Sto
     assert "BLT toastie" in shown.out
     assert "tillpost menu accept|discard --connection cafe" in shown.out
     assert (
-        tillpost("menu", "accept", "--connection", "kiosk").complaint == "no menu of kiosk is held"
+        tillpost("menu", "accept", "--connection", "kiosk").error_line == "no menu of kiosk is held"
     )
     discarded = tillpost("menu", "discard", "--json").json
     assert (discarded["ok"], discarded["connection"], discarded["settled"]) == (
@@ -219,7 +219,7 @@ def test_held_menu_is_listed_accepted_or_discarded(tillpost: Command, store: Sto
         "cafe",
         "discarded",
     )
-    assert tillpost("menu", "accept").complaint == "no menu is held"
+    assert tillpost("menu", "accept").error_line == "no menu is held"
     hold_import()
     accepted = tillpost("menu", "accept", "--connection", "cafe")
     assert (accepted.code, "The held menu of cafe is now in use." in accepted.out) == (0, True)
@@ -310,9 +310,9 @@ def test_errors_are_one_line_with_an_exit_code(
 def test_unknown_or_ambiguous_order_is_one_line(tillpost: Command, store: Store) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
     tillpost("outbox", "add", write_order("ord-2"))
-    assert tillpost("orders", "show", "ord-3").complaint.startswith("no order 'ord-3': ")
+    assert tillpost("orders", "show", "ord-3").error_line.startswith("no order 'ord-3': ")
     assert (
-        tillpost("orders", "show", "B42").complaint
+        tillpost("orders", "show", "B42").error_line
         == "several orders have the code 'B42'; choose one by its id: ord-2, ord-1"
     )
 
@@ -322,7 +322,7 @@ def test_wrong_outbox_settings_are_named(
 ) -> None:
     whole = Path("tillpost.toml").read_text()
     Path("tillpost.toml").write_text(f"[outbox]\nthreds = 3\n{whole}")
-    assert tillpost("worker").complaint == "tillpost.toml: [outbox] threds: isn't a field of it"
+    assert tillpost("worker").error_line == "tillpost.toml: [outbox] threds: isn't a field of it"
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
     result = tillpost("worker")
     assert (result.code, result.err.partition(": it has")[0]) == (

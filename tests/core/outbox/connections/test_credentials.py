@@ -144,12 +144,12 @@ def test_copied_database_is_useless_without_the_key(
         with pytest.raises(ConfigError) as caught:
             known["cafe-42"]
     assert "\n" not in str(caught.value)
-    said = (
+    reason = (
         "isn't the key that the tokens in the database were encrypted with"
         if other
         else "isn't set"
     )
-    assert f"connection 'cafe-42': TILLPOST_KEY {said}" in str(caught.value)
+    assert f"connection 'cafe-42': TILLPOST_KEY {reason}" in str(caught.value)
     assert leaks(caught.value) == []
 
 
@@ -322,5 +322,5 @@ def test_without_key_a_refreshed_token_is_warned_about(
         kounta.simulator.expire_token()
         assert StoreQueries(connections["cafe-42"]).check().ready
         assert kounta.simulator.count("POST", "/v1/token") == 1
-    assert "connection cafe-42 has new tokens that can't be saved" in caplog.text
+    assert "tokens_unsaved connection=cafe-42 remedy=" in caplog.text
     assert store.get("cafe-42") is None

@@ -67,8 +67,8 @@ class Scene:
     ) -> tuple[str, object]:
         if "clock_timestamp" not in statement:
             return statement, parameters
-        there, self._back = self.ways.pop(0) if self.ways else (0.0, 0.0)
-        self.now += there
+        outward, self._back = self.ways.pop(0) if self.ways else (0.0, 0.0)
+        self.now += outward
         return f"SELECT CAST({self.time()!r} AS double precision)", parameters
 
     def _arrive(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import SUBSTITUTES
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
@@ -238,7 +238,7 @@ def kounta_shop() -> tuple[Simulator, Shop]:
     simulator = KountaSimulator(KountaSettings(oauth_limit=10**9))
     for product_id in simulator.world.products.keys() - TOASTIES - {9005}:
         del simulator.world.products[product_id]
-    known = {**simulator.connection_settings("http://127.0.0.1"), "import_pace": 0.0, **STAND_INS}
+    known = {**simulator.connection_settings("http://127.0.0.1"), "import_pace": 0.0, **SUBSTITUTES}
     adapter = lambda: adapter_for("kounta", {**known, "attention_product": "9005"})  # noqa: E731
     return simulator, shop_of(simulator, adapter, settings=SETTINGS, policy=NO_COOLDOWN)
 
@@ -328,8 +328,8 @@ def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: 
             site.end()
         state, tickets = checked(database, simulator.ledger(), order)
         assert (state, tickets) == ("received", 0 if platform == "square" else 1), life.names[-1:]
-        (there,) = simulator.ledger().for_reference(order.id)
-        assert there.total == order.total
+        (entry,) = simulator.ledger().for_reference(order.id)
+        assert entry.total == order.total
         stored = site.outbox.get(order.id)
         assert stored
         assert stored.pos_order

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import func, select
 
 from adapters.in_process import Twist, untouched
-from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import SUBSTITUTES
 from adapters.kounta.bench import an_order as kounta_order
 from adapters.kounta.bench import plain_order as kounta_plain
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, TOASTIE, paid
@@ -147,7 +147,7 @@ def kounta_shop(case: Case) -> tuple[Simulator, Shop]:
     simulator = KountaSimulator(KountaSettings(oauth_limit=10**9))
     for product_id in simulator.world.products.keys() - case.sold:
         del simulator.world.products[product_id]
-    known = {**simulator.connection_settings(URL), "import_pace": 0.0, **STAND_INS}
+    known = {**simulator.connection_settings(URL), "import_pace": 0.0, **SUBSTITUTES}
     adapter = lambda: adapter_for("kounta", {**known})  # noqa: E731
     return simulator, shop_of(simulator, adapter, case.twist(), settings=SETTINGS)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from adapters.kounta.bench import STAND_INS
+from adapters.kounta.bench import SUBSTITUTES
 from core.outbox.corner_shop import QUICK, connected, lunch, work_off
 from core.outbox.database_time import DatabaseTime
 from tillpost import Policy
@@ -186,7 +186,11 @@ def lose_an_answer(outbox: Outbox, now: float, clock: Callable[[], float] | None
     """Submit an order whose answer is lost; assert that it is looked up and found."""
     kounta = serve_in_thread(KountaSimulator())
     with kounta as running:
-        settings: dict[str, object] = {**running.settings, **STAND_INS, "look_after": (0.02, 0.02)}
+        settings: dict[str, object] = {
+            **running.settings,
+            **SUBSTITUTES,
+            "look_after": (0.02, 0.02),
+        }
         connections = {"cafe": OutboxConnection(adapter_for("kounta", settings))}
         lost = Fault(kind=FaultKind.LOST_ANSWER, when="after")
         create = FaultRule(fault=lost, method="POST", path="/orders.json$", times=1)

@@ -113,7 +113,9 @@ def test_open_connection_is_kept_while_the_file_is_broken(
         assert state(outbox, "ord-1") is OrderState.RECEIVED
         assert processor.connections["cafe"] is before
         assert list(processor.connections.names()) == ["cafe"]
-        warnings = [line for line in caplog.messages if UNREADABLE in line]
+        warnings = [
+            line for line in caplog.messages if line.startswith("connections_file_unreadable ")
+        ]
         assert len(warnings) == 1
         assert str(file) in warnings[0]
 

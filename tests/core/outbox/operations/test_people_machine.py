@@ -268,11 +268,11 @@ class PeopleMachine(Machine):
             case OrderState.RECEIVED | OrderState.ACCEPTED if not made:
                 assert order.id in self.withdrawing, "a person withdrew it, and the answer was lost"
             case OrderState.RECEIVED | OrderState.ACCEPTED | OrderState.REJECTED:
-                (there,) = made
+                (entry,) = made
                 # One with a wrong total may have been rejected.
-                assert there["total"] == order.total or stored.state is OrderState.REJECTED
+                assert entry["total"] == order.total or stored.state is OrderState.REJECTED
                 assert stored.pos_order
-                assert stored.pos_order.id == there["id"]
+                assert stored.pos_order.id == entry["id"]
                 assert stored.error is None or stored.state is OrderState.REJECTED
             case OrderState.ERROR:
                 self.assert_explained(order, stored)

@@ -58,7 +58,7 @@ SENT: tuple[Event, ...] = (
 def known(
     state: OrderState = OrderState.RECEIVED, progress: Progress = Progress.NEW, **more: Any
 ) -> KnownOrder:
-    there = (
+    pos_order = (
         PosOrder(id="p1", reference="ord-1")
         if state not in (OrderState.DUE, OrderState.MANUAL)
         else None
@@ -75,7 +75,7 @@ def known(
         "due_at": None,
         "waits_for": WaitsFor.NOTHING,
         "updated_at": 0.0,
-        "pos_order": there,
+        "pos_order": pos_order,
         "order": ORDER,
         **more,
     }
@@ -117,8 +117,8 @@ def test_no_sequence_of_statuses_moves_an_order_back(
 ) -> None:
     now = known(start, progress)
     called: list[str] = []
-    for number, there in enumerate(statuses):
-        before, change = now.stored, apply_status(now, there, float(number), SETTINGS)
+    for number, pos_order in enumerate(statuses):
+        before, change = now.stored, apply_status(now, pos_order, float(number), SETTINGS)
         now = after(now, change)
         stored = now.stored
         if before.state in (*OVER, OrderState.DUE, OrderState.SENDING):
@@ -140,7 +140,7 @@ def test_no_sequence_of_statuses_moves_an_order_back(
         hooks = [name for name, _ in change.hooks]
         assert ("order_status_changed" in hooks) is changed
         called += hooks
-        assert not apply_status(now, there, float(number), SETTINGS).hooks, (
+        assert not apply_status(now, pos_order, float(number), SETTINGS).hooks, (
             "repeated, it changes nothing"
         )
     assert called.count("order_rejected") <= 1
@@ -149,41 +149,51 @@ def test_no_sequence_of_statuses_moves_an_order_back(
     )
 
 
-@given(statuses=st.lists(seen.filter(lambda there: there.state is PosState.RECEIVED), max_size=6))
+@given(
+    statuses=st.lists(
+        seen.filter(lambda pos_order: pos_order.state is PosState.RECEIVED), max_size=6
+    )
+)
 def test_received_statuses_never_confirm_an_order(
     statuses: Sequence[PosOrder],
 ) -> None:
     now = known()
-    for there in statuses:
-        now = after(now, apply_status(now, there, 1.0, SETTINGS))
+    for pos_order in statuses:
+        now = after(now, apply_status(now, pos_order, 1.0, SETTINGS))
     assert now.stored.state is OrderState.RECEIVED
     assert now.confirmed_at is None
 
 
 def test_accepted_state_advances_progress_but_never_back() -> None:
-    there = PosOrder(id="p1", state=PosState.ACCEPTED)
+    pos_order = PosOrder(id="p1", state=PosState.ACCEPTED)
     assert (
-        after(known(), apply_status(known(), there, 1, SETTINGS)).stored.progress
+        after(known(), apply_status(known(), pos_order, 1, SETTINGS)).stored.progress
         is Progress.ACCEPTED
     )
     moved = known(progress=Progress.READY)
-    assert after(moved, apply_status(moved, there, 1, SETTINGS)).stored.progress is Progress.READY
+    assert (
+        after(moved, apply_status(moved, pos_order, 1, SETTINGS)).stored.progress is Progress.READY
+    )
 
 
 def test_notices_and_total_not_repeated_are_retained() -> None:
     first = PosOrder(id="p1", total=2881, notices=("the note was cut",))
     now = known(pos_order=first)
-    there = after(
+    pos_order = after(
         now, apply_status(now, PosOrder(id="p1", state=PosState.ACCEPTED), 1, SETTINGS)
     ).stored.pos_order
-    assert there
-    assert (there.total, there.notices, there.state) == (2881, ("the note was cut",), "accepted")
+    assert pos_order
+    assert (pos_order.total, pos_order.notices, pos_order.state) == (
+        2881,
+        ("the note was cut",),
+        "accepted",
+    )
 
 
 def error(
-    kind: str, outcome: Outcome = Outcome.NOT_CREATED, there: PosOrder | None = None
+    kind: str, outcome: Outcome = Outcome.NOT_CREATED, pos_order: PosOrder | None = None
 ) -> ErrorRecord:
-    return ErrorRecord(kind=kind, detail="no", outcome=outcome, pos_order=there)
+    return ErrorRecord(kind=kind, detail="no", outcome=outcome, pos_order=pos_order)
 
 
 CASES: list[tuple[str, KnownOrder, ErrorRecord, Sequence[Event], OrderState]] = [
@@ -199,7 +209,7 @@ CASES: list[tuple[str, KnownOrder, ErrorRecord, Sequence[Event], OrderState]] = 
     (
         "nor while the order exists",
         known(),
-        error("MenuError", there=PosOrder(id="p1")),
+        error("MenuError", pos_order=PosOrder(id="p1")),
         SENT,
         OrderState.ERROR,
     ),
@@ -249,9 +259,9 @@ def test_late_refusal_leads_to_expected_state(
 
 
 def test_rejection_by_staff_ends_the_order() -> None:
-    there = PosOrder(id="p1", state=PosState.REJECTED, progress=Progress.CANCELLED)
+    pos_order = PosOrder(id="p1", state=PosState.REJECTED, progress=Progress.CANCELLED)
     change = apply_refusal(
-        known(), error("OrderError", Outcome.CREATED, there), SENT, 1.0, SETTINGS
+        known(), error("OrderError", Outcome.CREATED, pos_order), SENT, 1.0, SETTINGS
     )
     assert [name for name, _ in change.hooks] == ["order_status_changed", "order_rejected"]
     assert change.values["escalate_at"] == 1.0 + SETTINGS.escalate_after
@@ -282,8 +292,8 @@ def test_confirmation_is_expected_in_five_minutes() -> None:
 
 
 def test_order_that_arrives_rejected_is_a_problem() -> None:
-    there = PosOrder(id="p1", state=PosState.REJECTED)
-    values = arrival_columns(there, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
+    pos_order = PosOrder(id="p1", state=PosState.REJECTED)
+    values = arrival_columns(pos_order, ORDER, OrderState.REJECTED, 1.0, SETTINGS)
     assert (values["problem_at"], values["poll_at"], values["expected_at"]) == (1.0, None, None)
     accepted = arrival_columns(
         PosOrder(id="p1", state=PosState.ACCEPTED), ORDER, OrderState.ACCEPTED, 1.0, SETTINGS

@@ -80,7 +80,7 @@ def test_order_at_another_address_is_not_polled(
     assert stored(outbox).state is OrderState.ACCEPTED, "the connection was set back"
 
 
-def test_orders_with_one_id_at_two_addresses_are_told_apart(
+def test_orders_with_one_id_at_two_addresses_are_distinguished(
     outbox: Outbox, generic: Generic, other: Generic
 ) -> None:
     pos_id = generic.bring(outbox)

@@ -88,10 +88,10 @@ def test_cancellation_at_the_register_is_reported(outbox: Outbox, store: Store) 
     else:
         store.simulator.staff_reject("ord-1", "CANCELED")
     with store.processing(outbox) as processor:
-        there = StoreQueries(processor.connections["cafe"]).fetch(pos_id)
+        pos_order = StoreQueries(processor.connections["cafe"]).fetch(pos_id)
     store.receiver(outbox, heard).receive("cafe", *store.notification(pos_id))
     now = stored(outbox)
-    assert now.state.value == there.state.value
+    assert now.state.value == pos_order.state.value
     assert now.remedy
     assert now.remedy.action == "refund"
     assert heard.names == ["order_status_changed", "order_rejected"]

@@ -256,7 +256,7 @@ def test_number_of_a_journal_event_out_of_range(outbox: Outbox, server: ToyServe
 def test_wait_doubles_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    passing = PassedOver("the claim")
+    passing = PassedOver("claim")
 
     def fail() -> None:
         with passing.attempt("cafe"):
@@ -281,7 +281,7 @@ def test_wait_doubles_and_ends_with_success(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("failure", [DatabaseError("full"), KeyboardInterrupt()])
 def test_failure_of_everything_is_raised(failure: BaseException) -> None:
-    passing = PassedOver("the claim")
+    passing = PassedOver("claim")
 
     def fail() -> None:
         with passing.attempt("cafe"):

@@ -198,7 +198,9 @@ def test_what_may_quote_the_customer_is_erased_with_the_customer(
     outbox.add(toy_order("old"), connection="cafe")
     with processing(outbox, server) as processor:
         work_off(processor)
-    there = stored_pos_order(outbox).model_copy(update={"notices": ("The peanut note was cut",)})
+    pos_order = stored_pos_order(outbox).model_copy(
+        update={"notices": ("The peanut note was cut",)}
+    )
     exchange = Transcript(
         method="POST", path="/orders", request_body="peanut", response_body="peanut"
     )
@@ -208,13 +210,13 @@ def test_what_may_quote_the_customer_is_erased_with_the_customer(
         code="E7",
         subjects=("peanut",),
         outcome=Outcome.CREATED,
-        pos_order=there,
+        pos_order=pos_order,
         exchange=exchange,
     )
     appended: list[Event] = [
         Failed(3, error),
-        OfTicket(Submitted(4, there)),
-        LookedUp(5, there),
+        OfTicket(Submitted(4, pos_order)),
+        LookedUp(5, pos_order),
         Intended(6, Effect.CREATE, 0, "k", "d", notices=("peanut",)),
         Settled(7, Applied.MAYBE),
     ]
@@ -225,7 +227,7 @@ def test_what_may_quote_the_customer_is_erased_with_the_customer(
             row = {"order_id": "old", "number": number, "kind": kind, "body": body}
             row["exchange"] = exchange.model_dump_json()
             db.execute(sa.insert(t.events).values(**row))
-    shown = there.model_dump_json()
+    shown = pos_order.model_dump_json()
     age(outbox, "old", 31, error=error.model_dump_json(), pos_order=shown, ticket=shown)
     history = fold(outbox.journal("old"))
 

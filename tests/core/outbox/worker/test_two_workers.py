@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adapters.kounta.bench import STAND_INS, plain_order
+from adapters.kounta.bench import SUBSTITUTES, plain_order
 from adapters.square.shop_orders import TOASTIE, paid
 from core.outbox.pausing_worker import start, wait_until_stopped
 from tillpost import Order
@@ -47,7 +47,7 @@ def shop(
     with serve_in_thread(KountaSimulator(KountaSettings(oauth_limit=10**9))) as kounta:
         settings = {
             **kounta.settings,
-            **STAND_INS,
+            **SUBSTITUTES,
             "import_pace": 0.0,
             "look_after": look_after,
         }

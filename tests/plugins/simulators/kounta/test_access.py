@@ -109,11 +109,11 @@ def test_authorize_redirects_with_code_and_state(cafe: Caller) -> None:
         "response_type": "code",
     }
     answer = cafe.ask("GET", "/authorize", params=asked)
-    there = httpx.URL(answer.headers["Location"])
-    assert (answer.status_code, there.params["state"]) == (302, "s1")
+    location = httpx.URL(answer.headers["Location"])
+    assert (answer.status_code, location.params["state"]) == (302, "s1")
     form = CLIENT | {
         "grant_type": "authorization_code",
-        "code": there.params["code"],
+        "code": location.params["code"],
         "redirect_uri": BACK,
     }
     body: Json = tokens(cafe, form).json()

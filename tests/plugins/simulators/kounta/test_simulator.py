@@ -62,8 +62,8 @@ def test_post_gets_201_with_location_put_200_delete_204(cafe: Caller) -> None:
     assert created.headers["Location"] == f"{cafe.url}{COMPANY}/orders/93824701.json"
     assert cafe.ask("GET", created.headers["Location"]).json()["id"] == 93824701
     assert cafe.put("orders/93824701", {"notes": "hurry"}).status_code == 200
-    gone = cafe.delete("orders/93824701")
-    assert (gone.status_code, gone.content) == (204, b"")
+    deletion = cafe.delete("orders/93824701")
+    assert (deletion.status_code, deletion.content) == (204, b"")
 
 
 @pytest.mark.parametrize("style", ["error_description", "error_message", "message"])

@@ -127,19 +127,19 @@ def answers(cafe: Caller) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_field_of_a_sample_has_the_same_type(answers: dict[str, Any], name: str) -> None:
-    theirs, ours = sample_fields(name), types_of(answers[name])
-    lacking = theirs.keys() - ours.keys() - NOT_OURS.get(name, set())
+    sample, ours = sample_fields(name), types_of(answers[name])
+    lacking = sample.keys() - ours.keys() - NOT_OURS.get(name, set())
     assert not lacking
-    for path in theirs.keys() & ours.keys():
-        assert ours[path] <= theirs[path], path
+    for path in sample.keys() & ours.keys():
+        assert ours[path] <= sample[path], path
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_field_beyond_a_sample_has_a_source(answers: dict[str, Any], name: str) -> None:
-    theirs, ours = sample_fields(name), types_of(answers[name])
+    sample, ours = sample_fields(name), types_of(answers[name])
     known = OURS[name]
     beneath_known = tuple(f"{path}[]" for path in known)
-    beyond = {path for path in ours.keys() - theirs.keys() if not path.startswith(beneath_known)}
+    beyond = {path for path in ours.keys() - sample.keys() if not path.startswith(beneath_known)}
     assert beyond == known.keys()
 
 

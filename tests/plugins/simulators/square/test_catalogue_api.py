@@ -87,8 +87,8 @@ def test_search_returns_changed_and_deleted_objects(shop: Shop) -> None:
     assert [entry["id"] for entry in searched(shop, begin_time=begin)] == ["ITEM-BLT"]
     shop.simulator.remove_variation("5312")
     assert searched(shop, begin_time=begin) == []
-    (gone,) = searched(shop, begin_time=begin, include_deleted_objects=True)
-    assert (gone["id"], gone["is_deleted"]) == ("ITEM-BLT", True)
+    (deleted,) = searched(shop, begin_time=begin, include_deleted_objects=True)
+    assert (deleted["id"], deleted["is_deleted"]) == ("ITEM-BLT", True)
     assert all(entry["id"] != "ITEM-BLT" for entry in listed(shop))
 
 

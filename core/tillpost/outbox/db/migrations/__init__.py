@@ -1,1 +1,4 @@
-"""The steps that migrate the outbox's tables from version to version; `migrate` runs them."""
+"""The steps that migrate the outbox's tables from version to version.
+
+`migrate` runs them.
+"""

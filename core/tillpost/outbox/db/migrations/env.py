@@ -1,4 +1,7 @@
-"""Alembic's entry point: runs the steps on the connection of `migrate`, in its transaction."""
+"""Alembic's entry point.
+
+It runs the steps on the connection of `migrate`, in its transaction.
+"""
 
 from __future__ import annotations
 

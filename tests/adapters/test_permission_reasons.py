@@ -67,7 +67,7 @@ AT_KOUNTA: list[tuple[Callable[[KountaSimulator], None], str, str]] = [
 
 
 @pytest.mark.parametrize(("provoke", "reason", "says"), AT_SQUARE)
-def test_square_tells_expired_from_revoked_access(
+def test_square_distinguishes_expired_from_revoked_access(
     square: Running[SquareSimulator],
     provoke: Callable[[SquareSimulator], None],
     reason: str,
@@ -80,7 +80,7 @@ def test_square_tells_expired_from_revoked_access(
 
 
 @pytest.mark.parametrize(("provoke", "reason", "says"), AT_KOUNTA)
-def test_kounta_tells_expired_access_from_demoted_admin(
+def test_kounta_distinguishes_expired_access_from_demoted_admin(
     kounta: Running[KountaSimulator],
     provoke: Callable[[KountaSimulator], None],
     reason: str,

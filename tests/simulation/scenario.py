@@ -1,10 +1,12 @@
-"""One life: a few orders, a short hostile time, then peace until nothing is due. All by one seed.
+"""One scenario: a few orders, a short hostile time, then peace.
 
-    outcome = Runner(file).live(seed)
+The peace lasts until nothing is due. All is drawn by one seed.
+
+    outcome = Runner(file).run(seed)
     outcome.wrong            # what broke a promise, with the trace that shows how
 
-Each life draws which kinds of trouble it has, so that some lives have much of few kinds: trouble of
-all kinds at once hides what each can do.
+Each scenario draws which kinds of trouble it has, so that some scenarios have much of few kinds:
+trouble of all kinds at once hides what each can do.
 """
 
 # pyright: reportPrivateUsage=false, reportUnknownLambdaType=false
@@ -45,7 +47,7 @@ from tillpost.outbox.worker.retention import erase, prune
 from tillpost.submission.policy import Policy
 
 PEACE_AFTER = 32.0
-"""How long a life is hostile at most, in seconds."""
+"""How long a scenario is hostile at most, in seconds."""
 
 PATIENCE = 1500.0
 """How long after that everything must be at rest, in seconds."""
@@ -61,7 +63,7 @@ PAYMENTS = "/v2/payments"
 
 MOST_STALLS = 2
 MOST_KILLS = 3
-MOST_DEATHS = 10
+MOST_CRASHES = 10
 
 TROUBLES = (
     "network",
@@ -88,8 +90,10 @@ TROUBLES = (
     "payments refused",
     "stale answers",
 )
-"""The kinds of trouble that a life may have. "blackouts" come only with `COINCIDENCES`: they take
-twice the time of others."""
+"""The kinds of trouble that a scenario may have.
+
+"blackouts" come only with `COINCIDENCES`: they take twice the time of others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,13 @@ COINCIDENCES = (
     Coincidence(("network", "settings"), "generic"),
     Coincidence(("network", "tokens")),
 )
-"""A third of the lives has one of these, besides what else is drawn."""
+"""A third of the scenarios has one of these, besides what else is drawn."""
 
 NEED_CARE = {"skew", "leaps", "tokens"}
-"""The kinds of trouble that a worker's recurring tasks mend. They are left out in most other lives,
-because they take half of the time."""
+"""The kinds of trouble that a worker's recurring tasks mend.
+
+The tasks are left out in most other scenarios, because they take half of the time.
+"""
 
 
 @dataclass(slots=True)
@@ -139,7 +145,7 @@ class Added:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a life came to."""
+    """What a scenario came to."""
 
     seed: int
     wrong: list[str] = field(default_factory=list[str])
@@ -151,8 +157,8 @@ class Outcome:
         return "\n".join([head, *self.trace])
 
 
-class Life:
-    """One life. `run` returns its outcome.
+class Scenario:
+    """One scenario. `run` returns its outcome.
 
     Besides the gaps that "Never twice" names, two things are left out. A POS that loses an order
     while the outbox is in doubt of it, and answers the same key with its old success for ever
@@ -179,7 +185,7 @@ class Life:
         self._answers: list[tuple[str, str, httpx.Response]] = []
         self._idle: list[Task] = []
         self._kills = 0
-        self._deaths = 0
+        self._crash_count = 0
         self._stalls = 0
         self._intents = 0
         self._dark_until: float | None = None
@@ -283,9 +289,9 @@ class Life:
     def died(self, worker: Worker, failure: Exception) -> None:
         """Start a worker in place of one that ended with a traceback."""
         self.schedule.note(f"the worker ends: {type(failure).__name__}")
-        self._deaths += 1
+        self._crash_count += 1
         self.schedule.kill(worker.process)
-        if self._deaths < MOST_DEATHS:
+        if self._crash_count < MOST_CRASHES:
             self.schedule.call(5.0, self._start_worker)
 
     def _place_orders(self) -> None:
@@ -450,13 +456,13 @@ class Life:
 
     def _refuse_late(self) -> None:
         if "settings" in self.troubles:
-            return  # see `Life`
+            return  # see `Scenario`
         for added in self.orders.values():
             store = self.stores[added.store]
             if not isinstance(store, GenericStore):
                 continue
             live = store.live(added.order.id)
-            # An order that the outbox is still in doubt of isn't refused late: see `Life`.
+            # An order that the outbox is still in doubt of isn't refused late: see `Scenario`.
             is_known = self._state(added.order.id) in ("received", "accepted")
             if is_known and live and live[0].order_id in store.simulator.world.orders:
                 pos_id = live[0].order_id
@@ -767,7 +773,7 @@ class Life:
             self._found(f"paused: {', '.join(paused)}, although no access was refused")
 
     def _look_for_rest(self) -> None:
-        """End the life once nothing is due, and what staff did is known."""
+        """End the scenario once nothing is due, and what staff did is known."""
         if self._is_at_rest() or self.schedule.now > self.hostile_for + PATIENCE:
             self.over = True
         else:
@@ -789,7 +795,7 @@ class Life:
 
 
 class Runner:
-    """Runs lives, one after the other, over one SQLite database.
+    """Runs scenarios, one after the other, over one SQLite database.
 
     Attributes:
         raw: The database's connection.
@@ -811,17 +817,17 @@ class Runner:
         self.plugin = Plugin()
         self.client = new_client(self._network, is_direct=is_direct)
 
-    def live(self, seed: int, *, without: Sequence[str] = (), only: Sequence[str] = ()) -> Outcome:
-        """Run the life of a seed, without some kinds of trouble, or certainly with some."""
+    def run(self, seed: int, *, without: Sequence[str] = (), only: Sequence[str] = ()) -> Outcome:
+        """Run the scenario of a seed, without some kinds of trouble, or certainly with some."""
         for table in self._tables:
             self.raw.execute(f"DELETE FROM {table}")
-        life = Life(seed, self, without, only)
-        self._network.life = life
-        self.plugin.life = life
+        scenario = Scenario(seed, self, without, only)
+        self._network.scenario = scenario
+        self.plugin.scenario = scenario
         original = outbox_module._open_database
-        outbox_module._open_database = lambda *_: SimulatedDatabase(self._database, life)
+        outbox_module._open_database = lambda *_: SimulatedDatabase(self._database, scenario)
         try:
-            return life.run()
+            return scenario.run()
         finally:
             outbox_module._open_database = original
 
