@@ -31,7 +31,10 @@ MENU_OBJECTS = {
     "groups.options": ModifierOption,
     "taxes": Tax,
 }
-"""The lists of a menu whose objects may be left out on their own, if they can't be read."""
+"""The lists of a menu whose objects may be left out on their own.
+
+One that can't be read costs no other.
+"""
 
 
 class NewOrder(BaseModel):

@@ -432,7 +432,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                 return self._menu(currency, products, odd)
 
     def menu_for(self, order: Order) -> Exchange[Menu | None]:
-        """Return a menu of the products that the order is sent as, with their chosen options.
+        """Return a menu of the products that the order is sent as.
+
+        They have their chosen options.
 
         unconfirmed: that a site's list of products can be limited to some `ids`, as the company's
         can (vendor's page). One answer would show it; without it the list is only longer.
@@ -493,7 +495,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         *,
         has_options: bool = True,
     ) -> Exchange[Product | None]:
-        """Return a product of the list with its taxes and modifiers, None if it can't be read."""
+        """Return a product of the list with its taxes and modifiers.
+
+        It is None if it can't be read.
+        """
         product_taxes = wire.taxes_in_list(product, taxes)
         if product_taxes is None:
             whole = yield from self._product(product.id, product.name, odd)
@@ -511,7 +516,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def _product(
         self, product_id: str, name: str, odd: OddObjects
     ) -> Exchange[wire.ListedProduct | None]:
-        """Return a product with all its fields as the site has it, None if it can't be read."""
+        """Return a product with all its fields as the site has it.
+
+        It is None if it can't be read.
+        """
         path = f"{self._site}/products/{path_segment(product_id)}.json"
         read = odd.reading_one(wire.ListedProduct, product_id, name)
         return (yield from ask(Request("GET", path, read)))

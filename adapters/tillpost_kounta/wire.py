@@ -91,14 +91,20 @@ class ListedTax(NamedThing):
 
 
 class ListedProduct(Product):
-    """A product of a list, which has an id. Its price isn't known if a tax of it isn't."""
+    """A product of a list, which has an id.
+
+    Its price isn't known if a tax of it isn't.
+    """
 
     id: GivenId = _ID
     taxes: OptionalList[ListedTax] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 PARTS_OF_PRODUCT = {"option_sets.options": Product}
-"""The lists of a product whose objects may be left out on their own, if they can't be read."""
+"""The lists of a product whose objects may be left out on their own.
+
+One that can't be read costs no other.
+"""
 
 
 class Line(ResponseModel):

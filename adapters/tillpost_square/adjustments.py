@@ -1,9 +1,10 @@
-"""What is added to an order at Square and taken off it: discounts, service charges and their taxes.
+"""What is added to an order at Square and taken off it.
 
-Square computes in this sequence: discounts on lines, discounts on the order, service charges of the
-subtotal phase, taxes, service charges of the total phase (developer documentation: Order price
-adjustments). So a charge that was taxed goes into the subtotal phase, with the taxes of the lines,
-and any other into the total phase, where Square adds no tax to what was paid.
+These are discounts, service charges and their taxes. Square computes in this sequence: discounts on
+lines, discounts on the order, service charges of the subtotal phase, taxes, service charges of the
+total phase (developer documentation: Order price adjustments). So a charge that was taxed goes into
+the subtotal phase, with the taxes of the lines, and any other into the total phase, where Square
+adds no tax to what was paid.
 """
 
 from __future__ import annotations
@@ -148,7 +149,10 @@ def _service_charge(name: str, amount: int, currency: str, trimming: Trimming) -
 
 
 def _goes_taxed(charge: Charge, settings: SquareSettings) -> bool:
-    """Return whether a charge is sent with tax. Where no line gets taxes, no charge does."""
+    """Return whether a charge is sent with tax.
+
+    Where no line gets taxes, no charge does.
+    """
     return charge.taxed and charge.total > 0 and settings.auto_apply_taxes
 
 
@@ -198,7 +202,10 @@ def _taxes_on_lines(order: Order, menu: Menu, settings: SquareSettings) -> Seque
 
 
 def charge_notes(order: Order) -> list[str]:
-    """Return a sentence for each charge with a discount, which Square has no field for."""
+    """Return a sentence for each charge with a discount.
+
+    Square has no field for these.
+    """
     return [_charge_note(charge, order.currency) for charge in order.charges if charge.discounts]
 
 

@@ -18,7 +18,10 @@ __all__ = ["Notes", "Words", "divided", "spread"]
 _MORE = " (continued elsewhere)"
 _REST_OF_NOTE = "ORDER NOTE, continued: "
 _LEAST_ROOM = 40
-"""A place with less room than this, in characters, isn't used: a word or two there help nobody."""
+"""A place with less room than this, in characters, isn't used.
+
+A word or two there help nobody.
+"""
 
 
 class Words(NamedTuple):
@@ -29,7 +32,10 @@ class Words(NamedTuple):
 
 
 class Notes(NamedTuple):
-    """The notes of an order and of each of its lines, and what people should know of them."""
+    """The notes of an order and of each of its lines.
+
+    With them comes what people should know of them.
+    """
 
     note: str
     lines: tuple[str, ...]

@@ -247,7 +247,10 @@ def _line(
 
 
 def _line_note(line: Line) -> str:
-    """Return what the customer wrote, then what belongs to what: Square nests no modifiers."""
+    """Return what the customer wrote of a line, then what belongs to what.
+
+    Square nests no modifiers.
+    """
     parts = (line.note, nested_choices(line))
     return "\n".join(part for part in parts if part)
 
@@ -291,7 +294,10 @@ def _ticket_name(order: Order) -> str:
 
 
 class _Words(NamedTuple):
-    """The texts of an order that have no field of their own: the customer's, and others."""
+    """The texts of an order that have no field of their own.
+
+    They are the customer's, and others.
+    """
 
     own: tuple[Words, ...]
     others: tuple[Words, ...]
@@ -399,13 +405,17 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _EXTENSION = re.compile(r"[a-z#;,/].*", re.IGNORECASE | re.DOTALL)
 _TRUNK_ZERO = re.compile(r"\(0\)")
 _NO_NUMBER = "000000000"
-"""The shortest number of the form that Square takes. It stands for a number that it doesn't."""
+"""The shortest number of the form that Square takes.
+
+It stands for a number that it doesn't.
+"""
 
 
 def _recipient(order: Order, trimming: Trimming, *, needs_phone: bool) -> tuple[Body, list[Words]]:
-    """Return who gets the order, and what Square doesn't take whole and must go into the note.
+    """Return who gets the order, and what must go into the note.
 
-    Square requires a display name; without a customer it is the order's code.
+    That is what Square doesn't take whole. Square requires a display name; without a customer it is
+    the order's code.
     """
     customer = order.customer or Customer(name=order.code)
     name = trimming.cut(limits.DISPLAY_NAME, customer.name)

@@ -391,7 +391,10 @@ CATALOG_OBJECTS = {
     "objects.item_data.variations": CatalogObject,
     "objects.modifier_list_data.modifiers": CatalogObject,
 }
-"""The lists of a page whose objects may be left out on their own, if they can't be read."""
+"""The lists of a page whose objects may be left out on their own.
+
+One that can't be read costs no other.
+"""
 
 
 # The connection

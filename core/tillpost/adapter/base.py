@@ -160,7 +160,7 @@ class Adapter(ABC, Generic[S]):
     """
 
     carries: ClassVar[frozenset[OrderFeature]] = frozenset()
-    """The parts of an order, besides those that every platform takes, that `submit` sends.
+    """The parts of an order that `submit` sends beyond those of every platform.
 
     Core refuses an order with another one before anything is sent, and names its field.
     `EVERY_FEATURE` is all of them.

@@ -76,8 +76,10 @@ class SubstituteProducts(BaseModel):
     """The product that a discount is sent as, at a negative price."""
 
     open_item_product: ProductId | None = None
-    """The product that items without an id are sent as, at the order's price. Without it, an order
-    with such an item is refused."""
+    """The product that items without an id are sent as, at the order's price.
+
+    Without it, an order with such an item is refused.
+    """
 
     discounts: Literal["product", "multiplier"] = "product"
     """How a discount on the order is sent.
@@ -217,7 +219,10 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
 
 
 def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
-    """Return the order's lines. Their own discounts lower their prices, whatever the settings."""
+    """Return the order's lines.
+
+    Their own discounts lower their prices, whatever the settings.
+    """
     discount = 0
     if substitutes.discounts == "multiplier":
         discount = sum(each.amount for each in order.discounts)

@@ -41,11 +41,14 @@ LONGEST_NAME = 200
 """Characters of an odd object's name that a fault has."""
 
 Kinds: TypeAlias = Mapping[str, Any]
-"""What the lists of an answer hold: the model of the objects, by the path to the list."""
+"""The model of the objects in each list, by the path to the list."""
 
 
 class _Place(NamedTuple):
-    """A list of an answer, where it hangs, and the names of the objects that it is within."""
+    """A list of an answer, and where it is.
+
+    With it come the names of the objects that it is within.
+    """
 
     parent: dict[str, object]
     member: str
@@ -106,9 +109,10 @@ class OddObjects:
         return self._reader(_list_adapter(model), {"": model, **inner})
 
     def reading_one(self, model: type[M], thing_id: str, name: str) -> Callable[[bytes], M | None]:
-        """Return a reader for `Request.read` of one object, which is None if it can't be read.
+        """Return a reader for `Request.read` of one object.
 
-        An answer about anything else counts as one that can't be read at all.
+        It returns None if the object can't be read. An answer about anything else counts as one
+        that can't be read at all.
 
         Args:
             model: The model of the object, which has an `id`.
@@ -143,7 +147,10 @@ class OddObjects:
         return read
 
     def _without_odd(self, content: object, kinds: Kinds) -> object:
-        """Take the odd objects out of an answer; the innermost first, since they may be all."""
+        """Take the odd objects out of an answer.
+
+        The innermost come first, since they may be all.
+        """
         root: dict[str, object] = {"": content}
         odd_count = 0
         for path in sorted(kinds, key=lambda path: -path.count(".")):
@@ -189,7 +196,9 @@ def _list_adapter(model: Any) -> TypeAdapter[Any]:
 
 
 def _parsed(body: bytes) -> object:
-    """Parse a body more tolerantly than models do: half of an emoji becomes a question mark.
+    """Parse a body more tolerantly than models do.
+
+    Half of an emoji becomes a question mark.
 
     Raises:
         ValueError: It isn't JSON.
@@ -209,7 +218,10 @@ def _integer(digits: str) -> int | str:
 
 
 def _storable(content: object) -> object:
-    """Replace halves of surrogate pairs in all texts of a JSON value, which is changed in place."""
+    """Replace halves of surrogate pairs in all texts of a JSON value.
+
+    The value is changed in place.
+    """
     root = [content]
     open_values: list[object] = [root]
     while open_values:

@@ -1,8 +1,9 @@
-"""The parts of an order that not every platform takes, and the refusal of those that one doesn't.
+"""The parts of an order that not every platform takes.
 
-An adapter declares in `Adapter.carries` which of them it sends. Core refuses an order that has
-another one before anything is sent (`refuse_uncarried`), so that no adapter drops what it has never
-heard of. All other fields of an order are sent by every adapter.
+Also here is the refusal of those that one doesn't take. An adapter declares in `Adapter.carries`
+which of them it sends. Core refuses an order that has another one before anything is sent
+(`refuse_uncarried`), so that no adapter drops what it has never heard of. All other fields of an
+order are sent by every adapter.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ EVERY_FEATURE = frozenset(OrderFeature)
 """What an adapter carries that sends orders as they are."""
 
 Uses: TypeAlias = Iterator[tuple[str, int | None]]
-"""The path of each field with such a part, and its line's index, None if it is on no line."""
+"""The path of each field with such a part, and the index of its line.
+
+The index is None if it is on no line.
+"""
 
 
 def uncarried_fields(order: Order, carries: frozenset[str]) -> Mapping[OrderFeature, list[str]]:

@@ -232,7 +232,10 @@ class PosError(Exception):
         return error
 
     def as_kind(self, kind: type[PosError]) -> PosError:
-        """Return the same error as another kind, without its reason, which is of its own kind."""
+        """Return the same error as another kind.
+
+        It has no reason any more, since that is of its own kind.
+        """
         record = self.record()
         return PosError.from_record(record.model_copy(update={"kind": kind.__name__, "reason": ""}))
 

@@ -191,7 +191,10 @@ def _bound_line(found: Fit) -> Line:
 def _bound_modifiers(
     modifiers: Sequence[Modifier], options: Iterator[ModifierOption | None]
 ) -> tuple[Modifier, ...]:
-    """Return modifiers with the matched ids; options are in the sequence of `flat_modifiers`."""
+    """Return modifiers with the matched ids.
+
+    The options are in the sequence of `flat_modifiers`.
+    """
     bound: list[Modifier] = []
     for modifier in modifiers:
         option = next(options)

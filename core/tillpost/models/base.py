@@ -95,7 +95,10 @@ One that is too long is cut, and then equals none.
 
 
 class _ReadAsDict:
-    """Has pydantic read as a dict what type checkers see as a mapping that can't be changed."""
+    """Has pydantic read a mapping as a dict.
+
+    Type checkers see a mapping that can't be changed.
+    """
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -166,7 +166,10 @@ def _totals(order: Order, width: int) -> Iterator[str]:
 
 
 def _added_taxes(order: Order) -> list[tuple[str, int]]:
-    """Return what the site added: each tax by its name, or their sum if it doesn't name them."""
+    """Return the tax that the site added.
+
+    That is each tax by its name, or their sum if it doesn't name them.
+    """
     if not order.tax:
         return []
     named = [(tax.name, tax.amount) for tax in order.taxes if tax.amount]
@@ -201,10 +204,10 @@ def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
 
 
 def nested_choices(line: Line) -> str:
-    """Return in words what belongs to what among a line's modifiers, empty if none is nested.
+    """Return in words what belongs to what among a line's modifiers.
 
-    For a platform that knows no nesting, and gets all of them side by side: "Left half (Margherita,
-    2 x Extra cheese); Right half (Napoli)".
+    The text is empty if none is nested. For a platform that knows no nesting, and gets all of them
+    side by side: "Left half (Margherita, 2 x Extra cheese); Right half (Napoli)".
     """
     nested = [modifier for modifier in line.modifiers if modifier.modifiers]
     return "; ".join(one_line(_with_choices(modifier)) for modifier in nested)

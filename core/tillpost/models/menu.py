@@ -214,9 +214,10 @@ class IndexEntry(NamedTuple, Generic[T]):
     short_name: str = ""
 
     def is_another(self, sku: str, name: str) -> bool:
-        """Return whether these describe another product: neither SKU nor name are this one's.
+        """Return whether these describe another product.
 
-        A SKU that is unknown on either side proves nothing.
+        They do if neither SKU nor name are this one's. A SKU that is unknown on either side proves
+        nothing.
         """
         if not (sku and self.sku) or sku == self.sku:
             return False

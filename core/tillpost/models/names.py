@@ -33,9 +33,10 @@ def comparable(name: str) -> str:
 
 
 def are_alike(name: str, other: str) -> bool:
-    """Return whether two names may be of the same product: one has all the words of the other.
+    """Return whether two names may be of the same product.
 
-    Case doesn't count. A site may leave out a size, or add one.
+    One then has all the words of the other. Case doesn't count. A site may leave out a size, or add
+    one.
     """
     words = _words(name)
     other_words = _words(other)

@@ -85,7 +85,10 @@ class Modifier(OrderModel):
     """The platform's id of the option."""
 
     sku: Text = ""
-    """The store's own code of the option. It finds the option again if the id has changed."""
+    """The store's own code of the option.
+
+    It finds the option again if the id has changed.
+    """
 
     name: Text
     """What the customer read. Staff read it on the docket."""
@@ -94,7 +97,10 @@ class Modifier(OrderModel):
     """How many of it are on one piece of what it is chosen on."""
 
     unit_price: SignedAmount = 0
-    """The price of one, without its own choices. Negative if it makes the item cheaper."""
+    """The price of one, without its own choices.
+
+    Negative if it makes the item cheaper.
+    """
 
     modifiers: Many[Modifier] = ()
     """What was chosen on this option, for one of it."""
@@ -133,8 +139,11 @@ class Line(OrderModel):
     """
 
     item_id: OptionalId = ""
-    """The id of what the platform sells: Square's item variation, Kounta's product. An empty id is
-    an open item, which isn't on the menu: it has only a name and a price, and no modifiers."""
+    """The id of what the platform sells.
+
+    That is Square's item variation, Kounta's product. An empty id is an open item, which isn't on
+    the menu: it has only a name and a price, and no modifiers.
+    """
 
     sku: Text = ""
     """The store's own code of the item. It finds the item again if the id has changed."""
@@ -155,7 +164,10 @@ class Line(OrderModel):
     """What the customer wrote about this line, for the kitchen."""
 
     discounts: Many[Discount] = ()
-    """What is taken off the whole line, all its pieces together; at most what it costs."""
+    """What is taken off the whole line, all its pieces together.
+
+    It is at most what the line costs.
+    """
 
     @field_validator("modifiers")
     @classmethod
@@ -210,9 +222,9 @@ class Line(OrderModel):
         return not self.item_id
 
     def flat_modifiers(self) -> Sequence[FlatModifier]:
-        """Return every modifier on one piece, nested ones as well, each before its own choices.
+        """Return every modifier on one piece, nested ones as well.
 
-        That is what a platform gets that doesn't nest modifiers.
+        Each comes before its own choices. That is what a platform gets that doesn't nest modifiers.
         """
         return list(_flat(self.modifiers, 1, ()))
 
@@ -272,7 +284,10 @@ class Curbside(OrderModel):
     """The customer waits in a car, and staff bring the order out."""
 
     details: Text = ""
-    """How staff find the car: its make, colour or number plate, or the number of the bay."""
+    """How staff find the car.
+
+    That is its make, colour or number plate, or the number of the bay.
+    """
 
 
 class Pickup(OrderModel):
@@ -343,7 +358,10 @@ class Charge(OrderModel):
     """
 
     kind: Literal["surcharge", "delivery", "service", "rounding"]
-    """What it is for. A `rounding` makes the total round, and is neither taxed nor discounted."""
+    """What it is for.
+
+    A `rounding` makes the total round, and is neither taxed nor discounted.
+    """
 
     name: Annotated[Text, Field(min_length=1)]
     """What the customer read, such as "Delivery fee"."""
@@ -352,8 +370,10 @@ class Charge(OrderModel):
     """What it costs before discounts. Only a `rounding` may be negative."""
 
     taxed: bool = False
-    """Whether the site charged tax on it. Where prices include tax, its amount includes that tax;
-    otherwise the order's `tax` does."""
+    """Whether the site charged tax on it.
+
+    Where prices include tax, its amount includes that tax; otherwise the order's `tax` does.
+    """
 
     discounts: Many[Discount] = ()
     """What is taken off this charge, such as free delivery; at most its amount."""
@@ -434,8 +454,10 @@ class Order(OrderModel):
     """The version of this format."""
 
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
-    """The reference at the POS and the root of every idempotency key: one order, one id, for
-    ever."""
+    """The reference at the POS and the root of every idempotency key.
+
+    One order has one id, for ever.
+    """
 
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
     """What people call the order, such as "B42"."""
@@ -447,13 +469,19 @@ class Order(OrderModel):
     """The currency of all amounts: its ISO 4217 code, such as AUD."""
 
     prices_include_tax: bool = True
-    """Whether the prices of lines and charges include tax. If not, `tax` is added to them."""
+    """Whether the prices of lines and charges include tax.
+
+    If not, `tax` is added to them.
+    """
 
     customer: Customer | None = None
     """Who ordered, if the site knows."""
 
     fulfilment: Fulfilment = Field(default_factory=Pickup)
-    """How and when the customer gets the order. Without it, a pickup as soon as possible."""
+    """How and when the customer gets the order.
+
+    Without it, a pickup as soon as possible.
+    """
 
     lines: Annotated[Many[Line], Field(min_length=1)]
     """What was ordered."""
@@ -462,8 +490,10 @@ class Order(OrderModel):
     """What is charged beside the lines: delivery, service, a surcharge, a rounding."""
 
     discounts: Many[Discount] = ()
-    """What is taken off all lines together; at most what they come to after their own
-    discounts."""
+    """What is taken off all lines together.
+
+    It is at most what they come to after their own discounts.
+    """
 
     tip: Amount = 0
     """What the customer gives to the staff or the courier. It isn't taxed."""
@@ -472,11 +502,17 @@ class Order(OrderModel):
     """All tax that the site added on top; only with `prices_include_tax` false."""
 
     taxes: Many[OrderTax] = ()
-    """The site's own breakdown of the taxes. They add up to `tax`, or, where prices include tax,
-    say how much of the total is tax. The POS computes its own."""
+    """The site's own breakdown of the taxes.
+
+    They add up to `tax`, or, where prices include tax, say how much of the total is tax. The POS
+    computes its own.
+    """
 
     amount_due: Amount = 0
-    """What the customer still has to pay at the store. Nothing of it is booked as paid."""
+    """What the customer still has to pay at the store.
+
+    Nothing of it is booked as paid.
+    """
 
     payments: Annotated[Many[Payment], Field(validate_default=True)] = ()
     """What was paid online. With `amount_due` they add up to the total."""
@@ -485,8 +521,10 @@ class Order(OrderModel):
     """What the customer wrote about the whole order."""
 
     metadata: Metadata = Field(default_factory=dict)
-    """Names and values of your own, at most 50. They stay in your database and are never sent to a
-    platform."""
+    """Names and values of your own, at most 50.
+
+    They stay in your database and are never sent to a platform.
+    """
 
     @field_validator("discounts")
     @classmethod
@@ -605,7 +643,10 @@ _LATER_FIELDS: Mapping[type[BaseModel], tuple[str, ...]] = {
 
 
 def _unused_fields(model: BaseModel) -> dict[str, Any]:
-    """Return the later fields of a model and of all its parts that are at their default."""
+    """Return the later fields of a model that are at their default.
+
+    Those of all its parts are among them.
+    """
     later = _LATER_FIELDS.get(type(model), ())
     fields = type(model).model_fields
     unused: dict[str, Any] = {}

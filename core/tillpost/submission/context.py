@@ -79,9 +79,10 @@ class Connection:
         self.address = address_of(self.adapter)
 
     def platform_now(self) -> float:
-        """Return the time in epoch seconds by the platform's clock, or by ours if it isn't known.
+        """Return the time by the platform's clock, in epoch seconds.
 
-        Whether an order's time has passed is for the platform to say, and our clock may be wrong.
+        It is our own if the platform's isn't known. Whether an order's time has passed is for the
+        platform to say, and our clock may be wrong.
         """
         now = self.clock()
         return now - (self.platform_clock.ahead(now) or 0.0)

@@ -68,7 +68,10 @@ P = ParamSpec("P")
 
 
 class _Outgoing(NamedTuple):
-    """An order as it is to be sent: bound to the menu, and without what is withheld of it."""
+    """An order as it is to be sent.
+
+    It is bound to the menu, and without what is withheld of it.
+    """
 
     order: Order
     attempt: Attempt
@@ -210,7 +213,7 @@ class Submission:
         yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
-        """Send the order, if the platform takes such orders, it fits the menu, and isn't too late.
+        """Send the order, if it fits the platform and the menu, and isn't too late.
 
         In doubt none of this is judged: the very same bytes must be sent again.
         """
@@ -263,9 +266,10 @@ class Submission:
         return without(order, fields, self.connection.adapter.title)
 
     def _import_menu(self) -> Flow[None]:
-        """Import the menu, and record whether the order fits, or would be sent, differently now.
+        """Import the menu, and record whether that changes the order.
 
-        An order that failed with an older menu than the cached one counts as changed, too.
+        It does if the order fits, or would be sent, differently now. An order that failed with an
+        older menu than the cached one counts as changed, too.
         """
         refused = self.history.menu_error
         cached_at = self.connection.menu_cache.imported_at
@@ -281,7 +285,7 @@ class Submission:
         yield self.journal.record(imported)
 
     def _would_be_sent_differently(self) -> Flow[bool]:
-        """Return whether the adapter would now send another order than the one that was refused.
+        """Return whether another order would be sent than the one that was refused.
 
         What it sends may depend on more of the menu than ids and prices, such as how an item is
         priced. If it refuses the order itself, for another reason than before, that counts as well.
@@ -456,7 +460,10 @@ class Submission:
         return error
 
     def _error_of(self, failure: Failed) -> PosError:
-        """Return the error as it was raised here; as the journal has it if another came since."""
+        """Return the error as it was raised here.
+
+        It is as the journal has it if another came since.
+        """
         raised = self._error
         if raised is None or raised.operation != failure.error.operation:
             return PosError.from_record(failure.error)

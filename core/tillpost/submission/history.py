@@ -162,7 +162,10 @@ class History(NamedTuple):
 
     @property
     def refused_content(self) -> str:
-        """The content of the create sent last; empty if there was none, or it wasn't recorded."""
+        """The content of the create sent last.
+
+        It is empty if there was none, or it wasn't recorded.
+        """
         creates = [sent.intent for sent in self.sent if sent.intent.effect is Effect.CREATE]
         return creates[-1].content if creates else ""
 
@@ -509,7 +512,10 @@ def _after_failure(history: History, event: Failed) -> History:
 
 
 def _newly_refused(history: History, failure: Failed) -> str:
-    """Return the optional field that was refused for the first time; empty if there is none."""
+    """Return the optional field that was refused for the first time.
+
+    It is empty if there is none.
+    """
     field = failure.error.order_field
     is_new = field in OPTIONAL_FIELDS and field not in history.refused
     return field if is_new and failure.error.outcome is not Outcome.CREATED else ""

@@ -54,7 +54,10 @@ OPERATIONS_WITHOUT_ORDER = frozenset(
 )
 
 OF_AN_ORDER = (OrderError, TaxError)
-"""Errors that blame an order. Where there is none, the same answer blames the connection."""
+"""Errors that blame an order.
+
+Where there is none, the same answer blames the connection.
+"""
 
 MOST_RECEIVED = 128 * 1024 * 1024
 """Bytes of all answers of one operation: a list's pages have no end but this."""
@@ -141,7 +144,10 @@ class OperationContext:
 
     @property
     def concerns_order(self) -> bool:
-        """Whether the operation is about an order, and not only about a connection or a menu."""
+        """Whether the operation is about an order.
+
+        Otherwise it is only about a connection or a menu.
+        """
         return self.about is not None or self.operation not in OPERATIONS_WITHOUT_ORDER
 
     def hide(self, error: PosError) -> PosError:
@@ -287,7 +293,7 @@ def preview(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Flow[str]:
-    """Return the content of the first request of an operation that would change the order.
+    """Return the content of the first request that would change the order.
 
     That request isn't sent. What the operation reads before it is read.
 

@@ -1,7 +1,8 @@
-"""The menu as one order sees it: what is known of it, how the order fits it, and reading it anew.
+"""The menu as one order sees it.
 
-A whole import can take minutes, so a first order reads only what it names (`Adapter.menu_for`).
-That part of the menu serves later orders too, until one names something that it lacks.
+It is what is known of the menu, how the order fits it, and how it is read anew. A whole import can
+take minutes, so a first order reads only what it names (`Adapter.menu_for`). That part of the menu
+serves later orders too, until one names something that it lacks.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ class OrderMenu:
     # ------------------------------------------------------------------ reading it
 
     def know(self) -> Flow[None]:
-        """Read what the order names of the menu; the whole menu if that doesn't have all of it."""
+        """Read what the order names of the menu.
+
+        The whole menu is imported if that doesn't have all of it.
+        """
         cache = self._cache
         if cache.menu is not None:
             return
@@ -99,7 +103,10 @@ class OrderMenu:
         return result
 
     def _look_for_skipped_items(self) -> Flow[None]:
-        """Look for items of the order that the new menu lacks: its pages may have skipped them."""
+        """Look for items of the order that the new menu lacks.
+
+        Its pages may have skipped them.
+        """
         menu = self._cache.menu
         if menu is None or not self._can_look_up or not self._is_missing():
             return
@@ -123,7 +130,10 @@ class OrderMenu:
         )
 
     def _look_up(self) -> Flow[Menu | None]:
-        """Read what the order names of the menu; a platform that refuses this knows none of it."""
+        """Read what the order names of the menu.
+
+        A platform that refuses this knows none of it.
+        """
         context = OperationContext(self._connection, "menu_for", self._order, self._journal)
         menu_for = self._connection.adapter.menu_for
         try:

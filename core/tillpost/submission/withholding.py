@@ -1,9 +1,9 @@
-"""What an order can do without: its customer's phone number and e-mail address, and its time.
+"""The fields that an order can do without.
 
-A platform may refuse one of these fields, and a time may have passed. Neither fails a paid order:
-the order is sent without the field, staff read it in the note, and a notice says so. What is
-withheld is recorded with the intent to create the order, so that in doubt the very same body is
-sent again, however late it is by then.
+They are its customer's phone number and e-mail address, and its time. A platform may refuse one of
+these fields, and a time may have passed. Neither fails a paid order: the order is sent without the
+field, staff read it in the note, and a notice says so. What is withheld is recorded with the intent
+to create the order, so that in doubt the very same body is sent again, however late it is by then.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPTIONAL_FIELDS = frozenset({"customer", "customer.phone", "customer.email", "du
 """
 
 DUE_MARGIN = 60.0
-"""A time that is no further away than this, in seconds, will have passed at the platform."""
+"""How near a time is that will have passed at the platform, in seconds."""
 
 _CONTACTS = (("phone", "Phone", "phone number"), ("email", "Email", "email address"))
 
@@ -49,7 +49,10 @@ class Withheld(NamedTuple):
 
 
 def is_past_due(order: Order, now: float) -> bool:
-    """Return whether the order's time has passed, or is now; `now` is in epoch seconds."""
+    """Return whether the order's time has passed, or is now.
+
+    `now` is in epoch seconds.
+    """
     return order.due_at is not None and order.due_at.timestamp() <= now + DUE_MARGIN
 
 

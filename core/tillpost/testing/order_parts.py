@@ -37,11 +37,17 @@ PATHS = {
     OrderFeature.GUESTS: "fulfilment.guests",
     OrderFeature.AMOUNT_DUE: "amount_due",
 }
-"""The path of the field that `order_with` adds to an order of one line without modifiers."""
+"""The path of the field that `order_with` adds.
+
+It adds it to an order of one line without modifiers.
+"""
 
 
 def order_with(order: Order, feature: OrderFeature) -> Order:
-    """Return a paid order with the feature added, its payments corrected to the new total."""
+    """Return a paid order with the feature added.
+
+    Its payments are corrected to the new total.
+    """
     first = order.lines[0]
     changes: dict[str, Any] = {}
     match feature:

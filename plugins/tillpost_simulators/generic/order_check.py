@@ -56,7 +56,10 @@ def item_of(menu: Menu, line: Line) -> Item:
 
 
 def _modifiers(line: Line) -> list[Modifier]:
-    """Return all modifiers of a line, nested ones too: any of the item's options may be nested."""
+    """Return all modifiers of a line, nested ones too.
+
+    Any of the item's options may be nested.
+    """
     return [flat.modifier for flat in line.flat_modifiers()]
 
 

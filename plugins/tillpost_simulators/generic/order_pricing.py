@@ -106,7 +106,10 @@ def _tax(menu: Menu, order: Order) -> _Tax:
 
 
 def _usual_tax(menu: Menu) -> Tax | None:
-    """Return the tax on charges and open items: the first that the store has switched on."""
+    """Return the tax on charges and open items.
+
+    It is the first that the store has switched on.
+    """
     return next((tax for tax in menu.taxes if tax.enabled), None)
 
 

@@ -130,9 +130,9 @@ class CompanyActions(WorldSimulator[World]):
 
     @action
     def spoil_product(self, product_id: int, changes: dict[str, object]) -> None:
-        """Answer a product with other fields than it should have. No changes make it whole again.
+        """Answer a product with other fields than it should have.
 
-        Orders are priced as before.
+        No changes make it whole again. Orders are priced as before.
         """
         self.world.oddities[self._product(product_id).id] = changes
 

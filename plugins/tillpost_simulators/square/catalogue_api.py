@@ -189,9 +189,10 @@ def _page(
 
 
 def _start(world: World, found: list[c.Entry], cursor: str, query: str) -> int:
-    """Return where a cursor's page begins. A cursor is valid for its own query, and not for long.
+    """Return where a cursor's page begins.
 
-    The lifetime is that of the developer documentation (Pagination).
+    A cursor is valid for its own query, and not for long. The lifetime is that of the developer
+    documentation (Pagination).
     """
     try:
         text = base64.urlsafe_b64decode(cursor).decode()

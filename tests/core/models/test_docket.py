@@ -58,8 +58,11 @@ def test_docket_shows_choices_below_what_they_are_on() -> None:
     order = Order.model_validate_json((EXAMPLES / "every-field.json").read_text())
     shown = docket(order, platform="Square").splitlines()
     assert shown[1].strip() == "PARTLY PAID - TAKE 10.67 CAD"
-    assert shown[8:16] == [
-        "2 x Pizza, two halves, large         45.00",
+    pizza = "2 x Pizza, two halves, large         45.00"
+    begin = shown.index(pizza)
+    assert "NOTE: SEVERE PEANUT ALLERGY" in shown[:begin]
+    assert shown[begin : begin + 8] == [
+        pizza,
         "    + Left half",
         "        + Margherita",
         "        + 2 x Extra cheese",
