@@ -452,22 +452,6 @@ def test_refused_look_at_own_items_imports_the_whole_menu(refusal: httpx.Respons
     assert shop.till.menu is not None
 
 
-def test_second_look_at_own_items_that_fails_is_retried() -> None:
-    """The order that was refused isn't sent again meanwhile."""
-    shop = shop_of("kounta")
-    shop.till.submit(plain_order("ord_1"), is_new=True)
-    shop.simulator.change_price(5312, Decimal("14.5455"))  # 16.00 with its tax
-    outages = [httpx.Response(503), httpx.Response(503)]
-    shop.refuse = lambda request: outages.pop() if outages and "ids=" in str(request.url) else None
-    before = len(shop.requests)
-
-    shop.till.submit(plain_order("ord_2", 1600), is_new=True)
-
-    assert shop.arrived() == 2
-    assert outages == []
-    assert [each.method for each in shop.requests[before:]].count("POST") == 1
-
-
 def test_first_tip_after_orders_without_one_arrives() -> None:
     shop = shop_of("kounta", tip_product=9003)
     shop.till.submit(plain_order("ord_1"), is_new=True)

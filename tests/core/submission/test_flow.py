@@ -20,6 +20,7 @@ from core.stand_in import (
     Keyed,
     Keyless,
     Made,
+    MenuAnswer,
     Platform,
     Run,
     StandInSettings,
@@ -237,6 +238,56 @@ def test_second_import_that_fails_for_now_is_retried() -> None:
     assert isinstance(run.attempt(order_of_two_lines()), PosOrder)
     sent = ["POST /orders", "GET /menu", "POST /orders", "GET /menu", "GET /menu", "POST /orders"]
     assert paths(run) == [*sent, "POST /pay/o1"]
+
+
+class ReadsParts(Keyed):
+    """Needs the menu, and can read a part of it."""
+
+    needs_menu = True
+
+    def menu_for(self, order: Order) -> Exchange[Menu | None]:
+        answer = yield from ask(Request("GET", "/menu/part", reading(MenuAnswer)))
+        ordered = {line.item_id for line in order.lines}
+        return menu_of(
+            {i: (i, int(v.split("/")[1])) for i, v in answer.items.items() if i in ordered}
+        )
+
+
+def test_part_of_menu_that_fails_for_now_is_read_again() -> None:
+    """The order that was refused isn't sent again meanwhile."""
+    run = Run(Platform(), adapter=ReadsParts(StandInSettings()))
+    run.submit(an_order("ord_1", sku="i1"))
+    gone = refusal(400, "GONE", "line 0")
+    answers = {"/orders": [gone], "/menu/part": [BROKEN]}
+
+    def failing(request: Request[Any], _: int) -> tuple[str, Response] | None:
+        left = answers[request.path]
+        return ("before", left.pop()) if left else None
+
+    run.failing = failing
+    run.requests.clear()
+    error = run.attempt(an_order("ord_2", sku="i1"))
+    assert isinstance(error, MenuError)
+    assert error.operation == "submit"
+    assert paths(run) == ["POST /orders", "GET /menu/part", "GET /menu/part"]
+
+
+class RefusesSizes(Keyed):
+    """Refuses an order by itself, once it knows the menu."""
+
+    def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+        if attempt.menu:
+            raise MenuError("the size is missing")
+        return (yield from super().submit(order, attempt))
+
+
+def test_order_that_the_adapter_refuses_after_the_import_says_why() -> None:
+    failing = fail_on("/orders", ("before", refusal(400, "GONE", "line 0")))
+    run = Run(Platform(), adapter=RefusesSizes(StandInSettings()), failing=failing)
+    error = run.attempt(an_order())
+    assert isinstance(error, MenuError)
+    assert error.detail == "the size is missing"
+    assert paths(run) == ["POST /orders", "GET /menu"]
 
 
 def test_missing_item_stops_after_one_import_and_names_its_line() -> None:

@@ -25,7 +25,7 @@ from tillpost.submission.context import Connection
 from tillpost.submission.history import ZONE_ERROR, History, fold
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.menu_import import import_menu
-from tillpost.submission.operation import searched_since
+from tillpost.submission.operation import OperationContext, preview, searched_since
 from tillpost.submission.store_flows import StoreFlows
 from tillpost.transport.http import Limits
 
@@ -123,3 +123,9 @@ def test_order_that_was_sent_is_searched_from_when_it_was_sent() -> None:
     intent = Intended(NOON, Effect.CREATE, 0, None, "body", ahead=3600.0)
     history = fold([intent, Settled(NOON + 15, Applied.MAYBE)])
     assert searched_since(connection_at(NOON + 99), an_order(), history) == NOON - 3600
+
+
+def test_preview_of_an_operation_that_only_reads_has_no_content() -> None:
+    run = Run(Platform())
+    context = OperationContext(run.connection, "import_menu")
+    assert run.drive(preview(context, run.adapter.import_menu)) == ""
