@@ -71,7 +71,7 @@ def test_discount_of_a_line_is_referred_to_by_that_line_only() -> None:
     assert "applied_discounts" not in body["line_items"][0]
 
 
-def test_nested_choices_go_side_by_side_and_the_note_tells_them_apart() -> None:
+def test_nested_choices_go_side_by_side_and_the_note_tells() -> None:
     outer = {"modifier_id": "231", "name": "Left", "quantity": 2}
     outer["modifiers"] = [{"modifier_id": "228", "name": "Oat milk", "quantity": 3}]
     (line,) = sent(paid(1450, lines=[TOASTIE | {"modifiers": [outer], "note": "hot"}]))[
@@ -132,7 +132,7 @@ def test_what_goes_in_another_form_is_named_in_notices() -> None:
     assert translate(plain_order(), Attempt(), SETTINGS).notices == ()
 
 
-def test_negative_rounding_is_a_discount_where_prices_include_tax() -> None:
+def test_negative_rounding_is_a_discount_if_prices_include_tax() -> None:
     rounding = {"kind": "rounding", "name": "Rounding", "amount": -2}
     (discount,) = sent(paid(1448, charges=[rounding]))["discounts"]
     assert (discount["name"], discount["amount_money"]["amount"]) == ("Rounding", 2)

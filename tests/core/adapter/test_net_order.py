@@ -200,7 +200,7 @@ def test_open_item_is_its_product_at_the_orders_price() -> None:
     assert line == NetOrderLine("loaf", 1, Decimal(3), "Corkage", (), None)
 
 
-def test_nested_options_are_multiplied_and_told_apart_in_the_note() -> None:
+def test_nested_options_are_multiplied_and_named_in_the_note() -> None:
     outer = OAT | {"quantity": 2, "modifiers": [OAT]}
     line = WHITE | {"modifiers": [outer]}
     (sent,) = net_order_lines(an_order(1740, lines=[line]), MENU, SUBSTITUTES)

@@ -281,7 +281,7 @@ class RefusesSizes(Keyed):
         return (yield from super().submit(order, attempt))
 
 
-def test_order_that_the_adapter_refuses_after_the_import_says_why() -> None:
+def test_order_that_the_adapter_refuses_after_import_says_why() -> None:
     failing = fail_on("/orders", ("before", refusal(400, "GONE", "line 0")))
     run = Run(Platform(), adapter=RefusesSizes(StandInSettings()), failing=failing)
     error = run.attempt(an_order())

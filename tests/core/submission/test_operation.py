@@ -94,7 +94,7 @@ def test_refused_import_blames_the_connection_and_no_order() -> None:
     assert "order" not in f"{caught.value.remedy}".replace("ordering site", "")
 
 
-def test_outage_of_an_import_tells_of_the_order_that_waits_for_it() -> None:
+def test_outage_of_an_import_names_the_order_that_waits_for_it() -> None:
     failing = fail_on("/menu", *[("before", BROKEN)] * 9)
     run = Run(Platform(items={"i9": ("S1", 1000)}), failing=failing)
     with pytest.raises(OutageError) as alone:

@@ -176,7 +176,7 @@ def test_time_to_come_is_sent(run: Run) -> None:
     assert there.notices == ()
 
 
-def test_time_that_the_platform_refuses_becomes_as_soon_as_possible(run: Run) -> None:
+def test_time_that_is_refused_becomes_as_soon_as_possible(run: Run) -> None:
     run.failing = refuses(b'"due":"1970', "TIME")
     there = run.submit(order_due(run, 3600))
     assert '"due":""' in bodies(run)[-1]
@@ -216,7 +216,7 @@ def test_time_that_passes_while_in_doubt_changes_no_body(adapter: type[Keyed]) -
         assert '"due":"1970' in sent[0]
 
 
-def test_time_that_passes_before_anything_was_sent_is_judged_anew(run: Run) -> None:
+def test_time_that_passes_before_sending_is_judged_anew(run: Run) -> None:
     refused = Fault(stand_in.REFUSED.applied, "no connection")
     run.connection.policy = Policy(retries=5, first_wait=120, longest_wait=120, retry_seconds=9000)
     run.failing = fail_on("/orders", ("before", refused), ("before", refused))
