@@ -21,8 +21,9 @@ def test_any_answer_is_judged(seed: int) -> None:
 def test_judging_any_answer_is_cheap(seed: int, answers: int) -> None:
     # Measuring coverage takes several times as long, and memory of its own.
     is_traced = sys.gettrace() is not None
-    # Open: 16 MB of escaped emoji in a menu take 263 MB (seed 68254002). So the short run, which
-    # has to show what is new, always judges the same answers.
+    # Open: a menu of 16 MB with some 170,000 fields that menus don't have takes 263 MB, since each
+    # is an error of its own (seed 68254002). So the short run, which has to show what is new,
+    # always judges the same answers.
     costs = judge_many(seed if answers > SHORT_RUN else 7, answers)
     print(costs)
     assert costs.seconds < (5.0 if is_traced else 1.0), costs
