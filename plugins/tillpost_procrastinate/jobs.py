@@ -21,7 +21,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Status
 from sqlalchemy import URL
 
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db.database import NETWORK
 from tillpost_procrastinate.names import QUEUE, TASK
 
@@ -116,8 +116,7 @@ class Jobs:
             try:
                 await self._run_while_connected()
             except Exception as error:  # noqa: BLE001  whatever it is, try again
-                text = " ".join(str(error).split())
-                log.warning("cannot run jobs, so due orders are polled for: %s", text)
+                log.warning("jobs_unavailable error=%s", log_value(error))
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _run_while_connected(self) -> None:

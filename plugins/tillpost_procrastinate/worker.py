@@ -12,7 +12,7 @@ import time
 from concurrent.futures import Future
 from functools import partial
 
-from tillpost.models.safe_text import safe_logger
+from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.thread_pool import DaemonThreadPool
@@ -91,7 +91,7 @@ class ProcrastinateWorker:
             self._processor.process(order_id)
             self._process_all_due()
         except DatabaseError as error:
-            log.warning("order %s will be polled for: %s", order_id, error)
+            log.warning("job_left_to_polling order=%s error=%s", order_id, log_value(error))
 
     def _claim_overdue(self) -> None:
         if self._pool.idle_threads <= 0:
@@ -108,7 +108,7 @@ class ProcrastinateWorker:
             self._processor.handle(claim)
             self._process_all_due()
         except DatabaseError as error:
-            log.warning("%s", error)
+            log.warning("worker_step_failed error=%s", log_value(error))
 
     def _process_all_due(self) -> None:
         """Process whatever is due, one order after the other."""

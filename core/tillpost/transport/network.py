@@ -375,11 +375,10 @@ def _close_all(connections: Mapping[_Origin, deque[_Connection]]) -> None:
             connection.http.close()
 
 
-class _Pool:
-    """Connections for threads: what `httpcore.ConnectionPool` is to httpx.
+class _ProcessPool:
+    """What both kinds of pools share.
 
-    It holds no lock, which an interruption could leave behind: each step on shared data is one
-    operation of a set, a deque or a dict.
+    That is their settings, and the process whose connections they hold.
     """
 
     def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
@@ -393,13 +392,28 @@ class _Pool:
         """Begin without connections, as the pool of this process."""
         self._process = os.getpid()
         self._exchanges = Exchanges(self._max_connections)
+
+    def _is_inherited(self) -> bool:
+        """Return whether this is a fork's child, with its parent's connections."""
+        return os.getpid() != self._process
+
+
+class _Pool(_ProcessPool):
+    """Connections for threads: what `httpcore.ConnectionPool` is to httpx.
+
+    It holds no lock, which an interruption could leave behind: each step on shared data is one
+    operation of a set, a deque or a dict.
+    """
+
+    def _begin(self) -> None:
+        super()._begin()
         self._freed: SimpleQueue[None] = SimpleQueue()
         self._idle: dict[_Origin, deque[_Connection]] = {}
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
-        if os.getpid() != self._process:
-            # This is a fork's child: its parent would read the answers on these connections, too.
+        if self._is_inherited():
+            # The parent would read the answers on these connections, too.
             inherited = self._idle
             self._begin()
             _close_all(inherited)
@@ -714,26 +728,17 @@ class _AsyncAnswerStream:
 _inherited: list[object] = []
 
 
-class _AsyncPool:
+class _AsyncPool(_ProcessPool):
     """Connections for asyncio: what `httpcore.AsyncConnectionPool` is to httpx."""
 
-    def __init__(self, *, guarded: bool, max_connections: int, proxy: httpx.Proxy | None) -> None:
-        self._guarded = guarded
-        self._proxy = proxy
-        self._max_connections = max_connections
-        self._closed = False
-        self._begin()
-
     def _begin(self) -> None:
-        """Begin without connections, as the pool of this process."""
-        self._process = os.getpid()
-        self._exchanges = Exchanges(self._max_connections)
+        super()._begin()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: dict[_Origin, deque[_AsyncConnection]] = {}
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return its answer, whose body is still to be read."""
-        if os.getpid() != self._process:
+        if self._is_inherited():
             # See `_Pool`. The inherited ones aren't closed, nor collected as garbage, which closes
             # them as well: the child shares the selector of its parent's loop.
             _inherited.append(self._idle)

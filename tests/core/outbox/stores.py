@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from core.toy_server import ToyServer
 from databases import PostgresServer, database_on
 from tillpost import hookimpl
 from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
+from tillpost.outbox.worker.worker import Runs
+from waiting import AGES
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -163,6 +166,19 @@ def processing(
     hooks = (heard,) if heard else ()
     with Processor(outbox, connections=source, hooks=hooks, clock=clock) as processor:
         yield processor
+
+
+@contextmanager
+def in_thread(worker: Runs) -> Generator[None]:
+    """Run a worker in a thread during the block, and see that it ends when it is stopped."""
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(2 * AGES)
+        assert not thread.is_alive()
 
 
 def work_off(processor: Processor, most: int = 100) -> list[str]:

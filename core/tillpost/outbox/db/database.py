@@ -429,7 +429,7 @@ def _file_id(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _set_up_sqlite(connection: Any, record: Any) -> None:
+def _set_up_sqlite(connection: Any, _: object) -> None:
     """Set up a new connection.
 
     An `isolation_level` of None leaves BEGIN to us: the driver would begin too late.

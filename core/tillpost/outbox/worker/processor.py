@@ -308,11 +308,13 @@ class Processor:
         This worker itself gets on. The thread that hangs stays lost to the connection, so a person
         gets the order soon.
         """
-        for claim in self._stuck.take():
+        stuck = self._stuck.take()
+        for claim in stuck:
             log.error("order_stuck order=%s connection=%s", claim.order.id, claim.connection)
             failure = TimeoutError("its handling makes no progress")
             self._end_broken(claim, failure, most=STUCK_SET_ASIDE_AFTER)
-        self.release_unfinished()
+        if stuck:
+            self.release_unfinished()
 
     def _end_broken(
         self, claim: Claim, failure: BaseException, *, most: int = SET_ASIDE_AFTER

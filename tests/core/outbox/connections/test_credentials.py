@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 
 from core.canaries import leaks
 from core.outbox.corner_shop import lunch
+from core.outbox.stores import in_thread
 from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
@@ -281,20 +281,13 @@ def test_running_worker_sees_a_change_within_two_seconds(
             store.save("cafe-42", "square", settings, Grant())
 
     put(wrong)
-    with Processor(shop_outbox) as processor:
-        worker = Worker(processor)
-        running = threading.Thread(target=worker.run)
-        running.start()
-        try:
-            shop_outbox.add(lunch("ord-1"), connection="cafe-42")
-            eventually(lambda: shop_outbox.get("ord-1").waits_for == "authorisation")  # type: ignore[union-attr]
-            put(dict(shop.settings))
-            began = time.monotonic()
-            eventually(lambda: shop_outbox.get("ord-1").state is OrderState.RECEIVED)  # type: ignore[union-attr]
-            took = time.monotonic() - began
-        finally:
-            worker.stop()
-            running.join()
+    with Processor(shop_outbox) as processor, in_thread(Worker(processor)):
+        shop_outbox.add(lunch("ord-1"), connection="cafe-42")
+        eventually(lambda: shop_outbox.get("ord-1").waits_for == "authorisation")  # type: ignore[union-attr]
+        put(dict(shop.settings))
+        began = time.monotonic()
+        eventually(lambda: shop_outbox.get("ord-1").state is OrderState.RECEIVED)  # type: ignore[union-attr]
+        took = time.monotonic() - began
     # Two seconds to see it, two more until the paused connection is tried. A probe comes no earlier
     # than in five minutes.
     assert took < AGES

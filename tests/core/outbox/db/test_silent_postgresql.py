@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from core.outbox.stores import in_thread
 from core.toy import toy_order
 from core.toy_server import ToyServer
 from relay import Relay
@@ -81,10 +81,7 @@ def test_worker_gets_on_by_itself_after_the_silence(
         Outbox(url_through, settings=settings) as outbox,
         Processor(outbox, connections=source) as processor,
     ):
-        worker = Worker(processor)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
+        with in_thread(Worker(processor)):
             shop.add(toy_order("ord-1"), connection="cafe")
             eventually(lambda: received(shop, "ord-1"))
             proxy.fall_silent()
@@ -98,9 +95,6 @@ def test_worker_gets_on_by_itself_after_the_silence(
             spoke = time.monotonic()
             eventually(lambda: received(shop, "ord-2"))
             assert time.monotonic() - spoke < AGES
-        finally:
-            worker.stop()
-            thread.join()
         assert len(server.made("ord-2")) == 1
 
 

@@ -18,7 +18,7 @@ from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.operations.connections import Connections
 from tillpost.outbox.orders.models import WaitsFor
 from tillpost.outbox.webhooks.asgi import webhooks_app
-from tillpost.simulator import Running, serve_in_thread
+from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
 UNREADABLE = "the file can't be read now"
@@ -27,12 +27,6 @@ BROKEN = {
     "half saved": "[connections.ki",
     "duplicate key of another store": '[connections.kiosk]\nplatform = "a"\nplatform = "b"\n',
 }
-
-
-@pytest.fixture
-def shop() -> Iterator[Running[SquareSimulator]]:
-    with serve_in_thread(SquareSimulator()) as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.outbox.corner_shop import lunch
+from core.outbox.stores import in_thread
 from tillpost import Outbox, hookimpl
 from tillpost.authorization import exchange_code
 from tillpost.outbox import OrderState, OutboxSettings, Processor, Worker
@@ -53,15 +53,8 @@ class HookCounter:
 @contextmanager
 def working(outbox: Outbox, *hooks: object) -> Generator[None]:
     """Run a worker during the block."""
-    with Processor(outbox, hooks=hooks) as processor:
-        worker = Worker(processor)
-        running = threading.Thread(target=worker.run)
-        running.start()
-        try:
-            yield
-        finally:
-            worker.stop()
-            running.join()
+    with Processor(outbox, hooks=hooks) as processor, in_thread(Worker(processor)):
+        yield
 
 
 def new_token(shop: Running[SquareSimulator]) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from core.outbox.corner_shop import connected, lunch
+from core.outbox.stores import in_thread
 from tillpost import Outbox, hookimpl
 from tillpost.models.order import Order
 from tillpost.outbox import OrderState, OutboxSettings, Processor, Worker, from_mapping
 from tillpost.outbox.worker import bounded_hooks
 from tillpost.outbox.worker.bounded_hooks import BoundedHooks
-from tillpost.simulator import Running, serve_in_thread
+from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 from waiting import eventually
 
@@ -40,12 +41,6 @@ def blocking() -> Iterator[Blocking]:
     hooks.released.set()
 
 
-@pytest.fixture
-def shop() -> Iterator[Running[SquareSimulator]]:
-    with serve_in_thread(SquareSimulator()) as running:
-        yield running
-
-
 def test_hook_that_blocks_holds_up_no_order_of_its_host(
     sqlite_url: str, shop: Running[SquareSimulator], blocking: Blocking
 ) -> None:
@@ -54,11 +49,9 @@ def test_hook_that_blocks_holds_up_no_order_of_its_host(
     with (
         Outbox(sqlite_url, settings=OutboxSettings(threads=1)) as outbox,
         Processor(outbox, connections=source, hooks=[blocking]) as processor,
+        in_thread(Worker(processor)),
     ):
         outbox.add(lunch("ord-1"), connection="cafe")
-        worker = Worker(processor)
-        running = threading.Thread(target=worker.run, daemon=True)
-        running.start()
         assert blocking.called.wait(30)
         for order_id, connection in (("ord-2", "cafe"), ("ord-3", "bar")):
             outbox.add(lunch(order_id), connection=connection)
@@ -68,9 +61,6 @@ def test_hook_that_blocks_holds_up_no_order_of_its_host(
             return all(order and order.state is OrderState.RECEIVED for order in found)
 
         eventually(arrived)
-        worker.stop()
-        running.join(30)
-        assert not running.is_alive()
 
 
 def test_hook_that_blocks_is_reported_and_later_ones_are_called(

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from core.outbox.corner_shop import connected, lunch
+from core.outbox.stores import in_thread
 from tillpost import Outbox, hookimpl
 from tillpost.models.availability import Availability
 from tillpost.models.order import Order
 from tillpost.outbox import OrderState, OutboxSettings, Processor, Worker, from_mapping
 from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.worker.hook_thread import HookThread
-from tillpost.simulator import Running, serve_in_thread
+from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 from waiting import eventually
 
@@ -45,12 +46,6 @@ def blocking() -> Iterator[Blocking]:
     hooks.released.set()
 
 
-@pytest.fixture
-def shop() -> Iterator[Running[SquareSimulator]]:
-    with serve_in_thread(SquareSimulator()) as running:
-        yield running
-
-
 @pytest.mark.slow
 def test_escalation_that_blocks_stops_no_other_order(
     sqlite_url: str, shop: Running[SquareSimulator], blocking: Blocking
@@ -60,11 +55,9 @@ def test_escalation_that_blocks_stops_no_other_order(
     with (
         Outbox(sqlite_url, settings=settings) as outbox,
         Processor(outbox, connections=source, hooks=[blocking]) as processor,
+        in_thread(Worker(processor)),
     ):
         outbox.add(lunch("in-error"), connection="nowhere")
-        worker = Worker(processor)
-        running = threading.Thread(target=worker.run, daemon=True)
-        running.start()
         assert blocking.called.wait(60)
         outbox.add(lunch("ord-1"), connection="cafe")
 
@@ -73,9 +66,6 @@ def test_escalation_that_blocks_stops_no_other_order(
             return found is not None and found.state is OrderState.RECEIVED
 
         eventually(arrived)
-        worker.stop()
-        running.join(60)
-        assert not running.is_alive()
 
 
 def test_calls_beyond_the_queue_are_dropped_and_logged(

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from core.outbox.stores import Opening
+from core.outbox.stores import Opening, in_thread
 from core.raw_server import CHUNKED, drip, drip_after, served, silent
 from core.toy import TOKEN, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, hang
@@ -40,15 +40,8 @@ def connection(url: str) -> OutboxConnection:
 
 @contextmanager
 def working(outbox: Outbox, source: Source) -> Generator[Processor]:
-    with Processor(outbox, connections=source) as processor:
-        worker = Worker(processor)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            yield processor
-        finally:
-            worker.stop()
-            thread.join()
+    with Processor(outbox, connections=source) as processor, in_thread(Worker(processor)):
+        yield processor
 
 
 def is_received(outbox: Outbox, order_id: str) -> bool:

@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from core.outbox.stores import Clock, processing, work_off
+from core.outbox.stores import Clock, in_thread, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer, passing
 from databases import PostgresServer
@@ -58,16 +58,8 @@ def states(outbox: Outbox) -> set[OrderState]:
 @contextmanager
 def working(outbox: Outbox, server: ToyServer) -> Generator[Processor]:
     """Run a worker during the block."""
-    with processing(outbox, server) as processor:
-        worker = Worker(processor)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            yield processor
-        finally:
-            worker.stop()
-            thread.join(SOON)
-            assert not thread.is_alive()
+    with processing(outbox, server) as processor, in_thread(Worker(processor)):
+        yield processor
 
 
 def wait_until_all_arrived(outbox: Outbox) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import pytest
 
-from core.outbox.stores import Heard, Opening, work_off
+from core.outbox.stores import Heard, Opening, in_thread, work_off
 from core.poison_plugin import Poison
 from core.toy import Toy, ToySettings, toy_order
 from core.toy_server import ToyServer
@@ -72,15 +71,11 @@ def poisonous(
 @contextmanager
 def working(outbox: Outbox, *hooks: object, **connections: OutboxConnection) -> Generator[None]:
     """Run a worker in threads of its own."""
-    with Processor(outbox, connections=from_mapping(connections), hooks=hooks) as processor:
-        worker = Worker(processor)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            yield
-        finally:
-            worker.stop()
-            thread.join()
+    with (
+        Processor(outbox, connections=from_mapping(connections), hooks=hooks) as processor,
+        in_thread(Worker(processor)),
+    ):
+        yield
 
 
 def state(outbox: Outbox, order_id: str) -> OrderState:

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from core.outbox.stores import Clock, Heard, Opening, processing, work_off
+from core.outbox.stores import Clock, Heard, Opening, in_thread, processing, work_off
 from core.toy import TOKEN, KeylessToy, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, answer, refuse
 from tillpost.client.base import adapter_for
@@ -448,10 +448,10 @@ def test_hanging_platform_delays_neither_checks_nor_orders(
 
     slow = Hanging(server.settings())
     set_row(outbox, "slow", check_at=1.0)
-    with processing(outbox, server, heard=heard, slow=OutboxConnection(slow)) as processor:
-        worker = Worker(processor)
-        running = threading.Thread(target=worker.run)
-        running.start()
+    with (
+        processing(outbox, server, heard=heard, slow=OutboxConnection(slow)) as processor,
+        in_thread(Worker(processor)),
+    ):
         try:
             eventually(lambda: outbox.availability("cafe").text == "")
             server.always(CHECK, answer(200, {"open": False}))
@@ -465,8 +465,6 @@ def test_hanging_platform_delays_neither_checks_nor_orders(
             eventually(lambda: len(server.made("ord-1")) == 1)
         finally:
             gone_on.set()
-            worker.stop()
-            running.join()
 
 
 # ---------------------------------------------------------------------- Outbox.availability
