@@ -514,6 +514,11 @@ class Square(Adapter[SquareSettings]):
         objects = yield from _all(page, objects_of)
         return changes_of(objects, until=until)
 
+    def store_currency(self) -> Exchange[str]:
+        """Return the location's currency."""
+        location = yield from self._location()
+        return location.currency
+
     def check(self) -> Exchange[Readiness]:
         """Check the token, its scopes and the location.
 

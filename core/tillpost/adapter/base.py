@@ -385,6 +385,17 @@ class Adapter(ABC, Generic[S]):
         """
         raise UnsupportedError(f"{self.title}'s adapter can't read a part of the menu")
 
+    def store_currency(self) -> Exchange[str]:
+        """Return the currency that the store sells in, an ISO 4217 code. Effect: NONE.
+
+        Write it where a short answer says it. Core asks once for a connection without a menu, and
+        refuses an order in another currency before anything is sent.
+
+        Returns:
+            The code; empty if the platform doesn't say.
+        """
+        raise UnsupportedError(f"{self.title}'s adapter can't report the store's currency")
+
     @abstractmethod
     def check(self) -> Exchange[Readiness]:
         """Check whether the connection, the store and its register can take orders.
@@ -594,6 +605,7 @@ _OPERATIONS = (
     "fetch",
     "import_menu",
     "menu_for",
+    "store_currency",
     "check",
     "cancel",
     "attention",

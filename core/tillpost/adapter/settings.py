@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 
 from tillpost.models.base import Aware, FrozenModel
+from tillpost.models.money import Currency
 
 __all__ = [
     "WHICH_STORE",
@@ -145,6 +146,13 @@ class AdapterSettings(_Unpicklable):
     """The secret with which the platform signs its webhooks.
 
     Without it webhooks are refused.
+    """
+
+    currency: Currency | None = None
+    """The currency that the store sells in, such as AUD.
+
+    An order in another currency is refused before anything is sent. Without it the menu says it, or
+    the platform, where its API does.
     """
 
     @field_validator("base_url")

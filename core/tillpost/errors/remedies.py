@@ -366,6 +366,15 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Nothing was sent. `capabilities` lists the fields that the adapter carries. "
         "Take it out of the order, or out of what the site offers for this store.",
     ),
+    "order.currency": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "The order isn't in the store's currency ({detail}), so nothing was sent. There is "
+        "nothing to correct in {platform}. Ask the ordering site's support to send the order to "
+        "the store that it is for, or to sell in the store's currency.",
+        "{detail}. Nothing was sent. Check that the order went to the right connection, and that "
+        "the site sells in the store's currency. Convert no amounts: the customer paid in theirs.",
+    ),
     "order.unreadable": RemedyText(
         Action.CHECK_REGISTER,
         Actor.SUPPORT,

@@ -34,6 +34,8 @@ class MenuCache:
         held: A newer menu that is held for review, because it lacks too many items.
         failure: How the last import failed, for those who waited for it.
         failed_at: When it failed, in epoch seconds.
+        currency: The store's currency as the platform gave it; empty if it doesn't say, None if it
+            wasn't asked. A menu has a currency of its own.
     """
 
     menu: Menu | None = None
@@ -42,6 +44,7 @@ class MenuCache:
     held: Menu | None = None
     failure: ErrorRecord | None = None
     failed_at: float = 0.0
+    currency: str | None = None
 
 
 @dataclass(slots=True)

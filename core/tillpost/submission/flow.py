@@ -56,6 +56,7 @@ from tillpost.submission.operation import (
 )
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.order_menu import OrderMenu
+from tillpost.submission.store_currency import learn_currency, refuse_other_currency
 from tillpost.submission.withholding import Withheld, is_past_due, without
 
 __all__ = ["Submission"]
@@ -223,6 +224,9 @@ class Submission:
             self._refuse_uncarried()
         if adapter.needs_menu_for(self.order):
             yield from self._menu.know()
+        if not in_doubt:
+            yield from learn_currency(self.connection, self._menu.known)
+            self._refuse_other_currency()
         binding = self._menu.bind()
         outgoing = self._outgoing(binding)
         if not in_doubt:
@@ -338,6 +342,13 @@ class Submission:
         adapter = self.connection.adapter
         try:
             refuse_uncarried(self.order, adapter.carries, adapter.title)
+        except OrderError as error:
+            raise self._context("submit").stamp(error) from None
+
+    def _refuse_other_currency(self) -> None:
+        """Raise `OrderError` if the order is in another currency than the store."""
+        try:
+            refuse_other_currency(self.connection, self.order, self._menu.known)
         except OrderError as error:
             raise self._context("submit").stamp(error) from None
 

@@ -50,7 +50,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 OPERATIONS_WITHOUT_ORDER = frozenset(
-    "import_menu check account refresh exchange_code revoke parse_webhook".split()
+    "import_menu store_currency check account refresh exchange_code revoke parse_webhook".split()
 )
 
 OF_AN_ORDER = (OrderError, TaxError)

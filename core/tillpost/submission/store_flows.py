@@ -25,6 +25,7 @@ from tillpost.submission.journal import Cancelled
 from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.platform_clock import TOLERATED_SKEW
+from tillpost.submission.store_currency import learn_currency, refuse_other_currency
 from tillpost.submission.withholding import is_past_due, without
 
 __all__ = ["StoreFlows"]
@@ -118,6 +119,9 @@ class StoreFlows:
         context = self._context("quote", about=order)
         try:
             refuse_uncarried(order, self._adapter.carries, self._adapter.title)
+            menu = self._connection.menu_cache.menu
+            yield from learn_currency(self._connection, menu)
+            refuse_other_currency(self._connection, order, menu)
         except OrderError as error:
             raise context.stamp(error) from None
         binding = self._bind(order)

@@ -17,7 +17,9 @@ from tillpost.client.base import BaseTill
 from tillpost.client.sync import Till
 from tillpost.models.order import Order, PosOrder
 from tillpost.submission.commands import Flow
+from tillpost.submission.context import Connection
 from tillpost.submission.history import NO_TICKET
+from tillpost.submission.journal import Journal
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext, run_operation
 from tillpost.submission.order_journal import OrderJournal
@@ -33,6 +35,11 @@ Arguments: TypeAlias = tuple[object, ...]
 
 
 class _AnyOperation(BaseTill):
+    def __init__(self, connection: Connection, journal: Journal | None) -> None:
+        super().__init__(connection, journal)
+        # A recording is of one operation, so the store's currency isn't asked for beside it.
+        self._connection.menu_cache.currency = ""
+
     def _operation(self, operation: str, order: Order | None, arguments: Arguments) -> Flow[Any]:
         journal = OrderJournal()
         if operation == "attention":

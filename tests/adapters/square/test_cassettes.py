@@ -248,6 +248,18 @@ def test_catalogue_changes_since_a_time_are_returned(store: Store) -> None:
 
 
 @plays(
+    "store_currency",
+    from_document(
+        lambda: [location()],
+        schemas="RetrieveLocationResponse",
+        location="18YC4JDH91E1H",
+    ),
+)
+def test_location_says_the_stores_currency(store: Store) -> None:
+    assert store.ask("store_currency") == "USD"
+
+
+@plays(
     "check",
     from_document(
         lambda: [

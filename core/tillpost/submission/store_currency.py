@@ -1,0 +1,59 @@
+"""The comparison of an order's currency with the store's, before anything is sent.
+
+A platform that computes by its own menu takes any number as its own currency: 500 JPY would be sold
+for 500 AUD. What the store sells in is known from the connection's setting `currency`, from its
+menu, or from the platform, which is asked once (`Adapter.store_currency`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tillpost.errors import OrderError, PosError
+from tillpost.models.menu import Menu
+from tillpost.models.order import Order
+from tillpost.submission.commands import Flow
+from tillpost.submission.context import Connection
+from tillpost.submission.operation import OperationContext, run_operation
+
+__all__ = ["learn_currency", "refuse_other_currency"]
+
+
+def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
+    """Ask the platform for the store's currency, if nothing else says it.
+
+    It is asked once. An order doesn't fail because the platform doesn't answer: most platforms
+    compare the currency, too.
+    """
+    cache = connection.menu_cache
+    adapter = connection.adapter
+    is_known = menu is not None or cache.currency is not None or adapter.config.currency
+    if is_known or "store_currency" not in adapter.capabilities():
+        return
+    context = OperationContext(connection, "store_currency")
+    try:
+        cache.currency = yield from run_operation(context, adapter.store_currency)
+    except PosError as error:
+        if not error.transient:
+            cache.currency = ""
+
+
+def refuse_other_currency(connection: Connection, order: Order, menu: Menu | None) -> None:
+    """Raise `OrderError` if the order is in another currency than the store."""
+    for source, currency in _known_currencies(connection, menu):
+        if currency != order.currency:
+            raise OrderError(
+                f"currency: the order is in {order.currency}, {source} {currency}",
+                subjects=(order.currency, currency),
+                reason="currency",
+            )
+
+
+def _known_currencies(connection: Connection, menu: Menu | None) -> Iterator[tuple[str, str]]:
+    """Yield each currency that is known of the store, with what says it."""
+    if menu is not None:
+        yield "the store's menu is in", menu.currency
+    elif connection.menu_cache.currency:
+        yield "the store sells in", connection.menu_cache.currency
+    if connection.adapter.config.currency:
+        yield "the connection's setting `currency` is", connection.adapter.config.currency

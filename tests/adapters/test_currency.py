@@ -1,0 +1,82 @@
+"""On every platform: an order in another currency than the store's is refused before it is sent."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from adapters.menu_shops import PLATFORMS, Shop, shop_of
+from adapters.sample_orders import plain_order
+from tillpost import OrderError, PosError
+from tillpost.errors.remedies import Actor
+
+
+def is_create(request: httpx.Request) -> bool:
+    """Whether the request creates an order."""
+    path = request.url.path.partition(".")[0]
+    return request.method == "POST" and path.endswith("/orders")
+
+
+def refused(shop: Shop, currency: str) -> PosError:
+    """Submit an order of a currency, and return its refusal, before which nothing was created."""
+    shop.requests.clear()
+    error = shop.refused(plain_order(currency=currency))
+    assert not any(map(is_create, shop.requests))
+    return error
+
+
+@pytest.mark.parametrize("currency", ["JPY", "KWD", "USD"])
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_currency_other_than_the_menus_is_refused(platform: str, currency: str) -> None:
+    shop = shop_of(platform)
+    assert shop.menu.currency == "AUD"
+    error = refused(shop, currency)
+    assert (type(error), error.reason, error.outcome) == (OrderError, "currency", "not_created")
+    assert error.detail == f"currency: the order is in {currency}, the store's menu is in AUD"
+    assert error.remedy.actor is Actor.DEVELOPER
+    assert f"{currency}, the store's menu is in AUD" in error.remedy.manager
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_currency_is_learned_where_the_platform_says_it(platform: str) -> None:
+    error = refused(shop_of(platform), "JPY")
+    assert (type(error), error.reason) == (OrderError, "currency")
+    assert "the order is in JPY" in error.detail
+    assert error.detail.endswith("AUD")
+
+
+def test_currency_is_learned_once() -> None:
+    shop = shop_of("square")
+    for number in range(3):
+        shop.till.submit(plain_order(f"ord_{number}"))
+    assert len(shop.paths("/locations/")) == 1
+    refused(shop, "JPY")
+    assert shop.paths("/locations/") == []
+
+
+def test_order_arrives_where_the_location_cannot_be_read() -> None:
+    shop = shop_of("square")
+    shop.refuse = lambda request: (
+        httpx.Response(403, json={"errors": [{"code": "INSUFFICIENT_SCOPES"}]})
+        if "/locations/" in request.url.path
+        else None
+    )
+    shop.till.submit(plain_order("ord_1"))
+    shop.till.submit(plain_order("ord_2"))
+    assert len(shop.paths("/locations/")) == 1
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_setting_says_the_currency_where_nothing_else_does(platform: str) -> None:
+    shop = shop_of(platform)
+    settings = shop.adapter.config.model_copy(update={"currency": "AUD"})
+    shop.adapter.config = settings
+    error = refused(shop, "USD")
+    assert error.reason == "currency"
+    assert "the order is in USD" in error.detail
+    assert shop.paths("/locations/") == []
+
+
+def test_quote_in_another_currency_is_refused() -> None:
+    with pytest.raises(OrderError, match="currency: the order is in JPY"):
+        shop_of("square").till.quote(plain_order(currency="JPY"))
