@@ -174,16 +174,20 @@ def orders(
     prices_include_tax: bool | None = None,
     sold: st.SearchStrategy[Sequence[Line]] | None = None,
     tables: Sequence[str] | None = None,
+    rate: Decimal | None = None,
 ) -> Order:
     """Draw orders in the whole format: paid in one or two payments, in part, or not yet.
 
-    `sold` draws the lines. With `tables`, a dine-in order is for one of them.
+    `sold` draws the lines. With `tables`, a dine-in order is for one of them. `rate` is that of the
+    tax on the lines; without it the added tax is any amount.
     """
     bought = draw(st.lists(lines(), min_size=1, max_size=3) if sold is None else sold)
     included = draw(st.booleans()) if prices_include_tax is None else prices_include_tax
     beside = draw(st.lists(charges(), max_size=2))
     off = draw(discounts(sum(line.discounted for line in bought)))
     tip, tax = draw(prices), 0 if included else draw(prices)
+    if rate is not None and not included:
+        tax = round(rate * sum(line.discounted for line in bought))
     total = sum(line.discounted for line in bought) + sum(charge.total for charge in beside)
     total += tip + tax - sum(discount.amount for discount in off)
     if total and draw(st.booleans()):
@@ -333,6 +337,7 @@ def orders_from(menu: Menu) -> st.SearchStrategy[Order]:
         prices_include_tax=all(tax.included for tax in menu.taxes),
         sold=lines_from(menu),
         tables=menu.tables,
+        rate=sum((tax.rate for tax in menu.taxes), Decimal(0)),
     )
 
 

@@ -156,6 +156,15 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}.{imported} Policy(prices='keep_paid') submits the price that was paid and says "
         "so in the order's note.",
     ),
+    "menu.net_price": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "The ordering site added tax to {subjects}, whose prices in {platform} include it. There "
+        "is nothing to correct in {platform}. Ask the ordering site's support to correct the "
+        "prices there, and give the customer back what was charged too much.",
+        "{detail}.{imported} The site sends the menu's prices with prices_include_tax false, and "
+        "adds tax to them. Send prices_include_tax true, or the prices without tax.",
+    ),
     "menu.choices": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
@@ -304,11 +313,30 @@ REMEDIES: Mapping[str, RemedyText] = {
     "tax": RemedyText(
         Action.FIX_TAXES,
         Actor.STORE,
-        "{platform} adds more tax than the customer was charged{taxes}. Keep only the sales "
-        "tax, and set up any surcharge as a service charge instead of a tax. Then send the order "
-        "again.",
-        "{detail}. Nothing was changed at the register. Submit the order again once the taxes are "
-        "corrected.",
+        "{platform}'s tax{taxes} isn't what the customer was charged ({detail}). If one of the "
+        "taxes in {platform} is really a surcharge, set it up as a service charge instead. If all "
+        "of them are right, ask the ordering site's support to charge the same. Then send the "
+        "order again.",
+        "{detail}. Nothing was changed at the register. Compare the site's rates with the POS's, "
+        "and submit the order again once they agree.",
+    ),
+    "tax.rounding": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "{platform} rounds the tax of this order differently than the ordering site, so the totals "
+        "differ by very little ({detail}). The taxes in {platform} are right. Key this order in at "
+        "the register, and tell the ordering site's support.",
+        "{detail}. Only rounding differs, and it couldn't be made up for. Nothing was changed at "
+        "the register.",
+    ),
+    "tax.rounding_created": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.DEVELOPER,
+        "{platform} already has the order. It rounds the tax differently than the ordering site, "
+        "so the totals differ by very little ({detail}). The taxes in {platform} are right, and "
+        "the order can be served. It mustn't be sent again.",
+        "The order was created, and only rounding differs when it is read back: {detail}. It isn't "
+        "submitted again.",
     ),
     "tax.created": RemedyText(
         Action.FIX_TAXES,

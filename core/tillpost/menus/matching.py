@@ -13,11 +13,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from tillpost.models.menu import Item, Menu, ModifierOption, SoldItem
+from tillpost.menus.tax_terms import Terms, option_taxes, terms_of
+from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 from tillpost.models.money import format_money
 from tillpost.models.order import Line, Modifier, Order
 
-__all__ = ["Binding", "Fit", "PriceDifference", "PricePolicy", "fit", "price_differences", "rebind"]
+__all__ = [
+    "Binding",
+    "Fit",
+    "PriceDifference",
+    "PricePair",
+    "PricePolicy",
+    "fit",
+    "price_differences",
+    "price_pairs",
+    "rebind",
+]
 
 PricePolicy: TypeAlias = Literal["refuse", "keep_paid"]
 """What happens when the menu's price differs from the paid one.
@@ -67,7 +78,8 @@ class Fit(NamedTuple):
 class PriceDifference(NamedTuple):
     """A price on which the order and the menu disagree.
 
-    It is the price of the line at index `line`, or of `modifier` on that line.
+    It is the price of the line at index `line`, or of `modifier` on that line. `asked` is what the
+    menu's price means in the order, with or without tax; `on_menu` is the menu's own number.
     """
 
     line: int
@@ -75,6 +87,7 @@ class PriceDifference(NamedTuple):
     name: str
     paid: int
     asked: int
+    on_menu: int
 
 
 def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
@@ -105,7 +118,8 @@ def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
 def _remark(order: Order, menu: Menu, difference: PriceDifference) -> str:
     paid = format_money(difference.paid, order.currency)
     asked = format_money(difference.asked, menu.currency)
-    return f"Price kept as paid: {difference.name} {paid} (menu {asked})"
+    tax = "" if order.prices_include_tax else " without tax"
+    return f"Price kept as paid: {difference.name} {paid}{tax} (menu {asked})"
 
 
 def fit(order: Order, menu: Menu) -> Sequence[Fit]:
@@ -208,31 +222,55 @@ def _bound_modifiers(
 def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator[PriceDifference]:
     """Yield each price on which the order and the menu disagree, line by line.
 
-    Prices keyed in at the register aren't compared. Neither are items whose price includes the tax
-    on one side and excludes it on the other.
+    The menu's price counts as what it means in the order, with or without tax. Prices keyed in at
+    the register aren't compared. Neither are those to which the store adds a tax that the order's
+    price doesn't have: the tax differs, and not the price.
     """
-    for index, (line, sold, options, _) in enumerate(fits):
-        if sold is None:
+    for index, found in enumerate(fits):
+        if found.sold is None or _is_alike(order, menu, found, found.sold):
             continue
-        asked = [sold.variation.price]
-        asked += [option.price if option else None for option in options]
-        modifiers = [flat.modifier for flat in line.flat_modifiers()]
-        paid = [line.unit_price]
-        paid += [modifier.unit_price for modifier in modifiers]
-        if asked == paid or not _comparable(order, menu, sold.item):
-            continue
-        priced: tuple[Modifier | None, ...] = (None, *modifiers)
-        for modifier, was, now in zip(priced, paid, asked, strict=True):
-            if now is None or now == was:
+        for price in price_pairs(order, menu, found, found.sold):
+            terms = price.terms
+            if terms.fits(price.paid, price.asked) or terms.leaves_tax_out(price.paid, price.asked):
                 continue
-            name = modifier.name if modifier else line.name
-            yield PriceDifference(index, modifier, name, was, now)
+            name = price.modifier.name if price.modifier else found.line.name
+            asked = terms.nearest(price.asked)
+            yield PriceDifference(index, price.modifier, name, price.paid, asked, price.asked)
 
 
-def _comparable(order: Order, menu: Menu, item: Item) -> bool:
-    """Return whether order and menu treat the taxes in an item's price alike.
-
-    Both include the item's taxes in its price, or both exclude them.
-    """
-    taxes = menu.taxes_on(item)
+def _is_alike(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> bool:
+    """Return whether all prices are equal and mean the same, as they do on nearly every line."""
+    paid = [found.line.unit_price]
+    paid += [flat.modifier.unit_price for flat in found.line.flat_modifiers()]
+    asked = [sold.variation.price]
+    asked += [option.price if option else None for option in found.options]
+    if asked != paid:
+        return False
+    taxes = menu.taxes_on(sold.item)
     return all(tax.included == order.prices_include_tax for tax in taxes)
+
+
+class PricePair(NamedTuple):
+    """A price of the order and the menu's own: of an item, or of a modifier on it."""
+
+    modifier: Modifier | None
+    paid: int
+    asked: int
+    terms: Terms
+    taxes: Sequence[Tax]
+
+
+def price_pairs(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> Iterator[PricePair]:
+    """Yield each price of a line with the menu's, but for those keyed in at the register."""
+    with_tax = order.prices_include_tax
+    taxes = menu.taxes_on(sold.item)
+    terms = terms_of(taxes, with_tax=with_tax)
+    asked = sold.variation.price
+    if asked is not None:
+        yield PricePair(None, found.line.unit_price, asked, terms, taxes)
+    for modifier, option in found.chosen():
+        if option is None or option.price is None:
+            continue
+        own_taxes = option_taxes(menu, option, sold)
+        own_terms = terms if own_taxes is taxes else terms_of(own_taxes, with_tax=with_tax)
+        yield PricePair(modifier, modifier.unit_price, option.price, own_terms, own_taxes)

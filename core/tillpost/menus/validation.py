@@ -1,8 +1,9 @@
 """The check of an order against the store's menu before anything is sent.
 
 `check_order` is called by the submission flow, and by `tillpost menu check`. It finds all faults at
-once: items and options that are gone or sold out, prices that differ, choices outside an item's
-limits, too many of an item, several taxes on one item, and an unknown table. Lines are matched
+once: another currency, items and options that are gone or sold out, prices that differ, choices
+outside an item's limits, too many of an item, an unknown table, and taxes that come to another
+amount than the order has. Lines are matched
 as `matching.rebind` matches them, so an item whose id alone changed counts as present.
 
 An order that passes may still be refused by the platform; one that fails would be.
@@ -13,22 +14,33 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import combinations
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from tillpost.errors import MenuError, PosError, TaxError
-from tillpost.menus.matching import Fit, PricePolicy, fit, price_differences
+from tillpost.errors import MenuError, OrderError, PosError, TaxError
+from tillpost.menus.matching import (
+    Fit,
+    PriceDifference,
+    PricePolicy,
+    fit,
+    price_differences,
+    price_pairs,
+)
+from tillpost.menus.tax_terms import option_taxes, terms_of
 from tillpost.models.menu import (
     GroupUse,
     Item,
     Menu,
     ModifierGroup,
+    Tax,
     display_name,
     limits_in_words,
 )
 from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
 
-__all__ = ["check_order"]
+__all__ = ["check_order", "other_currency"]
 
 T = TypeVar("T")
 
@@ -62,7 +74,8 @@ def check_order(
 ) -> tuple[PosError, ...]:
     """Return the faults of an order by this menu, one error for each kind of remedy.
 
-    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price" or "table".
+    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price", "net_price" or
+    "table". An order in another currency than the menu's has that fault only.
 
     Args:
         order: The order, with the menu's ids or older ones.
@@ -76,6 +89,11 @@ def check_order(
         `lines` the lines at fault, and in `subjects` the items and options, the taxes, or the
         table.
     """
+    if order.currency != menu.currency:
+        detail = (
+            f"currency: the order is in {order.currency}, the store's menu is in {menu.currency}"
+        )
+        return (OrderError(detail, subjects=(order.currency, menu.currency), reason="currency"),)
     fits = fit(order, menu)
     context = _Context(order, menu, prices, fits, now or datetime.now(UTC))
     errors: list[PosError] = []
@@ -84,6 +102,18 @@ def check_order(
         if misfits:
             errors.append(_error(error_class, reason, misfits))
     return tuple(errors)
+
+
+def other_currency(order: Order, source: str, currency: str) -> OrderError:
+    """Return the error of an order in another currency than the store's.
+
+    `source` is what says the store's, such as "the store's menu is in".
+    """
+    return OrderError(
+        f"currency: the order is in {order.currency}, {source} {currency}",
+        subjects=(order.currency, currency),
+        reason="currency",
+    )
 
 
 def _error(error_class: type[PosError], reason: str, misfits: Sequence[_Misfit]) -> PosError:
@@ -160,27 +190,56 @@ def _sold_out(context: _Context) -> Iterator[_Misfit]:
 
 
 def _price(context: _Context) -> Iterator[_Misfit]:
-    if context.prices != "refuse":
-        return
+    """Yield prices that differ, but for those that taxes explain."""
     order = context.order
-    menu = context.menu
-    for difference in price_differences(order, menu, context.fits):
-        included_taxes = _taxes_in_price(context, difference.line)
-        if included_taxes > 1:
-            continue  # the price differs because of the taxes, which `_taxes` reports
+    for difference in _differences(context):
+        if _is_net_by_mistake(context, difference) or _left_out(context, difference):
+            continue
         paid = format_money(difference.paid, order.currency)
-        asked = format_money(difference.asked, menu.currency)
-        fault = f"was paid at {paid}, the menu says {asked}"
+        asked = format_money(difference.asked, order.currency)
+        tax = "" if order.prices_include_tax else " without tax"
+        fault = f"was paid at {paid}{tax}, the menu says {asked}"
         yield _misfit(order, difference.line, difference.modifier, fault)
 
 
-def _taxes_in_price(context: _Context, line: int) -> int:
-    """Count the taxes that the price of a line's item includes."""
-    sold = context.fits[line].sold
-    if sold is None:
-        return 0
-    taxes = context.menu.taxes_on(sold.item)
-    return sum(tax.included for tax in taxes)
+def _net_price(context: _Context) -> Iterator[_Misfit]:
+    """Yield prices that include tax on the menu, and to which the order adds it again."""
+    order = context.order
+    for difference in _differences(context):
+        if _is_net_by_mistake(context, difference):
+            price = format_money(difference.paid, order.currency)
+            fault = f"was sold at {price} plus tax, and the menu's {price} includes it"
+            yield _misfit(order, difference.line, difference.modifier, fault)
+
+
+def _differences(context: _Context) -> Iterator[PriceDifference]:
+    if context.prices == "refuse":
+        yield from price_differences(context.order, context.menu, context.fits)
+
+
+def _is_net_by_mistake(context: _Context, difference: PriceDifference) -> bool:
+    return not context.order.prices_include_tax and difference.paid == difference.on_menu
+
+
+def _left_out(context: _Context, difference: PriceDifference) -> Sequence[Tax]:
+    """Return the taxes of the menu's price without which it is what was paid.
+
+    They are empty if no taxes explain the difference, or if not all taxes are included alike.
+    """
+    found = context.fits[difference.line]
+    if found.sold is None or not context.order.prices_include_tax:
+        return ()
+    taxes = context.menu.taxes_on(found.sold.item)
+    if len(taxes) < 2 or not all(tax.included for tax in taxes):
+        return ()
+    for count in range(1, len(taxes)):
+        for left_out in combinations(taxes, count):
+            kept = [tax for tax in taxes if tax not in left_out]
+            net = difference.on_menu / (1 + terms_of(taxes, with_tax=True).included)
+            with_kept = net * (1 + terms_of(kept, with_tax=True).included)
+            if abs(difference.paid - with_kept) < 1:
+                return left_out
+    return ()
 
 
 def _choices(context: _Context) -> Iterator[_Misfit]:
@@ -271,19 +330,93 @@ def _table(context: _Context) -> Iterator[_Misfit]:
 
 
 def _taxes(context: _Context) -> Iterator[_Misfit]:
-    """Yield each tax of an item that more than one tax applies to."""
+    """Yield the taxes with which the order comes to another amount than was paid.
+
+    How many taxes there are says nothing: several are normal.
+    """
+    if not context.order.prices_include_tax:
+        yield from _tax_amount(context)
+        return
     for index, found in enumerate(context.fits):
         if found.sold is None:
             continue
-        taxes = context.menu.taxes_on(found.sold.item)
-        if len(taxes) < 2:
-            continue
-        names = [tax.name for tax in taxes]
-        listed = ", ".join(names)
-        item = found.line.name
-        fault = f"{item} is under {len(taxes)} taxes: {listed}"
-        for name in names:
-            yield _Misfit(index, name, fault)
+        for price in price_pairs(context.order, context.menu, found, found.sold):
+            if price.terms.leaves_tax_out(price.paid, price.asked):
+                added = [tax for tax in price.taxes if not tax.included]
+                yield from _tax_misfits(context, index, price.modifier, price.paid, added)
+    for difference in _differences(context):
+        left_out = _left_out(context, difference)
+        yield from _tax_misfits(
+            context, difference.line, difference.modifier, difference.paid, left_out
+        )
+
+
+def _tax_misfits(
+    context: _Context, line: int, modifier: Modifier | None, paid: int, taxes: Sequence[Tax]
+) -> Iterator[_Misfit]:
+    """Yield each tax that a price on the menu has, and the price that was paid hasn't."""
+    names = " and ".join(tax.name for tax in taxes)
+    price = format_money(paid, context.order.currency)
+    for tax in taxes:
+        fault = f"was paid at {price} with tax, the store adds {names} to that"
+        misfit = _misfit(context.order, line, modifier, fault)
+        yield misfit._replace(subject=tax.name)
+
+
+def _tax_amount(context: _Context) -> Iterator[_Misfit]:
+    """Yield the menu's taxes if they can't come to the order's tax.
+
+    Which tax charges and open items have isn't known here, nor which lines a discount lowers, so
+    the tax is known within bounds. Each part and tax may be rounded by up to a minor unit.
+    """
+    order = context.order
+    if any(found.sold is None and not found.line.is_open for found in context.fits):
+        return
+    taxes = _taxes_on_lines(context)
+    if not taxes:
+        return
+    highest_rate = sum((tax.rate for tax in context.menu.taxes if tax.enabled), Decimal(0))
+    discounts = sum(discount.amount for discount in order.discounts)
+    unknown = sum(line.discounted for line in order.lines if line.is_open)
+    unknown += sum(max(charge.total, 0) for charge in order.charges)
+    on_lines = sum((_tax_on(context, found) for found in context.fits), Decimal(0))
+    tolerance = (len(order.lines) + len(order.charges)) * len(taxes)
+    least = on_lines - discounts * highest_rate - tolerance
+    most = on_lines + unknown * highest_rate + tolerance
+    if least <= order.tax <= most:
+        return
+    in_order = format_money(order.tax, order.currency)
+    by_menu = format_money(round(on_lines), order.currency)
+    names = ", ".join(taxes)
+    fault = f"the order has {in_order} of tax, the menu's ({names}) come to {by_menu} on its lines"
+    for name in taxes:
+        yield _Misfit(None, name, fault)
+
+
+def _taxes_on_lines(context: _Context) -> Sequence[str]:
+    names: dict[str, None] = {}
+    for found in context.fits:
+        if found.sold is not None:
+            names |= dict.fromkeys(tax.name for tax in context.menu.taxes_on(found.sold.item))
+    return list(names)
+
+
+def _tax_on(context: _Context, found: Fit) -> Decimal:
+    """Return the tax on a line after its discounts, by the menu's rates, not rounded."""
+    line = found.line
+    if found.sold is None or not line.total:
+        return Decimal(0)
+    menu = context.menu
+    tax = line.unit_price * _rate(menu.taxes_on(found.sold.item))
+    for flat, option in zip(line.flat_modifiers(), found.options, strict=True):
+        if option is not None:
+            price = flat.quantity * flat.modifier.unit_price
+            tax += price * _rate(option_taxes(menu, option, found.sold))
+    return tax * line.quantity * line.discounted / line.total
+
+
+def _rate(taxes: Sequence[Tax]) -> Decimal:
+    return sum((tax.rate for tax in taxes), Decimal(0))
 
 
 # The caller raises the first error, so faults that a menu import can mend come first.
@@ -293,6 +426,7 @@ _CHECKS: tuple[tuple[type[PosError], str, _Check], ...] = (
     (MenuError, "choices", _choices),
     (MenuError, "quantity", _quantities),
     (MenuError, "price", _price),
+    (MenuError, "net_price", _net_price),
     (MenuError, "table", _table),
     (TaxError, "", _taxes),
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tillpost.errors import OrderError, PosError
+from tillpost.errors import PosError
+from tillpost.menus.validation import other_currency
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.submission.commands import Flow
@@ -42,11 +43,7 @@ def refuse_other_currency(connection: Connection, order: Order, menu: Menu | Non
     """Raise `OrderError` if the order is in another currency than the store."""
     for source, currency in _known_currencies(connection, menu):
         if currency != order.currency:
-            raise OrderError(
-                f"currency: the order is in {order.currency}, {source} {currency}",
-                subjects=(order.currency, currency),
-                reason="currency",
-            )
+            raise other_currency(order, source, currency)
 
 
 def _known_currencies(connection: Connection, menu: Menu | None) -> Iterator[tuple[str, str]]:

@@ -235,16 +235,6 @@ def test_missing_table_is_reported_before_sending(tables: tuple[str, ...]) -> No
     assert error.remedy.actor == "store"
 
 
-def test_several_taxes_on_item_are_named() -> None:
-    taxed = WHITE.model_copy(update={"tax_ids": ("gst", "wk")})
-    error = sole(BLT, COFFEE, menu=menu_with(taxed, TOASTIE, taxes=(GST, SECOND_TAX)))
-    assert isinstance(error, TaxError)
-    assert error.lines == (1,)
-    assert error.subjects == ("GST", "Weekend surcharge")
-    assert error.detail == "Flat white, regular is under 2 taxes: GST, Weekend surcharge"
-    assert "GST and Weekend surcharge" in error.remedy.manager
-
-
 def test_a_tax_that_is_switched_off_does_not_count() -> None:
     taxed = WHITE.model_copy(update={"tax_ids": ("gst", "wk")})
     off = SECOND_TAX.model_copy(update={"enabled": False})
