@@ -74,7 +74,8 @@ from tillpost_square.checks import (
     unseen_location,
 )
 from tillpost_square.error_table import STALE_VERSION, TABLE
-from tillpost_square.reasons import mismatch
+from tillpost_square.reasons import is_only_rounding, mismatch
+from tillpost_square.rounding import adjustment, with_rounding_notice
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.translation import (
@@ -100,6 +101,12 @@ MOST_IN_PAGE = 100
 
 MOST_RESTARTS = 2
 """How often a list is read from its beginning again, because its cursor expired."""
+
+MOST_ADJUSTMENTS = 3
+"""How often an order is adjusted for a rounding at once.
+
+That is a discount, a service charge, and one that met an old version.
+"""
 
 # unconfirmed: that an expired cursor is refused with this code; one used after 5 minutes in a
 # sandbox would show it.
@@ -184,6 +191,8 @@ class Square(Adapter[SquareSettings]):
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         """Pay an order that was created, or undo it and raise why it can't be paid."""
         notices = translate(order, Attempt(), self.config).notices
+        if draft.version > 1:  # it was changed since it was created, perhaps by `_adjusted`
+            return (yield from self._settle(order, draft.id, None, notices))
         return (yield from self._pay_or_undo(order, draft, notices))
 
     def _pay_or_undo(
@@ -253,12 +262,15 @@ class Square(Adapter[SquareSettings]):
             PosError: Why the order was undone.
             KeyRetiredError: The order was cancelled earlier.
         """
+        original_notices = notices
+        adjustments_left = MOST_ADJUSTMENTS
         undo_tries = 0
         while True:
             current = yield from self._fetch(square_id)
             if current.reference_id != order.id:
                 text = "Square's order has another reference or none, so it may not be ours"
                 raise OutageError(text, applied=Applied.MAYBE) from refusal
+            notices = with_rounding_notice(order, current, original_notices)
             if is_paid(current):
                 return pos_order(current, notices)
             # The state comes before the words of a refusal.
@@ -272,6 +284,11 @@ class Square(Adapter[SquareSettings]):
             reason = mismatch(order, current, total_due(order, self.config)) or refusal
             if reason is None:
                 return (yield from self._pay_or_undo(order, draft_of(current), notices))
+            if refusal is None and adjustments_left:
+                adjustments_left -= 1
+                is_adjusted = yield from self._adjusted(order, current)
+                if is_adjusted:
+                    continue
             undo_tries += 1
             try:
                 read = reading_where(wire.OneCancelled, lambda undone: undone.order.id == square_id)
@@ -284,6 +301,32 @@ class Square(Adapter[SquareSettings]):
                     raise OutageError(text, code=error.code) from reason
                 continue  # with the order's new version
             raise reason
+
+    def _adjusted(self, order: Order, current: wire.PricedOrder) -> Exchange[bool]:
+        """Make up for a rounding of the tax, and return whether the order may have changed.
+
+        What Square refuses for good leaves the order as it is. The key follows from the version, as
+        that of the cancellation does.
+
+        unconfirmed: that an unpaid order takes a service charge or a discount by UpdateOrder under
+        a `uid` of ours; the developer documentation says that these can be added, and a sandbox's
+        order would show it.
+        """
+        changes = adjustment(order, current, total_due(order, self.config))
+        if changes is None:
+            return False
+        changes |= {"location_id": self.config.location_id, "version": current.version}
+        key = digest_key("round", current.id, current.version)
+        read = reading_where(wire.OneOrder, lambda answer: answer.order.id == current.id)
+        body = to_body(idempotency_key=key, order=changes)
+        adjust = Request("PUT", _order_path(current.id), read, body, Effect.ADVANCE, key)
+        try:
+            yield from ask(adjust)
+        except PosError as error:
+            if error.code not in STALE_VERSION and not _is_final(error):
+                raise
+            return error.code in STALE_VERSION
+        return True
 
     def _cancellation(self, current: wire.SquareOrder, read: Callable[[bytes], M]) -> Request[M]:
         """Return the UpdateOrder that cancels an order and its fulfilments.
@@ -417,9 +460,12 @@ class Square(Adapter[SquareSettings]):
         if attempt.menu is None and self.needs_menu_for(order):
             raise SetupError("import the menu first: it says which taxes the charges have")
         body = translate(order, attempt, self.config).order
-        priced = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
-        tip_on_payment = order.total - total_due(order, self.config)
-        return priced.order.total_money.amount + tip_on_payment
+        answer = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
+        due = total_due(order, self.config)
+        if is_only_rounding(order, answer.order, due):
+            return order.total  # `submit` makes up for a rounding
+        tip_on_payment = order.total - due
+        return answer.order.total_money.amount + tip_on_payment
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Cancel what isn't done of the order yet. Refunds nothing.
@@ -598,7 +644,7 @@ def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
 
     Raises if it has other lines than were ordered.
     """
-    found = pos_order(seen)
+    found = pos_order(seen, with_rounding_notice(order, seen, ()))
     is_over = found.state in (PosState.REJECTED, PosState.CANCELLED)
     line_count = len(seen.line_items)
     if is_over or line_count in (0, len(order.lines)):  # 0: the answer leaves them out

@@ -1,113 +1,184 @@
 """The reasons why Square's total isn't what the customer paid.
 
 `mismatch` is called with the order as Square priced it, before the order is undone. The reason is
-more than one tax, a price that has changed, a tax that differs, or none of them. All amounts are in
+a price that has changed, a tax that differs, a rounding, or none of them. Taxes are judged by what
+they come to: several are normal. A rounding can be made up for (`rounding`). All amounts are in
 minor units.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
 
 from tillpost.adapter import (
     FlatModifier,
     Line,
     MenuError,
     Order,
+    OrderError,
     PosError,
     SetupError,
     TaxError,
+    TaxTerms,
     format_money,
 )
-from tillpost_square.wire import LineItem, PricedOrder
+from tillpost_square.wire import AppliedTax, Calculation, LineItem, Money, PricedOrder
 
-__all__ = ["mismatch"]
+__all__ = ["Priced", "is_only_rounding", "mismatch"]
+
+Priced: TypeAlias = PricedOrder | Calculation
+"""An order with Square's prices and taxes."""
 
 
-class _Prices(NamedTuple):
-    """The price of one piece of a line with its modifiers.
-
-    It is here twice: Square's, and the one that was paid.
-    """
+class _Price(NamedTuple):
+    """A price of a line, or of a modifier on it: Square's, and the one that was paid."""
 
     square: int
     paid: int
+    quantity: int
+    terms: TaxTerms
+
+    @property
+    def differs(self) -> bool:
+        """Whether another price was paid, and not only another tax."""
+        fits = self.terms.fits(self.paid, self.square)
+        return not fits and not self.terms.leaves_tax_out(self.paid, self.square)
 
 
-def mismatch(order: Order, priced: PricedOrder, due: int) -> PosError | None:
+def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
     """Return the error that explains why Square's total isn't `due`, None if it is."""
-    total = priced.total_money.amount
-    if total == due:
-        return None
-
-    def money(amount: int) -> str:
-        return format_money(amount, order.currency)
-
-    totals = f"Square's total is {money(total)}, not {money(due)}"
-    # A charge's tax is listed beside the same tax of the lines.
-    taxes = tuple(dict.fromkeys(tax.name or "an unnamed tax" for tax in priced.taxes))
-    if len(taxes) > 1:
-        names = " and ".join(taxes)
-        text = f"{totals}: more than one tax applies, {names}"
-        return TaxError(text, subjects=taxes)
-
+    other_currency = _other_currency(order, priced.total_money)
+    if other_currency or priced.total_money.amount == due:
+        return other_currency
+    totals = _totals(order, priced, due)
     changed = _changed_prices(order, priced)
     if changed:
-        details: list[str] = []
-        for index, prices in changed.items():
-            line_number = index + 1
-            square = money(prices.square)
-            paid = money(prices.paid)
-            details.append(f"line {line_number}: {square}, paid {paid}")
-        text = f"{totals}: {'; '.join(details)}"
-        return MenuError(text, lines=tuple(changed), reason="price")
-
-    added_tax = _added_tax(priced)
-    if added_tax != order.tax:
-        added = money(added_tax)
-        ordered = money(order.tax)
-        text = f"{totals}: Square adds {added} of tax, the order has {ordered}"
-        return TaxError(text, subjects=taxes)
+        return _price_error(order, totals, changed)
+    if is_only_rounding(order, priced, due):
+        text = f"{totals}: the tax is rounded differently"
+        return TaxError(text, subjects=_tax_names(priced), reason="rounding")
+    taxes = _taxes_beside_prices(order, priced)
+    tax = sum(each.applied_money.amount for each in taxes if each.applied_money)
+    if tax != order.tax:
+        names = _names(taxes) or _tax_names(priced)
+        square = format_money(tax, order.currency)
+        ordered = format_money(order.tax, order.currency)
+        listed = f" ({', '.join(names)})" if names else ""
+        added = "adds" if order.prices_include_tax else "has"
+        text = f"{totals}: Square {added} {square} of tax{listed}, the order has {ordered}"
+        return TaxError(text, subjects=names)
     return SetupError(f"{totals}, although neither taxes nor prices differ")
 
 
-def _added_tax(priced: PricedOrder) -> int:
-    """Return the tax that Square adds to the prices.
+def is_only_rounding(order: Order, priced: Priced, due: int) -> bool:
+    """Return whether rounding alone explains why Square's total isn't `due`.
 
-    The tax that is included in them doesn't count.
+    Square rounds halves to even, once an order and tax. A site may round otherwise, and by line:
+    the totals may then differ by a minor unit for each taxed part and tax.
     """
-    amounts = [
-        tax.applied_money.amount
-        for tax in priced.taxes
-        if tax.type == "ADDITIVE" and tax.applied_money
-    ]
-    return sum(amounts)
+    prices = [price for line in _lines(order, priced) for price in line]
+    if any(price.differs or not price.terms.fits(price.paid, price.square) for price in prices):
+        return False
+    taxed_charges = sum(charge.taxed for charge in order.charges)
+    parts = len(order.lines) + taxed_charges
+    most = parts * len(_tax_names(priced))
+    return abs(priced.total_money.amount - due) <= most
 
 
-def _changed_prices(order: Order, priced: PricedOrder) -> dict[int, _Prices]:
-    """Return the lines whose catalogue price isn't the paid one, by index."""
+def _other_currency(order: Order, total: Money) -> OrderError | None:
+    if total.currency in ("", order.currency):
+        return None
+    text = f"currency: the order is in {order.currency}, Square's total is in {total.currency}"
+    return OrderError(text, subjects=(order.currency, total.currency), reason="currency")
+
+
+def _totals(order: Order, priced: Priced, due: int) -> str:
+    total = format_money(priced.total_money.amount, order.currency)
+    return f"Square's total is {total}, not {format_money(due, order.currency)}"
+
+
+# Taxes
+# -------------------------------------------------------------------------------------------------
+
+
+def _tax_names(priced: Priced) -> tuple[str, ...]:
+    """Return the names of the order's taxes.
+
+    A charge's tax is listed beside the same tax of the lines.
+    """
+    return _names(priced.taxes)
+
+
+def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tax.name or "an unnamed tax" for tax in taxes))
+
+
+def _taxes_beside_prices(order: Order, priced: Priced) -> Sequence[AppliedTax]:
+    """Return the taxes to compare with the order's: those that are added to its prices.
+
+    That is all of them where the order's prices exclude tax.
+    """
+    return [tax for tax in priced.taxes if tax.type == "ADDITIVE" or not order.prices_include_tax]
+
+
+def _terms(order: Order, priced: Priced, item: LineItem) -> TaxTerms:
+    uids = {applied.tax_uid for applied in item.applied_taxes}
+    taxes = [tax for tax in priced.taxes if tax.scope == "ORDER" or tax.uid in uids]
+    included = _rate([tax for tax in taxes if tax.type == "INCLUSIVE"])
+    added = _rate([tax for tax in taxes if tax.type == "ADDITIVE"])
+    return TaxTerms(included, added, with_tax=order.prices_include_tax)
+
+
+def _rate(taxes: Sequence[AppliedTax]) -> Decimal:
+    return sum((tax.percentage or Decimal(0) for tax in taxes), Decimal(0)) / 100
+
+
+# Prices
+# -------------------------------------------------------------------------------------------------
+
+
+def _price_error(order: Order, totals: str, changed: dict[int, Sequence[_Price]]) -> MenuError:
+    details: list[str] = []
+    for index, prices in changed.items():
+        square = _sum(order, [price.square * price.quantity for price in prices])
+        paid = _sum(order, [price.paid * price.quantity for price in prices])
+        details.append(f"line {index + 1}: {square}, paid {paid}")
+    text = f"{totals}: {'; '.join(details)}"
+    differing = [price for prices in changed.values() for price in prices if price.differs]
+    taxed_twice = all(price.terms.adds_tax_twice(price.paid, price.square) for price in differing)
+    reason = "net_price" if taxed_twice else "price"
+    if taxed_twice:
+        text = f"{text}, and tax, which Square's price includes"
+    return MenuError(text, lines=tuple(changed), reason=reason)
+
+
+def _sum(order: Order, amounts: Sequence[int]) -> str:
+    return format_money(sum(amounts), order.currency)
+
+
+def _changed_prices(order: Order, priced: Priced) -> dict[int, Sequence[_Price]]:
+    """Return the prices of the lines whose catalogue price isn't the paid one, by index."""
+    return {
+        index: prices
+        for index, prices in enumerate(_lines(order, priced))
+        if any(price.differs for price in prices)
+    }
+
+
+def _lines(order: Order, priced: Priced) -> Iterator[Sequence[_Price]]:
+    """Yield the prices of each line with its modifiers'; none where Square gives none."""
     items = {item.uid: item for item in priced.line_items}
-    changed: dict[int, _Prices] = {}
     for index, line in enumerate(order.lines):
         item = items.get(f"line-{index}")
-        if item is None:
-            continue
-        prices = _differing_prices(line, item)
-        if prices is not None:
-            changed[index] = prices
-    return changed
+        yield list(_prices(line, item, _terms(order, priced, item))) if item else []
 
 
-def _differing_prices(line: Line, item: LineItem) -> _Prices | None:
-    """Return both prices of a line if its own price or a modifier's differs.
-
-    Otherwise the result is None.
-    """
+def _prices(line: Line, item: LineItem, terms: TaxTerms) -> Iterator[_Price]:
     if item.base_price_money is None:
-        return None
-    square = item.base_price_money.amount
-    paid = line.unit_price
-    differs = square != paid
+        return
+    yield _Price(item.base_price_money.amount, line.unit_price, 1, terms)
     chosen: dict[str, list[FlatModifier]] = {}
     for flat in line.flat_modifiers():
         chosen.setdefault(flat.modifier.modifier_id, []).append(flat)
@@ -115,13 +186,6 @@ def _differing_prices(line: Line, item: LineItem) -> _Prices | None:
         ordered = chosen.get(modifier.catalog_object_id)
         if not ordered or modifier.base_price_money is None:
             continue
-        modifier_price = modifier.base_price_money.amount
         one = ordered.pop(0)
-        square += modifier_price * one.quantity
-        paid += one.modifier.unit_price * one.quantity
-        # Two differences may cancel out in the sums, so each modifier is compared.
-        if modifier_price != one.modifier.unit_price:
-            differs = True
-    if not differs:
-        return None
-    return _Prices(square, paid)
+        square = modifier.base_price_money.amount
+        yield _Price(square, one.modifier.unit_price, one.quantity, terms)

@@ -18,7 +18,9 @@ from tillpost.adapter import Exact, Id
 
 __all__ = [
     "CATALOG_OBJECTS",
+    "AppliedTax",
     "Calculated",
+    "Calculation",
     "CatalogBatch",
     "CatalogObject",
     "CatalogPage",
@@ -110,11 +112,26 @@ class Page(Wire):
 
 
 class AppliedTax(Wire):
-    """A tax on an order."""
+    """A tax on an order. A percentage of 10 is ten per cent."""
 
+    uid: OptionalText = ""
     name: OptionalText = ""
     type: OptionalText = ""
+    scope: OptionalText = ""
+    percentage: Exact | None = None
     applied_money: Money | None = None
+
+
+class TaxOfLine(Wire):
+    """A line's reference to a tax of the order."""
+
+    tax_uid: OptionalText = ""
+
+
+class Adjustment(Wire):
+    """A discount or a service charge of an order, by the `uid` that was sent with it."""
+
+    uid: OptionalText = ""
 
 
 class LineModifier(Wire):
@@ -130,6 +147,7 @@ class LineItem(Wire):
     uid: OptionalText = ""
     base_price_money: Money | None = None
     modifiers: OptionalList[LineModifier] = ()
+    applied_taxes: OptionalList[TaxOfLine] = ()
 
 
 class Details(Wire):
@@ -170,6 +188,8 @@ class SquareOrder(Wire):
     total_money: Money | None = None
     line_items: OptionalList[LineItem] = ()
     taxes: OptionalList[AppliedTax] = ()
+    discounts: OptionalList[Adjustment] = ()
+    service_charges: OptionalList[Adjustment] = ()
     tenders: OptionalList[Tender] = ()
     fulfillments: OptionalList[Fulfillment] = ()
 
@@ -226,15 +246,18 @@ class OrdersPage(Page):
     orders: OptionalList[SquareOrder] = ()
 
 
+class Calculation(Wire):
+    """An order that was only calculated; it may have no id."""
+
+    total_money: Money
+    line_items: OptionalList[LineItem] = ()
+    taxes: OptionalList[AppliedTax] = ()
+
+
 class Calculated(Wire):
-    """The answer of CalculateOrder; its order may have no id."""
+    """The answer of CalculateOrder."""
 
-    class Total(Wire):
-        """The calculated order."""
-
-        total_money: Money
-
-    order: Total
+    order: Calculation
 
 
 class Payment(Wire):

@@ -144,6 +144,7 @@ from tillpost.models.order import (
     Progress,
 )
 from tillpost.models.safe_text import one_line
+from tillpost.models.tax_terms import TaxTerms, tax_terms
 
 __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # The adapter and its registration
@@ -251,6 +252,8 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "ModifierOption",
     "SetupFault",
     "Tax",
+    "TaxTerms",
+    "tax_terms",
     "Variation",
     # Money
     "Amount",

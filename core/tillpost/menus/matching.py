@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from tillpost.menus.tax_terms import Terms, option_taxes, terms_of
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 from tillpost.models.money import format_money
 from tillpost.models.order import Line, Modifier, Order
+from tillpost.models.tax_terms import TaxTerms, option_taxes, tax_terms
 
 __all__ = [
     "Binding",
@@ -256,7 +256,7 @@ class PricePair(NamedTuple):
     modifier: Modifier | None
     paid: int
     asked: int
-    terms: Terms
+    terms: TaxTerms
     taxes: Sequence[Tax]
 
 
@@ -264,7 +264,7 @@ def price_pairs(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> Iterato
     """Yield each price of a line with the menu's, but for those keyed in at the register."""
     with_tax = order.prices_include_tax
     taxes = menu.taxes_on(sold.item)
-    terms = terms_of(taxes, with_tax=with_tax)
+    terms = tax_terms(taxes, with_tax=with_tax)
     asked = sold.variation.price
     if asked is not None:
         yield PricePair(None, found.line.unit_price, asked, terms, taxes)
@@ -272,5 +272,5 @@ def price_pairs(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> Iterato
         if option is None or option.price is None:
             continue
         own_taxes = option_taxes(menu, option, sold)
-        own_terms = terms if own_taxes is taxes else terms_of(own_taxes, with_tax=with_tax)
+        own_terms = terms if own_taxes is taxes else tax_terms(own_taxes, with_tax=with_tax)
         yield PricePair(modifier, modifier.unit_price, option.price, own_terms, own_taxes)

@@ -27,7 +27,6 @@ from tillpost.menus.matching import (
     price_differences,
     price_pairs,
 )
-from tillpost.menus.tax_terms import option_taxes, terms_of
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -39,6 +38,7 @@ from tillpost.models.menu import (
 )
 from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
+from tillpost.models.tax_terms import option_taxes, tax_terms
 
 __all__ = ["check_order", "other_currency"]
 
@@ -235,8 +235,8 @@ def _left_out(context: _Context, difference: PriceDifference) -> Sequence[Tax]:
     for count in range(1, len(taxes)):
         for left_out in combinations(taxes, count):
             kept = [tax for tax in taxes if tax not in left_out]
-            net = difference.on_menu / (1 + terms_of(taxes, with_tax=True).included)
-            with_kept = net * (1 + terms_of(kept, with_tax=True).included)
+            net = difference.on_menu / (1 + tax_terms(taxes, with_tax=True).included)
+            with_kept = net * (1 + tax_terms(kept, with_tax=True).included)
             if abs(difference.paid - with_kept) < 1:
                 return left_out
     return ()

@@ -157,13 +157,13 @@ def test_same_order_and_attempt_have_same_key_and_body(bench: Bench) -> None:
     assert len(bench.simulator.ledger().shown) == 1
 
 
-def test_two_taxes_undo_the_unpaid_order_and_are_named(bench: Bench) -> None:
+def test_surcharge_made_as_tax_undoes_the_order_and_is_named(bench: Bench) -> None:
     bench.simulator.add_tax("Weekend surcharge", "15")
 
     error = refusal(bench, plain_order())
 
     assert isinstance(error, TaxError)
-    assert set(error.subjects) == {"GST", "Weekend surcharge"}
+    assert error.subjects == ("Weekend surcharge",)
     assert bench.paths() == [CREATE, READ, UNDO]
     assert bench.simulator.ledger().entries[0].cancelled
 
@@ -177,7 +177,7 @@ def test_one_tax_that_is_added_to_prices_that_hold_it_is_named() -> None:
 
     assert isinstance(error, TaxError)
     assert error.subjects == ("Sales tax",)
-    assert "Square adds 1.45 AUD of tax, the order has 0.00 AUD" in error.detail
+    assert "Square adds 1.45 AUD of tax (Sales tax), the order has 0.00 AUD" in error.detail
 
 
 def test_changed_price_undoes_the_order_and_names_its_lines(bench: Bench) -> None:
@@ -341,7 +341,8 @@ def test_a_refused_total_is_explained_by_the_order_as_it_is_now(bench: Bench) ->
         if request.method == "GET":
             answer = json.loads(carry_out().body)
             answer["order"]["total_money"]["amount"] = 1595
-            answer["order"]["taxes"] = [{"name": "GST"}, {"name": "Surcharge"}]
+            surcharge = {"name": "Surcharge", "type": "ADDITIVE", "applied_money": {"amount": 145}}
+            answer["order"]["taxes"] = [{"name": "GST", "type": "INCLUSIVE"}, surcharge]
             return json_response(answer)
         return carry_out()
 

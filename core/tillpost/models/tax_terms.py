@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 
-__all__ = ["Terms", "option_taxes", "terms_of"]
+__all__ = ["TaxTerms", "option_taxes", "tax_terms"]
 
 
-class Terms(NamedTuple):
+class TaxTerms(NamedTuple):
     """How the prices of an order and of a menu are related.
 
     Attributes:
@@ -61,11 +61,11 @@ class Terms(NamedTuple):
         return not self.with_tax and paid == price and not self.fits(paid, price)
 
 
-def terms_of(taxes: Sequence[Tax], *, with_tax: bool) -> Terms:
+def tax_terms(taxes: Sequence[Tax], *, with_tax: bool) -> TaxTerms:
     """Return the terms of what has these taxes, in an order whose prices include tax or not."""
     included = sum((tax.rate for tax in taxes if tax.included), Decimal(0))
     added = sum((tax.rate for tax in taxes if not tax.included), Decimal(0))
-    return Terms(included, added, with_tax)
+    return TaxTerms(included, added, with_tax)
 
 
 def option_taxes(menu: Menu, option: ModifierOption, sold: SoldItem) -> Sequence[Tax]:

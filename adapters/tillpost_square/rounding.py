@@ -1,0 +1,65 @@
+"""What makes up for a tax that Square rounds differently than the ordering site.
+
+The customer has paid, so Square's total must become what was paid. A total that is too low gets a
+service charge in the total phase, which has no tax. One that is too high gets a discount; that may
+lower the tax as well, and then a service charge makes up for that. Both are at most a minor unit
+for each taxed part and tax (`reasons.is_only_rounding`), and are added to the unpaid order by an
+UpdateOrder (developer documentation: Update orders).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from tillpost.adapter import Order, format_money
+from tillpost_square.reasons import is_only_rounding
+from tillpost_square.wire import PricedOrder, SquareOrder
+
+__all__ = ["adjustment", "with_rounding_notice"]
+
+Body: TypeAlias = dict[str, object]
+
+_UID = "rounding"
+_NAME = "Rounding"
+
+
+def adjustment(order: Order, priced: PricedOrder, due: int) -> Body | None:
+    """Return the changes that bring the total nearer to `due`; None if none can, or may.
+
+    Each kind is added once: an order that has it, and still comes to another total, isn't changed
+    any more.
+    """
+    difference = due - priced.total_money.amount
+    if not difference or not is_only_rounding(order, priced, due):
+        return None
+    amount: Body = {"amount": abs(difference), "currency": order.currency}
+    body: Body = {"uid": _UID, "name": _NAME, "amount_money": amount}
+    if any(charge.uid == _UID for charge in priced.service_charges):
+        return None
+    if difference > 0:
+        return {"service_charges": [{**body, "calculation_phase": "TOTAL_PHASE"}]}
+    left = sum(line.discounted for line in order.lines)
+    left -= sum(discount.amount for discount in order.discounts)
+    if _has_discount(priced) or left < -difference:
+        return None
+    return {"discounts": [{**body, "type": "FIXED_AMOUNT", "scope": "ORDER"}]}
+
+
+def with_rounding_notice(
+    order: Order, seen: SquareOrder, notices: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the notices, with one more if the order was adjusted."""
+    is_adjusted = _has_discount(seen) or any(each.uid == _UID for each in seen.service_charges)
+    if not is_adjusted:
+        return tuple(notices)
+    tax = format_money(order.tax, order.currency)
+    notice = (
+        f'"{_NAME}" on the order makes up for the tax, which Square rounds differently: the '
+        f"order has {tax}"
+    )
+    return tuple(dict.fromkeys((*notices, notice)))
+
+
+def _has_discount(seen: SquareOrder) -> bool:
+    return any(discount.uid == _UID for discount in seen.discounts)
