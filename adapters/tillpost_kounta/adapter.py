@@ -78,7 +78,7 @@ from tillpost_kounta.error_table import TABLE, speaks_of_oauth
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
-from tillpost_kounta.translation import order_body, products_of, ticket_body
+from tillpost_kounta.translation import products_of, ticket_body, translate
 
 __all__ = ["Kounta"]
 
@@ -164,10 +164,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         A success that names no order leaves core in doubt.
         """
         assert attempt.menu is not None  # see needs_menu
-        content = order_body(order, attempt.menu, attempt.remarks, self.config)
+        content, rounded = translate(order, attempt.menu, attempt.remarks, self.config)
         if self.config.check_first:
             yield from self._check_site()
-        customer_id, notices = yield from self._customer(order)
+        customer_id, unlinked = yield from self._customer(order)
+        notices = (*rounded, *unlinked)
         if customer_id is None and order.customer and order.customer.email:
             # Without a customer record the order itself is the only place for the address.
             email = f"Email: {order.customer.email}"

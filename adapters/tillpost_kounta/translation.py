@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tillpost.adapter import (
     DineIn,
@@ -17,7 +17,7 @@ from tillpost.adapter import (
 )
 from tillpost_kounta.settings import KountaSettings
 
-__all__ = ["MOST_NOTES", "order_body", "products_of", "ticket_body"]
+__all__ = ["MOST_NOTES", "Translated", "products_of", "ticket_body", "translate"]
 
 Body: TypeAlias = dict[str, object]
 
@@ -25,7 +25,16 @@ MOST_NOTES = 2000
 """The characters that an attention ticket's notes are kept to."""
 
 
-def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: KountaSettings) -> Body:
+class Translated(NamedTuple):
+    """The content of an order, and notices of what was changed, for people."""
+
+    body: Body
+    notices: tuple[str, ...]
+
+
+def translate(
+    order: Order, menu: Menu, remarks: Sequence[str], settings: KountaSettings
+) -> Translated:
     """Return the content of an order, but for what all orders share.
 
     unconfirmed: the words of order_type but "Dine in", and how long notes may be; that modifiers,
@@ -33,13 +42,14 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
     price_variation counts for all of it; how Kounta rounds. Real orders with each of these, at odd
     prices and read back, would show it.
     """
+    lines = net_order_lines(order, menu, settings)
     payment_method = int(settings.payment_method_id)
     guests = order.fulfilment.guests if isinstance(order.fulfilment, DineIn) else None
-    return {
+    body: Body = {
         "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
         "guests": guests,
         "notes": order_note(order, remarks),
-        "lines": [_line(line) for line in net_order_lines(order, menu, settings)],
+        "lines": [_line(line) for line in lines],
         "payments": [
             {
                 "method_id": payment_method,
@@ -55,6 +65,14 @@ def order_body(order: Order, menu: Menu, remarks: Sequence[str], settings: Kount
         "placed_at": order.placed_at.isoformat(timespec="seconds"),
         "fulfil_at": order.due_at.isoformat(timespec="seconds") if order.due_at else None,
     }
+    notices = [_ROUNDED] if any(line.is_rounding for line in lines) else []
+    return Translated(body, tuple(notices))
+
+
+_ROUNDED = (
+    "Some prices are a minor unit away from what was paid, and a line for rounding makes up for "
+    "it: no price without tax comes to them"
+)
 
 
 def products_of(order: Order, settings: KountaSettings) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tillpost.adapter.net_prices import Linear, NetLine, net_values, shares
+from tillpost.adapter.net_prices import Linear, NetLine, all_fit, net_values, shares, shifted
 from tillpost.errors import MenuError, PosError, SetupError, TaxError
 from tillpost.models.docket import nested_choices
 from tillpost.models.menu import Menu, ModifierOption, Tax
@@ -56,6 +56,7 @@ Taxes: TypeAlias = Sequence[Tax]
 _REFERENCE_LABEL = "Ref: "
 _LINE_BREAK_TAG = re.compile(r"<br ?/?>", re.IGNORECASE)
 _ZERO = Decimal(0)
+_ROUNDING = "rounding"
 
 
 class SubstituteProducts(BaseModel):
@@ -99,6 +100,7 @@ class NetOrderLine(NamedTuple):
         note: For staff.
         modifiers: The ids of its modifiers, repeated by quantity.
         multiplier: The factor that takes a discount off the line, None for no discount.
+        is_rounding: Whether it isn't of the order, but makes up for a rounding.
     """
 
     product_id: str
@@ -107,6 +109,7 @@ class NetOrderLine(NamedTuple):
     note: str
     modifiers: tuple[str, ...]
     multiplier: Decimal | None
+    is_rounding: bool = False
 
 
 class BilledLine(NamedTuple):
@@ -152,6 +155,10 @@ def net_order_lines(
 ) -> list[NetOrderLine]:
     """Return every line of an order: its own, then charges, discounts and the tip.
 
+    Some amounts have no price without tax that comes to them however it is rounded (3 at 20 %).
+    Then a line goes a minor unit lower or higher, and the product of `charge_products` for
+    `rounding` makes up for it on a line of its own, the last.
+
     Raises:
         SetupError: No setting names a product for a part of the order.
         MenuError: A product isn't on the menu.
@@ -184,7 +191,7 @@ def net_order_lines(
         lines.append(line)
         equations.append(equation)
     # All values are found together, since the sums over the order must be right as well.
-    values = net_values(equations)
+    values, rounding = _values(equations, _rounding_equation(order, menu, substitutes))
     settled: list[NetOrderLine] = []
     for line, part, value in zip(lines, parts, values, strict=True):
         if part.discount:
@@ -192,7 +199,40 @@ def net_order_lines(
         else:
             settled_line = line._replace(price=value)
         settled.append(settled_line)
+    if rounding:
+        product_id = substitutes.charge_products[_ROUNDING]
+        settled.append(NetOrderLine(product_id, 1, rounding, "Rounding", (), None, True))
     return settled
+
+
+def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts) -> NetLine | None:
+    """Return the equation of the product that makes up for roundings, None if there is none."""
+    product = menu.by_variation.get(substitutes.charge_products.get(_ROUNDING, ""))
+    if product is None:
+        return None
+    minor_units = Decimal(10) ** exponent(order.currency)
+    rate = _total_rate(menu.taxes_on(product[0]))
+    return NetLine(0, Linear(_ZERO, minor_units), Linear(_ZERO, minor_units * rate))
+
+
+def _values(
+    equations: Sequence[NetLine], rounding: NetLine | None
+) -> tuple[Sequence[Decimal], Decimal]:
+    """Return each line's value, and that of one more line which makes up for a rounding.
+
+    The latter is 0 if there is no need for it, or no help in it.
+    """
+    values = net_values(equations)
+    if rounding is None or all_fit(equations, values):
+        return values, _ZERO
+    due = sum(equation.due for equation in equations)
+    for candidate in shifted(equations):
+        rest = due - sum(equation.due for equation in candidate)
+        extra = [rounding._replace(due=rest)] if rest else []
+        found = net_values([*candidate, *extra])
+        if all_fit([*candidate, *extra], found):
+            return found[: len(equations)], found[-1] if extra else _ZERO
+    return values, _ZERO
 
 
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
@@ -318,8 +358,10 @@ def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[
         for part, part_taxes in zip(parts, taxes, strict=True)
     ]
     menu_tax = sum(exact_taxes, _ZERO)
-    # Half a minor unit for each part, and for the order: platforms differ in where they round.
-    tolerance = Decimal(len(parts) + 1) / 2
+    # Half a minor unit for each part and tax, and for the order: platforms and sites differ in
+    # where they round.
+    most_taxes = max(map(len, taxes), default=0) or 1
+    tolerance = Decimal((len(parts) + 1) * most_taxes) / 2
     if abs(order.tax - menu_tax) > tolerance:
         names = _names(taxes)
         in_order = format_money(order.tax, order.currency)
@@ -426,32 +468,61 @@ def billing_error(
     """Return the error of an order as the platform computed it, None if it is right.
 
     The error says that the order was created. A total that the platform doesn't report isn't
-    compared. The difference counts as one of taxes if the platform put several on a line, if it is
-    only a rounding, or if the menu's taxes on the platform's own prices come to what was paid.
+    compared. The difference counts as one of taxes if the menu's taxes on the platform's own prices
+    come to what was paid, or, without a menu, if a lower tax on them would. One of at most a minor
+    unit for each line and tax is a rounding.
     """
     line_count = len(_parts(order, substitutes))
-    if len(billed) != line_count:
+    if not _is_complete(line_count, billed, substitutes):
         text = f"the POS has the order with {len(billed)} lines instead of {line_count}"
         return MenuError(text, reason="created")
     total = _billed_total(billed, order.currency)
     if total is None or total == order.total:
         return None
     taxes = [_menu_taxes(line, menu) for line in billed]
-    by_menu = _total_by_menu(billed, taxes, order.currency)
-    several_taxes = any(len(line.taxes) > 1 for line in billed)
-    # Each line may be rounded by up to a minor unit.
-    only_rounding = abs(total - order.total) <= line_count
-    explained_by_tax = abs(by_menu - order.total) <= line_count
+    most_taxes = max((len(line.taxes) for line in billed), default=0) or 1
+    only_rounding = abs(total - order.total) <= line_count * most_taxes
 
     at_pos = format_money(total, order.currency)
     tax = _billed_tax(billed, order.currency)
     paid = format_money(order.total, order.currency)
     computed = f"the POS computed {at_pos}, of which {tax} is tax"
-    if several_taxes or only_rounding or explained_by_tax:
+    if only_rounding or _is_explained_by_tax(order, billed, taxes, menu):
         names = _billed_names(billed) or _names(taxes)
-        text = f"{computed} ({', '.join(names)}); the customer paid {paid}"
-        return TaxError(text, subjects=names, reason="created")
+        listed = f" ({', '.join(names)})" if names else ""
+        text = f"{computed}{listed}; the customer paid {paid}"
+        reason = "rounding_created" if only_rounding else "created"
+        return TaxError(text, subjects=names, reason=reason)
     return MenuError(f"{computed}; the customer paid {paid}", reason="created")
+
+
+def _is_complete(
+    line_count: int, billed: Sequence[BilledLine], substitutes: SubstituteProducts
+) -> bool:
+    """Return whether the platform has as many lines as were sent.
+
+    One that makes up for a rounding is beyond those of the order.
+    """
+    own = len(billed)
+    if own == line_count + 1:
+        own -= billed[-1].product_id == substitutes.charge_products.get(_ROUNDING)
+    return own == line_count
+
+
+def _is_explained_by_tax(
+    order: Order, billed: Sequence[BilledLine], taxes: Sequence[Taxes], menu: Menu | None
+) -> bool:
+    """Return whether another tax on the platform's prices would come to what was paid."""
+    tolerance = len(billed)  # each line may be rounded by up to a minor unit
+    by_menu = _total_by_menu(billed, taxes, order.currency)
+    if abs(by_menu - order.total) <= tolerance:
+        return True
+    if menu is not None:
+        return False
+    minor_units = Decimal(10) ** exponent(order.currency)
+    net = sum((line.net or _ZERO for line in billed), _ZERO) * minor_units
+    gross = net + sum((line.tax or _ZERO for line in billed), _ZERO) * minor_units
+    return net < order.total < gross
 
 
 def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:

@@ -8,15 +8,18 @@ rounded for each line or for the order, price and tax apart or together, halves 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import NamedTuple
 
-__all__ = ["Linear", "NetLine", "net_values", "shares"]
+__all__ = ["Linear", "NetLine", "all_fit", "net_values", "shares", "shifted"]
 
 FEWEST_PLACES = 4
 MOST_PLACES = 10
 """Decimals of a price that is sought."""
+
+MOST_CANDIDATES = 10
+"""Lines that are tried one after the other to make up for a rounding of the whole order."""
 
 _PRECISION = 60
 """Digits of the arithmetic here, whatever the caller's decimal context is."""
@@ -74,11 +77,11 @@ def net_values(lines: Sequence[NetLine]) -> list[Decimal]:
     """
     with localcontext(Context(prec=_PRECISION)):
         shortest = [_shortest_value(line) for line in lines]
-        if _all_fit(lines, shortest):
+        if all_fit(lines, shortest):
             return shortest
         for places in range(FEWEST_PLACES + 1, MOST_PLACES + 1):
             values = [line.solve(places) for line in lines]
-            if _all_fit(lines, values):
+            if all_fit(lines, values):
                 return values
         return shortest
 
@@ -89,8 +92,36 @@ def _shortest_value(line: NetLine) -> Decimal:
     return line.solve(FEWEST_PLACES)
 
 
-def _all_fit(lines: Sequence[NetLine], values: Sequence[Decimal]) -> bool:
-    """Return whether each line, and all of them together, come to what is due."""
+def shifted(lines: Sequence[NetLine]) -> Iterator[Sequence[NetLine]]:
+    """Yield the lines with some of them due a minor unit less, or more.
+
+    Where a net amount and its tax both end in half a minor unit, no value fits. An amount that is a
+    unit away has one, and another line can make up for the difference. First come the lines that
+    don't fit by themselves, then these and one more, since their sums may not fit either.
+    """
+    changed = list(lines)
+    by = -1
+    unchanged: list[int] = []
+    for index, line in enumerate(lines):
+        if line.fits(net_values([line])[0]):
+            unchanged.append(index)
+            continue
+        changed[index] = line._replace(due=line.due + by)
+        by = -by  # the next one the other way, so that little is left to make up for
+    if changed != list(lines):
+        yield changed
+    candidates = [index for index in unchanged if lines[index].due]
+    for index in candidates[:MOST_CANDIDATES]:
+        one_more = list(changed)
+        one_more[index] = lines[index]._replace(due=lines[index].due + by)
+        yield one_more
+
+
+def all_fit(lines: Sequence[NetLine], values: Sequence[Decimal]) -> bool:
+    """Return whether each line, and all of them together, come to what is due.
+
+    That is so however they are rounded.
+    """
     due_sum = 0
     net_sum = Decimal(0)
     tax_sum = Decimal(0)

@@ -1,9 +1,9 @@
 """Faults in a store's POS setup, found from its menu before an order fails.
 
-`setup_faults` lists what makes orders fail and no import can mend: taxes that overlap or serve as a
-surcharge, items without a tax or a price, choices that nobody can make. Staff read them as
-"subject: text" and mend them in the POS. `menu_finding` says whether anything can be ordered at
-all. Both are called by the store check and by `tillpost menu check`.
+`setup_faults` lists what makes orders fail and no import can mend: taxes on top of prices with tax,
+or that serve as a surcharge, items without a tax or a price, choices that nobody can make. Staff
+read them as "subject: text" and mend them in the POS. `menu_finding` says whether anything can be
+ordered at all. Both are called by the store check and by `tillpost menu check`.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def setup_faults(menu: Menu) -> tuple[SetupFault, ...]:
 def menu_finding(menu: Menu) -> Finding:
     """Return a finding that is `ok` while anything on the menu can be ordered.
 
-    Items that are sold out, hidden, or under more than one tax can't be. The finding's text lists
-    the faults of the setup; it never says that the store is closed.
+    Items that are sold out or hidden, or have a tax on top of prices with tax, can't be. The
+    finding's text lists the faults of the setup; it never says that the store is closed.
     """
     now = datetime.now(UTC)
     sells = any(
-        item.online and not variation.is_sold_out(now) and len(menu.taxes_on(item)) < 2
+        item.online and not variation.is_sold_out(now) and not _are_mixed(menu.taxes_on(item))
         for item, variation in menu.by_variation.values()
     )
     text = "Nothing on the menu can be ordered"
@@ -71,20 +71,29 @@ _Fault: TypeAlias = tuple[str, str]
 """The subject and the text of a `SetupFault`."""
 
 
-def _overlapping_taxes(menu: Menu) -> Iterator[_Fault]:
-    """Yield one fault for all items under the same taxes: it is one mistake."""
+def _mixed_taxes(menu: Menu) -> Iterator[_Fault]:
+    """Yield one fault for all items with a tax in their price and another on top: one mistake.
+
+    Several taxes that are all included, or all added, are normal.
+    """
     items_by_taxes: dict[tuple[Tax, ...], list[str]] = {}
     for item in menu.items:
         items_by_taxes.setdefault(menu.taxes_on(item), []).append(item.name)
     for taxes, items in items_by_taxes.items():
-        if len(taxes) < 2:
+        if not _are_mixed(taxes):
             continue
         where = "every item" if len(items) == len(menu.items) else _listed(items)
-        tax_names = _listed([tax.name for tax in taxes])
+        included = _listed([tax.name for tax in taxes if tax.included])
+        added = _listed([tax.name for tax in taxes if not tax.included])
         yield (
-            tax_names,
-            f"more than one tax applies to {where}; keep the sales tax alone on an item",
+            added,
+            f"is added to prices that include {included}, of {where}; a surcharge belongs in a "
+            "service charge",
         )
+
+
+def _are_mixed(taxes: Sequence[Tax]) -> bool:
+    return len({tax.included for tax in taxes}) > 1
 
 
 def _charges_as_taxes(menu: Menu) -> Iterator[_Fault]:
@@ -158,7 +167,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 _FINDERS: tuple[Callable[[Menu], Iterator[_Fault]], ...] = (
-    _overlapping_taxes,
+    _mixed_taxes,
     _charges_as_taxes,
     _untaxed_items,
     _unpriced_items,

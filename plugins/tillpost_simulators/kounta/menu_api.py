@@ -13,7 +13,7 @@ from decimal import Decimal
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import not_found
 from tillpost_simulators.kounta.order_json import IMAGE
-from tillpost_simulators.kounta.order_pricing import cents
+from tillpost_simulators.kounta.order_pricing import rounded
 from tillpost_simulators.kounta.resources import find_in_path, id_from, paged
 from tillpost_simulators.kounta.wire import Json, json_answer
 from tillpost_simulators.kounta.world import (
@@ -300,7 +300,7 @@ def _optional_fields(
     if "unit_price_ex_tax" in fields:
         body["unit_price_ex_tax"] = price
     if "unit_tax" in fields:
-        body["unit_tax"] = cents(price * world.tax_rate_of(product))
+        body["unit_tax"] = rounded(world, price * world.tax_rate_of(product))
     if "variants" in fields:
         body["variants"] = []
     if "docket_name" in fields:

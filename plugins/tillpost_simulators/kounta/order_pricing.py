@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from tillpost.models.money import exponent
 from tillpost_simulators.kounta.world import ZERO, Line, Order, Product, Site, Tax, World
 
-_CENT = Decimal("0.01")
 _ONE = Decimal(1)
 
 
@@ -34,7 +34,7 @@ class PricedLine:
     """The amounts of a line.
 
     `unit_price` and `unit_tax` are for one unit without modifiers, the totals for the whole line
-    with them. Amounts are rounded to the cent, those of `taxes` aren't.
+    with them. Amounts are rounded to the minor unit, those of `taxes` aren't.
     """
 
     unit_price: Decimal
@@ -62,9 +62,10 @@ class _ExactLine:
     taxes: tuple[TaxAmount, ...]
 
 
-def cents(amount: Decimal) -> Decimal:
-    """Round an amount to the cent, halves away from zero."""
-    return amount.quantize(_CENT, ROUND_HALF_UP)
+def rounded(world: World, amount: Decimal) -> Decimal:
+    """Round an amount to the currency's minor unit, halves away from zero."""
+    unit = Decimal(1).scaleb(-exponent(world.settings.currency))
+    return amount.quantize(unit, ROUND_HALF_UP)
 
 
 def priced(world: World, order: Order) -> PricedOrder:
@@ -78,18 +79,18 @@ def priced(world: World, order: Order) -> PricedOrder:
         for line, exact in zip(order.lines, exact_lines, strict=True)
     )
     by_line = world.settings.tax_rounding == "line"
-    tax_by_name = _tax_by_name(exact_lines, rounded=by_line)
+    tax_by_name = _tax_by_name(world, exact_lines, by_line=by_line)
     if by_line:
         total_tax = _sum(line.total_tax for line in lines)
         ex_tax = _sum(line.total_ex_tax for line in lines)
     else:
-        total_tax = cents(_sum(tax_by_name.values()))
-        ex_tax = cents(_sum(exact.ex_tax for exact in exact_lines))
+        total_tax = rounded(world, _sum(tax_by_name.values()))
+        ex_tax = rounded(world, _sum(exact.ex_tax for exact in exact_lines))
     return PricedOrder(
         lines=lines,
         total_tax=total_tax,
         total=ex_tax + total_tax,
-        taxes={name: cents(amount) for name, amount in tax_by_name.items()},
+        taxes={name: rounded(world, amount) for name, amount in tax_by_name.items()},
     )
 
 
@@ -97,19 +98,19 @@ def _rounded_line(world: World, line: Line, exact: _ExactLine) -> PricedLine:
     unit_tax = line.unit_price * world.tax_rate_of(line.product)
     line_tax = _sum(tax.amount for tax in exact.taxes)
     return PricedLine(
-        unit_price=cents(line.unit_price),
-        unit_tax=cents(unit_tax),
-        total_ex_tax=cents(exact.ex_tax),
-        total_tax=cents(line_tax),
+        unit_price=rounded(world, line.unit_price),
+        unit_tax=rounded(world, unit_tax),
+        total_ex_tax=rounded(world, exact.ex_tax),
+        total_tax=rounded(world, line_tax),
         taxes=exact.taxes,
     )
 
 
-def _tax_by_name(lines: Sequence[_ExactLine], *, rounded: bool) -> dict[str, Decimal]:
+def _tax_by_name(world: World, lines: Sequence[_ExactLine], *, by_line: bool) -> dict[str, Decimal]:
     by_name: dict[str, Decimal] = {}
     for line in lines:
         for tax in line.taxes:
-            amount = cents(tax.amount) if rounded else tax.amount
+            amount = rounded(world, tax.amount) if by_line else tax.amount
             name = tax.tax.name
             by_name[name] = by_name.get(name, ZERO) + amount
     return by_name

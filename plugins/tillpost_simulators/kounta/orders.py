@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 
 from tillpost.simulator import Answer, Call
 from tillpost_simulators.kounta.errors import bad_request, not_at_site, not_found
 from tillpost_simulators.kounta.order_json import single_order
-from tillpost_simulators.kounta.order_pricing import priced
+from tillpost_simulators.kounta.order_pricing import priced, rounded
 from tillpost_simulators.kounta.register import deliver
 from tillpost_simulators.kounta.resources import created, find_in_path
 from tillpost_simulators.kounta.wire import (
@@ -291,7 +290,7 @@ def _payment(world: World, body: PaymentBody, number: int) -> Payment:
         id=world.new_id(),
         number=number,
         method_id=body.method_id,
-        amount=body.amount.quantize(Decimal("0.01")),
+        amount=rounded(world, body.amount),
         created=world.clock.now(),
         ref=body.ref,
     )

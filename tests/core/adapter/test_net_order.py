@@ -288,22 +288,23 @@ def test_rejected_order_is_not_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "menu", "kind"),
+    ("line", "menu", "kind", "reason"),
     [
-        (billed("10", "1.5"), MENU, TaxError),  # another tax
-        (billed("10", "1.01"), MENU, TaxError),  # a rounding
-        (billed("10", "1.01"), None, TaxError),
-        (billed("12", "1.2"), MENU, MenuError),  # another price
-        (billed("12", "1.2"), None, MenuError),
+        (billed("10", "1.5"), MENU, TaxError, "created"),  # another tax
+        (billed("10", "1.5"), None, TaxError, "created"),
+        (billed("10", "1.01"), MENU, TaxError, "rounding_created"),
+        (billed("10", "1.01"), None, TaxError, "rounding_created"),
+        (billed("12", "1.2"), MENU, MenuError, "created"),  # another price
+        (billed("12", "1.2"), None, MenuError, "created"),
     ],
 )
 def test_a_difference_is_one_of_taxes_where_these_explain_it(
-    line: BilledLine, menu: Menu | None, kind: type
+    line: BilledLine, menu: Menu | None, kind: type, reason: str
 ) -> None:
     error = billing_error(an_order(1100), SUBSTITUTES, [line], menu)
     assert type(error) is kind
     assert error
-    assert error.reason == "created"
+    assert error.reason == reason
     assert "paid 11.00 AUD" in error.detail
     assert error.subjects == (("GST",) if menu and kind is TaxError else ())
 

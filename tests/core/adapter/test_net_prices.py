@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tillpost.adapter.net_prices import Linear, NetLine, net_values, shares
+from tillpost.adapter.net_prices import Linear, NetLine, all_fit, net_values, shares, shifted
 
 RATES = ("0.1", "0.15", "0.08875", "0")
 CENT = Decimal(1)
@@ -117,3 +117,19 @@ def test_nothing_is_taken_off_a_line_beyond_what_it_costs(
 def test_shares_without_weights_are_zero() -> None:
     assert shares(0, [0, 0]) == [0, 0]
     assert shares(5, []) == []
+
+
+def test_line_that_fits_nothing_goes_a_unit_lower() -> None:
+    first = next(iter(shifted([line(10, 1, "0.2"), line(3, 1, "0.2")])))
+    assert [each.due for each in first] == [10, 2]
+    assert all_fit([first[1]], net_values([first[1]]))
+
+
+def test_two_lines_that_fit_nothing_make_up_for_each_other() -> None:
+    first = next(iter(shifted([line(3, 1, "0.2"), line(9, 1, "0.2")])))
+    assert [each.due for each in first] == [2, 10]
+
+
+def test_lines_that_fit_alone_are_tried_one_by_one() -> None:
+    dues = [[each.due for each in lines] for lines in shifted([line(5, 1, "0.2")] * 2)]
+    assert dues == [[4, 5], [5, 4]]

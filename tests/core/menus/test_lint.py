@@ -13,8 +13,8 @@ from tillpost.menus.lint import menu_finding, setup_faults
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, SetupFault, Tax, Variation
 
 
-def tax(name: str, *, enabled: bool = True) -> Tax:
-    return Tax(id=name, name=name, rate=Decimal("0.1"), included=True, enabled=enabled)
+def tax(name: str, *, enabled: bool = True, included: bool = True) -> Tax:
+    return Tax(id=name, name=name, rate=Decimal("0.1"), included=included, enabled=enabled)
 
 
 def lines(menu: Menu) -> list[str]:
@@ -42,12 +42,11 @@ def test_with_a_sound_menu_an_order_can_be_taken(menu: Menu) -> None:
 
 
 def test_fault_is_reported_while_something_can_be_ordered() -> None:
-    white = WHITE.model_copy(update={"tax_ids": ("gst", "s")})
-    finding = menu_finding(
-        menu_with(white, TOASTIE, taxes=(GST, tax("Service charge").model_copy(update={"id": "s"})))
-    )
+    white = WHITE.model_copy(update={"tax_ids": ("gst", "State tax")})
+    taxes = (GST, tax("State tax", included=False))
+    finding = menu_finding(menu_with(white, TOASTIE, taxes=taxes))
     assert finding.ok
-    assert "GST, Service charge more than one tax applies to Flat white" in finding.text
+    assert "State tax is added to prices that include GST, of Flat white" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -61,9 +60,7 @@ def test_fault_is_reported_while_something_can_be_ordered() -> None:
     ],
 )
 def test_menu_with_nothing_to_order_needs_the_store(item: Item) -> None:
-    finding = menu_finding(
-        menu_with(item, taxes=(GST, GST.model_copy(update={"id": "vat", "name": "VAT"})))
-    )
+    finding = menu_finding(menu_with(item, taxes=(GST, tax("vat", included=False))))
     assert (finding.ok, finding.actor) == (False, "store")
     assert finding.text.startswith("Nothing on the menu can be ordered")
 
@@ -83,15 +80,15 @@ def test_faults_found_by_adapter_come_first_once() -> None:
 
 def test_items_under_the_same_taxes_share_a_fault() -> None:
     both = ("gst", "State tax")
-    taxes = (GST, tax("State tax"))
+    taxes = (GST, tax("State tax", included=False))
     taxed = [i.model_copy(update={"tax_ids": both}) for i in (WHITE, TOASTIE)]
     assert lines(menu_with(*taxed, taxes=taxes)) == [
-        "GST, State tax: more than one tax applies to every item; "
-        "keep the sales tax alone on an item"
+        "State tax: is added to prices that include GST, of every item; "
+        "a surcharge belongs in a service charge"
     ]
     assert lines(menu_with(WHITE, taxed[1], taxes=taxes)) == [
-        "GST, State tax: more than one tax applies to BLT toastie; "
-        "keep the sales tax alone on an item"
+        "State tax: is added to prices that include GST, of BLT toastie; "
+        "a surcharge belongs in a service charge"
     ]
 
 
@@ -100,8 +97,17 @@ def test_many_items_are_counted_and_not_all_named() -> None:
         TOASTIE.model_copy(update={"name": f"Item {i}", "tax_ids": ("gst", "GST 2")})
         for i in range(7)
     ]
-    (line,) = lines(menu_with(WHITE, *taxed, taxes=(GST, tax("GST 2"))))
-    assert "applies to Item 0, Item 1, Item 2, Item 3, Item 4 and 2 more;" in line
+    (line,) = lines(menu_with(WHITE, *taxed, taxes=(GST, tax("GST 2", included=False))))
+    assert "of Item 0, Item 1, Item 2, Item 3, Item 4 and 2 more;" in line
+
+
+@pytest.mark.parametrize("included", [True, False])
+def test_two_taxes_that_are_included_alike_are_no_fault(included: bool) -> None:
+    taxes = [tax(name, included=included) for name in ("GST 5", "PST 7")]
+    items = [item.model_copy(update={"tax_ids": ("GST 5", "PST 7")}) for item in (WHITE, TOASTIE)]
+    menu = menu_with(*items, taxes=tuple(taxes))
+    assert lines(menu) == []
+    assert menu_finding(menu).ok
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_store_that_is_not_ready_names_who_must_act(tillpost: Command, store: St
     assert program.json["ok"] is False
 
 
-def test_menu_under_two_taxes_is_not_ready(tillpost: Command, store: Store) -> None:
+def test_menu_with_tax_on_top_of_tax_is_not_ready(tillpost: Command, store: Store) -> None:
     store.simulator.add_tax("Weekend surcharge", "10")
     assert tillpost("check").code == 0  # it doesn't check the menu
     people, program = (
@@ -45,7 +45,7 @@ def test_menu_under_two_taxes_is_not_ready(tillpost: Command, store: Store) -> N
     (menu,) = (finding for finding in program.json["findings"] if finding["what"] == "menu")
     assert (menu["ok"], menu["actor"]) == (False, "store")
     assert menu["text"].startswith(
-        "Nothing on the menu can be ordered; faults in its setup: GST, Weekend surcharge"
+        "Nothing on the menu can be ordered; faults in its setup: Weekend surcharge is added"
     )
 
 
