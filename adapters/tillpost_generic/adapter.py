@@ -237,12 +237,14 @@ def _verified(status: PosStatus, order: Order) -> PosOrder:
     is_over = status.state in (PosState.REJECTED, PosState.CANCELLED)
     if is_over or status.total == order.total:
         return pos_order
+    difference = abs(status.total - order.total)
+    only_rounding = difference <= (len(order.lines) + len(order.charges)) and order.tax > 0
     tax_is_missing = order.tax and status.total == order.total - order.tax
-    kind = TaxError if tax_is_missing else MenuError
+    kind = TaxError if tax_is_missing or only_rounding else MenuError
     at_pos = format_money(status.total, order.currency)
     paid = format_money(order.total, order.currency)
     raise kind(
         f"the POS has the order at {at_pos}, paid was {paid}",
-        reason="created",
+        reason="rounding_created" if only_rounding else "created",
         pos_order=pos_order,
     )

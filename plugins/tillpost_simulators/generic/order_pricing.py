@@ -1,14 +1,16 @@
 """The computation of what an order comes to at the store.
 
 The result is compared with what was paid. The total is the store's own. Where prices exclude tax,
-the tax that was paid counts as long as it differs from the store's by at most one minor unit a
-line: such a difference comes from rounding by line or by order. Amounts are in minor units.
+the tax that was paid counts as long as it differs from the store's by at most one minor unit a line
+and tax: such a difference comes from rounding by line, by tax or by order. Several taxes are
+normal. Amounts are in minor units.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tillpost.errors import MenuError, OrderError, SetupError, TaxError
 from tillpost.models.menu import Menu, Tax
@@ -20,6 +22,10 @@ from tillpost_simulators.generic.world import Refusal
 __all__ = ["Bill", "price"]
 
 
+Taxes: TypeAlias = Sequence[Tax]
+"""The taxes on one line or charge."""
+
+
 class Bill(NamedTuple):
     """What an order comes to. `tax` is the tax that `total` includes."""
 
@@ -28,10 +34,14 @@ class Bill(NamedTuple):
 
 
 class _Tax(NamedTuple):
-    """The tax of an order: what is added to its prices, and what they include."""
+    """The tax of an order: what is added to its prices, and what they include.
+
+    `names` are those of the added taxes.
+    """
 
     added: int
     included: int
+    names: Sequence[str]
 
 
 def price(menu: Menu, new: NewOrder) -> Bill:
@@ -47,7 +57,7 @@ def price(menu: Menu, new: NewOrder) -> Bill:
         raise Refusal(OrderError, "it is due before it was placed", order_field="due_at")
     check_menu(menu, new)
     tax = _tax(menu, order)
-    _check_paid_tax(order, tax.added)
+    _check_paid_tax(order, tax)
     total = _discounted(order)
     total += sum(charge.total for charge in order.charges)
     total += order.tip
@@ -58,13 +68,14 @@ def price(menu: Menu, new: NewOrder) -> Bill:
     return Bill(total, tax.included + order.tax)
 
 
-def _check_paid_tax(order: Order, added: int) -> None:
-    # Rounding by line differs from rounding by order by at most one minor unit a line.
+def _check_paid_tax(order: Order, tax: _Tax) -> None:
+    # Rounding by line differs from rounding by order by at most one minor unit a line and tax.
     taxed_parts = len(order.lines) + len(order.charges)
-    tolerance = taxed_parts if added else 0
-    difference = abs(added - order.tax)
+    tolerance = taxed_parts * len(tax.names) if tax.added else 0
+    difference = abs(tax.added - order.tax)
     if difference > tolerance:
-        detail = f"this store adds {added} of tax, the order holds {order.tax}"
+        names = ", ".join(tax.names) or "no tax"
+        detail = f"this store adds {tax.added} of tax ({names}), the order holds {order.tax}"
         raise Refusal(TaxError, detail)
 
 
@@ -81,73 +92,65 @@ def _discounted(order: Order) -> int:
 def _tax(menu: Menu, order: Order) -> _Tax:
     """Return the tax on the lines and on taxed charges.
 
-    The order's discounts are spread over all lines. A charge has the store's first tax.
+    The order's discounts are spread over all lines.
     """
     gross = _gross(order)
     share_left = Decimal(0)
     if gross:
         share_left = Decimal(_discounted(order)) / gross
-    taxed: list[tuple[Decimal, Tax | None]] = [
-        (line.discounted * share_left, tax)
-        for line, tax in zip(order.lines, _tax_of_each_line(menu, order), strict=True)
+    taxed: list[tuple[Decimal, Taxes]] = [
+        (line.discounted * share_left, taxes)
+        for line, taxes in zip(order.lines, _taxes_of_each_line(menu, order), strict=True)
     ]
-    charge_tax = _usual_tax(menu)
-    taxed += [(Decimal(charge.total), charge_tax) for charge in order.charges if charge.taxed]
-    added = Decimal(0)
+    charge_taxes = _usual_taxes(menu)
+    taxed += [(Decimal(charge.total), charge_taxes) for charge in order.charges if charge.taxed]
+    added: dict[str, Decimal] = {}
     included = Decimal(0)
-    for amount, tax in taxed:
-        if tax is None:
-            continue
-        if tax.included:
-            included += amount * tax.rate / (1 + tax.rate)
-        else:
-            added += amount * tax.rate
-    return _Tax(_rounded(added), _rounded(included))
+    for amount, taxes in taxed:
+        included_rate = sum((tax.rate for tax in taxes if tax.included), Decimal(0))
+        included += amount * included_rate / (1 + included_rate)
+        for tax in taxes:
+            if not tax.included:
+                added[tax.name] = added.get(tax.name, Decimal(0)) + amount * tax.rate
+    return _Tax(sum(map(_rounded, added.values())), _rounded(included), tuple(added))
 
 
-def _usual_tax(menu: Menu) -> Tax | None:
-    """Return the tax on charges and open items.
+def _usual_taxes(menu: Menu) -> Taxes:
+    """Return the taxes on charges and open items.
 
-    It is the first that the store has switched on.
+    They are those that all taxed items have; if there are none, the first that is switched on.
     """
-    return next((tax for tax in menu.taxes if tax.enabled), None)
+    by_item = [menu.taxes_on(item) for item in menu.items]
+    taxed = [taxes for taxes in by_item if taxes]
+    common = [tax for tax in menu.taxes if taxed and all(tax in taxes for taxes in taxed)]
+    return common or [tax for tax in menu.taxes if tax.enabled][:1]
 
 
-def _tax_of_each_line(menu: Menu, order: Order) -> list[Tax | None]:
-    """Return the tax of each line.
+def _taxes_of_each_line(menu: Menu, order: Order) -> list[Taxes]:
+    """Return the taxes of each line.
 
     Raises:
-        Refusal: A line has several taxes, or its tax is included where the order's prices exclude
-            tax, or the other way round.
+        Refusal: A line's tax is included where the order's prices exclude tax, or the other way
+            round.
     """
-    lines_with_several: list[int] = []
-    names_of_several: list[str] = []
-    lines_with_wrong: list[int] = []
-    tax_by_line: list[Tax | None] = []
-    usual_tax = _usual_tax(menu)
+    wrong: dict[int, list[str]] = {}
+    taxes_by_line: list[Taxes] = []
+    usual_taxes = _usual_taxes(menu)
     for number, line in enumerate(order.lines):
         if line.is_open:
-            tax_by_line.append(usual_tax)
+            taxes_by_line.append(usual_taxes)
             continue
         taxes = menu.taxes_on(item_of(menu, line))
-        tax = None
-        if taxes:
-            tax = taxes[0]
-        tax_by_line.append(tax)
-        if len(taxes) > 1:
-            lines_with_several.append(number)
-            names_of_several += [tax.name for tax in taxes]
-        if tax is not None and tax.included != order.prices_include_tax:
-            lines_with_wrong.append(number)
-    if lines_with_several:
-        names = ", ".join(dict.fromkeys(names_of_several))
-        detail = f"more than one tax applies: {names}"
-        raise Refusal(TaxError, detail, lines=lines_with_several)
-    if lines_with_wrong:
+        taxes_by_line.append(taxes)
+        others = [tax.name for tax in taxes if tax.included != order.prices_include_tax]
+        if others:
+            wrong[number] = others
+    if wrong:
+        names = ", ".join(dict.fromkeys(name for names in wrong.values() for name in names))
         here = "leave the tax out" if order.prices_include_tax else "hold the tax"
-        detail = f"this store's prices {here}, the order's don't"
-        raise Refusal(TaxError, detail, lines=lines_with_wrong)
-    return tax_by_line
+        detail = f"this store's prices {here} ({names}), the order's don't"
+        raise Refusal(TaxError, detail, lines=tuple(wrong))
+    return taxes_by_line
 
 
 def _rounded(amount: Decimal) -> int:

@@ -207,7 +207,7 @@ def test_kept_price_overrides_menu_and_is_on_the_docket() -> None:
     assert "Price kept" in store.simulator.ledger().shown[0].note
 
 
-def test_more_than_one_tax_is_named() -> None:
+def test_tax_added_to_prices_with_tax_is_named() -> None:
     store = Store()
     store.simulator.add_tax("Surcharge", "10")
     error = store.refused(paid("ord_1", [TOASTIE]))
@@ -216,7 +216,18 @@ def test_more_than_one_tax_is_named() -> None:
     assert "Surcharge" in error.detail
     assert error.subjects == ()
     assert "toastie" not in error.remedy.manager
-    assert "the customer was charged. Keep only the sales tax" in error.remedy.manager
+    assert "isn't what the customer was charged" in error.remedy.manager
+    assert "If all of them are right" in error.remedy.manager
+
+
+def test_two_taxes_that_are_added_arrive_by_their_amount() -> None:
+    store = Store(WorldSettings(tax_inclusive=False, tax_percentage="5"), policy=ONCE)
+    store.simulator.add_tax("PST", "7")
+    order = without_tax(174, TOASTIE)
+    assert store.submit(order).total == order.total
+    error = store.refused(without_tax(72, TOASTIE).model_copy(update={"id": "ord_2"}))
+    assert isinstance(error, TaxError)
+    assert "175 of tax (GST, PST), the order holds 72" in error.detail
 
 
 @pytest.mark.parametrize("inclusive", [True, False])

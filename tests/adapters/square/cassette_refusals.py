@@ -45,7 +45,6 @@ def use_key(square: SquareSimulator) -> None:
     )
 
 
-TWO_TAXES = ("GST", "Weekend")
 TOO_EARLY = order(TOASTIE, fulfilment=Pickup(due_at=datetime(2020, 1, 1, tzinfo=UTC)))
 
 REFUSALS: Sequence[Refusal[SquareSimulator]] = (
@@ -81,7 +80,7 @@ REFUSALS: Sequence[Refusal[SquareSimulator]] = (
         "error-tax",
         TaxError,
         status=None,
-        subjects=TWO_TAXES,
+        subjects=("Weekend",),
         prepare=lambda square: square.add_tax("Weekend", "15"),
     ),
     Refusal(
