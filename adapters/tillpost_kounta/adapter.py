@@ -59,7 +59,7 @@ from tillpost.adapter import (
     nearest_minor,
     nothing,
     oauth,
-    order_note,
+    one_line,
     passing_over_odd_rows,
     path_segment,
     reading,
@@ -171,8 +171,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         notices = (*rounded, *unlinked)
         if customer_id is None and order.customer and order.customer.email:
             # Without a customer record the order itself is the only place for the address.
-            email = f"Email: {order.customer.email}"
-            content["notes"] = order_note(order, (*attempt.remarks, email))
+            email = one_line(f"Email: {order.customer.email}")
+            content["notes"] = f"{content['notes']}\n{email}"
         created = yield from self._create(order.id, notices, **content, customer_id=customer_id)
         return (yield from self._read_back(order, created, attempt.menu, notices))
 

@@ -10,6 +10,7 @@ from tillpost.adapter import (
     Menu,
     NetOrderLine,
     Order,
+    format_money,
     net_order_lines,
     order_note,
     spelled_out,
@@ -48,7 +49,7 @@ def translate(
     body: Body = {
         "order_type": order.fulfilment.type.replace("_", " ").capitalize(),
         "guests": guests,
-        "notes": order_note(order, remarks),
+        "notes": order_note(order, (*_shared_discounts(order, settings), *remarks)),
         "lines": [_line(line) for line in lines],
         "payments": [
             {
@@ -67,6 +68,17 @@ def translate(
     }
     notices = [_ROUNDED] if any(line.is_rounding for line in lines) else []
     return Translated(body, tuple(notices))
+
+
+def _shared_discounts(order: Order, settings: KountaSettings) -> list[str]:
+    """Return the order's discounts by name, where they only lower the prices of its lines."""
+    if settings.discounts != "multiplier":
+        return []
+    return [
+        f"DISCOUNT: {each.name} -{format_money(each.amount, order.currency)}"
+        for each in order.discounts
+        if each.amount
+    ]
 
 
 _ROUNDED = (

@@ -38,7 +38,7 @@ from tillpost.models.menu import (
 )
 from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
-from tillpost.models.tax_terms import option_taxes, tax_terms
+from tillpost.models.tax_terms import tax_terms
 
 __all__ = ["check_order", "other_currency"]
 
@@ -402,17 +402,10 @@ def _taxes_on_lines(context: _Context) -> Sequence[str]:
 
 
 def _tax_on(context: _Context, found: Fit) -> Decimal:
-    """Return the tax on a line after its discounts, by the menu's rates, not rounded."""
-    line = found.line
-    if found.sold is None or not line.total:
+    """Return the tax on a line after its discounts, by the rates of its item, not rounded."""
+    if found.sold is None:
         return Decimal(0)
-    menu = context.menu
-    tax = line.unit_price * _rate(menu.taxes_on(found.sold.item))
-    for flat, option in zip(line.flat_modifiers(), found.options, strict=True):
-        if option is not None:
-            price = flat.quantity * flat.modifier.unit_price
-            tax += price * _rate(option_taxes(menu, option, found.sold))
-    return tax * line.quantity * line.discounted / line.total
+    return found.line.discounted * _rate(context.menu.taxes_on(found.sold.item))
 
 
 def _rate(taxes: Sequence[Tax]) -> Decimal:

@@ -1,0 +1,228 @@
+"""Random orders in the whole format, with the tax that a careful site charges for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+
+from adapters.money_shops import MoneyShop
+from tillpost.models.menu import GroupUse, Menu, SoldItem, display_name
+from tillpost.models.order import (
+    Address,
+    Charge,
+    Curbside,
+    Customer,
+    Delivery,
+    DineIn,
+    Discount,
+    Fulfilment,
+    Line,
+    Modifier,
+    Order,
+    OrderTax,
+    Payment,
+    Pickup,
+)
+
+SECRET = "stays-with-us"
+WORDS = (
+    "no onion, crème brûlée “well done” & sauce\u00a0aside 🌶 <b>SEVERE ALLERGY</b> ñandú"
+).split(" ")
+OFTEN, SELDOM = 0.3, 0.05
+
+
+class OrderMaker:
+    """A maker of random orders at one shop."""
+
+    def __init__(self, shop: MoneyShop, random: Random) -> None:
+        self._shop = shop
+        self._random = random
+        faulty = {fault.subject for fault in shop.menu.faults}
+        self._sold = [
+            sold
+            for sold in shop.menu.by_variation.values()
+            if sold.item.online
+            and not sold.variation.sold_out
+            and sold.item.name not in faulty
+            and int(sold.variation.id) < 9000
+        ]
+
+    def order(self, order_id: str) -> Order:
+        """Return an order that fits the menu and its taxes."""
+        random, model = self._random, self._shop.model
+        lines = [self._line() for _ in range(random.randint(1, 4))]
+        cost = sum(line.discounted for line in lines)
+        discounts = self._discounts(cost)
+        charges = [self._charge() for _ in range(random.choice([0, 0, 1, 2]))]
+        tip = random.choice([0, random.randint(1, 500)])
+        taxes = [] if model.included else self._taxes(lines, charges, discounts)
+        tax = sum(each.amount for each in taxes)
+        total = cost - sum(each.amount for each in discounts)
+        total += sum(charge.total for charge in charges) + tip + tax
+        if total and random.random() < SELDOM:
+            charges.append(Charge(kind="rounding", name="Rounded down", amount=-1))
+            total -= 1
+        due = random.randint(1, total) if total and random.random() < SELDOM else 0
+        first = random.randint(0, total - due)
+        parts = (("card", first), ("gift card", total - due - first))
+        return Order(
+            id=order_id,
+            code=self._words(1) or "B42",
+            placed_at=datetime.now(UTC),
+            currency=model.currency,
+            prices_include_tax=model.included,
+            customer=self._customer(),
+            fulfilment=self._fulfilment(),
+            lines=lines,
+            charges=charges,
+            discounts=discounts,
+            tip=tip,
+            tax=tax,
+            taxes=taxes if random.random() < 0.5 else [],
+            amount_due=due,
+            payments=[Payment(method=how, amount=amount) for how, amount in parts if amount],
+            note=self._note(),
+            metadata={"site": SECRET},
+        )
+
+    # ---------------------------------------------------------------- what was ordered
+
+    def _line(self) -> Line:
+        random = self._random
+        quantity = random.randint(1, 9)
+        if random.random() < 0.15:
+            price = random.randint(0, 3000)
+            name = f"Corkage {self._words(2)}"
+            line = Line(name=name, quantity=quantity, unit_price=price, note=self._note())
+        else:
+            sold = random.choice(self._sold)
+            price = sold.variation.price
+            line = Line(
+                item_id=sold.variation.id,
+                sku=sold.variation.sku,
+                name=display_name(*sold),
+                quantity=quantity,
+                unit_price=random.randint(1, 3000) if price is None else price,
+                modifiers=self._modifiers(self._shop.menu, sold),
+                note=self._note(),
+            )
+        return line.model_copy(update={"discounts": tuple(self._discounts(line.total))})
+
+    def _modifiers(self, menu: Menu, sold: SoldItem) -> Sequence[Modifier]:
+        """Return choices within the groups' limits; one may be on another."""
+        chosen = [each for use in sold.item.groups for each in self._choices(menu, use)]
+        if len(chosen) > 1 and self._random.random() < OFTEN:
+            outer, inner, *others = chosen
+            if outer.quantity == 1:
+                return [outer.model_copy(update={"modifiers": (inner,)}), *others]
+        return chosen
+
+    def _choices(self, menu: Menu, use: GroupUse) -> Sequence[Modifier]:
+        random = self._random
+        options = [
+            option
+            for option in menu.group_by_id[use.group_id].options
+            if not option.sold_out and not option.id.startswith("-")
+        ]
+        most = min(len(options), 2 if use.maximum is None else use.maximum)
+        count = random.randint(use.minimum, most)
+        return [
+            Modifier(
+                modifier_id=option.id,
+                sku=option.sku,
+                name=option.name,
+                unit_price=option.price or 0,
+            )
+            for option in random.sample(options, count)
+        ]
+
+    def _discounts(self, most: int) -> list[Discount]:
+        random = self._random
+        if not most or random.random() > OFTEN:
+            return []
+        amount = random.choice([most, random.randint(1, most), random.randint(1, most)])
+        return [Discount(name=f"COUPON {self._words(2)}", amount=amount)]
+
+    def _charge(self) -> Charge:
+        random = self._random
+        kind = random.choice(["delivery", "service", "surcharge", "rounding"])
+        if kind == "rounding":
+            return Charge(kind="rounding", name="Rounded up", amount=random.randint(1, 4))
+        amount = random.randint(1, 900)
+        # At Kounta the product of a charge has the tax, or hasn't.
+        taxed = kind == "delivery" if self._shop.platform == "kounta" else random.random() < 0.5
+        return Charge.model_validate(
+            {
+                "kind": kind,
+                "name": f"{kind.title()} {self._words(1)}",
+                "amount": amount,
+                "taxed": taxed,
+                "discounts": self._discounts(amount),
+            }
+        )
+
+    # ---------------------------------------------------------------- the site's tax
+
+    def _taxes(
+        self, lines: Sequence[Line], charges: Sequence[Charge], discounts: Sequence[Discount]
+    ) -> list[OrderTax]:
+        """Return each tax, rounded by line or by order, halves up or to even."""
+        cost = sum(line.discounted for line in lines)
+        off = sum(discount.amount for discount in discounts)
+        left = Fraction(cost - off, cost) if cost else Fraction(0)
+        parts = [(line.discounted * left, self._shop.taxes_of(line.item_id)) for line in lines]
+        charge_taxes = self._shop.charge_taxes([line.item_id for line in lines])
+        parts += [(Fraction(charge.total), charge_taxes) for charge in charges if charge.taxed]
+        amounts: defaultdict[str, list[Fraction]] = defaultdict(list)
+        rates: dict[str, Decimal] = {}
+        for amount, taxes in parts:
+            for tax in taxes:
+                amounts[tax.name].append(amount * Fraction(tax.rate))
+                rates[tax.name] = tax.rate
+        by_line, to_even = self._random.random() < 0.5, self._random.random() < 0.5
+        return [
+            OrderTax(name=name, rate=rates[name], amount=_rounded(each, by_line, to_even))
+            for name, each in amounts.items()
+        ]
+
+    # ---------------------------------------------------------------- who and how
+
+    def _customer(self) -> Customer | None:
+        random = self._random
+        if random.random() < OFTEN:
+            return None
+        phone = random.choice(["", "+61400111222", "0400 111 222 ext. 7", "12345678"])
+        email = random.choice(["", "mia@example.com", "mia at home"])
+        return Customer(name=f"Mia {self._words(1)} Chen", phone=phone, email=email)
+
+    def _fulfilment(self) -> Fulfilment:
+        random = self._random
+        due = None
+        if random.random() < 0.5:
+            due = datetime.now(UTC) + timedelta(days=random.randint(1, 5))
+        address = Address(line1=f"{random.randint(1, 99)} Wattle St", city="Ultimo")
+        ways: list[Fulfilment] = [
+            Pickup(due_at=due),
+            Pickup(due_at=due, curbside=Curbside(details="White Mazda, bay 4")),
+            DineIn(due_at=due, table="7", guests=random.choice([None, 4])),
+            Delivery(due_at=due, address=address, instructions=self._note()),
+        ]
+        return random.choice(ways)
+
+    def _note(self) -> str:
+        count = self._random.choice([0, 0, 2, 5, 40])
+        return self._words(count)
+
+    def _words(self, count: int) -> str:
+        return " ".join(self._random.choice(WORDS) for _ in range(count))
+
+
+def _rounded(amounts: Sequence[Fraction], by_line: bool, to_even: bool) -> int:
+    whole = amounts if by_line else [sum(amounts, Fraction(0))]
+    if to_even:
+        return sum(round(amount) for amount in whole)
+    return sum((amount + Fraction(1, 2)).__floor__() for amount in whole)
