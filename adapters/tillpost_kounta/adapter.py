@@ -423,7 +423,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             # A product that comes twice, because pages shifted, is one product.
             unique = {product.id: product for product in listed}
             try:
-                products = yield from self._complete_products(tuple(unique.values()), taxes, odd)
+                unique_products = tuple(unique.values())
+                products = yield from self._complete_products(unique_products, taxes, currency, odd)
             except PosError as error:
                 disappeared = error.status_code == 404
                 if not disappeared or restarts == _MOST_RESTARTS:
@@ -457,7 +458,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                 continue
             # What is only chosen as an option isn't asked for options of its own.
             has_options = product.id in ordered
-            complete = yield from self._complete(product, taxes, odd, has_options=has_options)
+            complete = yield from self._complete(
+                product, taxes, currency, odd, has_options=has_options
+            )
             if complete is not None:
                 products.append(complete)
         known = {product.id for product in products}
@@ -476,6 +479,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         self,
         listed: Sequence[wire.Product],
         taxes: Sequence[wire.NamedThing],
+        currency: str,
         odd: OddObjects,
     ) -> Exchange[list[Product]]:
         products: list[Product] = []
@@ -483,7 +487,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             is_template = bool(product.variants)
             if is_template:  # it can't be ordered (vendor's page)
                 continue
-            complete = yield from self._complete(product, taxes, odd)
+            complete = yield from self._complete(product, taxes, currency, odd)
             if complete is not None:
                 products.append(complete)
         return products
@@ -492,6 +496,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         self,
         product: wire.Product,
         taxes: Sequence[wire.NamedThing],
+        currency: str,
         odd: OddObjects,
         *,
         has_options: bool = True,
@@ -500,7 +505,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
 
         It is None if it can't be read.
         """
-        product_taxes = wire.taxes_in_list(product, taxes)
+        product_taxes = wire.taxes_in_list(product, taxes, currency)
         if product_taxes is None:
             whole = yield from self._product(product.id, product.name, odd)
             if whole is None:

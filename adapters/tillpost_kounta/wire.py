@@ -144,7 +144,9 @@ def currency_of(body: bytes) -> str:
     return texts_in(body)["currency"]
 
 
-def taxes_in_list(product: Product, taxes: Sequence[NamedThing]) -> Sequence[NamedThing] | None:
+def taxes_in_list(
+    product: Product, taxes: Sequence[NamedThing], currency: str
+) -> Sequence[NamedThing] | None:
     """Return the taxes on a product of a list.
 
     The result is None if only the product's own page has them. A list gives the sum of a product's
@@ -154,7 +156,7 @@ def taxes_in_list(product: Product, taxes: Sequence[NamedThing]) -> Sequence[Nam
         return product.taxes
     if not product.price or product.unit_tax is None:
         return None
-    return taxes_summing_to(product.unit_tax, product.price, taxes)
+    return taxes_summing_to(product.unit_tax, product.price, taxes, currency)
 
 
 def menu_product(

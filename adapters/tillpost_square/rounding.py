@@ -2,9 +2,10 @@
 
 The customer has paid, so Square's total must become what was paid. A total that is too low gets a
 service charge in the total phase, which has no tax. One that is too high gets a discount; that may
-lower the tax as well, and then a service charge makes up for that. Both are at most a minor unit
-for each taxed part and tax (`reasons.is_only_rounding`), and are added to the unpaid order by an
-UpdateOrder (developer documentation: Update orders).
+lower the tax as well, and then a service charge makes up for that. Where the lines cost nothing, a
+charge is lowered instead. All of it is little more than a minor unit for each taxed part and tax
+(`reasons.is_only_rounding`), and is changed on the unpaid order by an UpdateOrder (developer
+documentation: Update orders).
 """
 
 from __future__ import annotations
@@ -39,11 +40,27 @@ def adjustment(order: Order, priced: PricedOrder, due: int) -> Body | None:
         return None
     if difference > 0:
         return {"service_charges": [{**body, "calculation_phase": "TOTAL_PHASE"}]}
+    if _has_discount(priced):
+        return None
     left = sum(line.discounted for line in order.lines)
     left -= sum(discount.amount for discount in order.discounts)
-    if _has_discount(priced) or left < -difference:
-        return None
+    if left < -difference:
+        return _lowered_charge(order, priced, by=1 - difference)
     return {"discounts": [{**body, "type": "FIXED_AMOUNT", "scope": "ORDER"}]}
+
+
+def _lowered_charge(order: Order, priced: PricedOrder, by: int) -> Body | None:
+    """Return the largest charge, lowered.
+
+    It is lowered by a unit too much, so that a service charge makes up for it by name.
+    """
+    amounts = {each.uid: each.amount_money for each in priced.service_charges}
+    charges = [(money.amount, uid) for uid, money in amounts.items() if money and uid]
+    amount, uid = max(charges, default=(0, ""))
+    if amount <= by:
+        return None
+    lowered: Body = {"amount": amount - by, "currency": order.currency}
+    return {"service_charges": [{"uid": uid, "amount_money": lowered}]}
 
 
 def with_rounding_notice(

@@ -113,13 +113,21 @@ class OrderMaker:
         return line.model_copy(update={"discounts": tuple(self._discounts(line.total))})
 
     def _modifiers(self, menu: Menu, sold: SoldItem) -> Sequence[Modifier]:
-        """Return choices within the groups' limits; one may be on another."""
+        """Return choices within the groups' limits; one may be on another, and on that a third.
+
+        With them a piece costs 0 or more.
+        """
         chosen = [each for use in sold.item.groups for each in self._choices(menu, use)]
-        if len(chosen) > 1 and self._random.random() < OFTEN:
-            outer, inner, *others = chosen
-            if outer.quantity == 1:
-                return [outer.model_copy(update={"modifiers": (inner,)}), *others]
-        return chosen
+        if sum(each.total for each in chosen) + (sold.variation.price or 0) < 0:
+            return [each for each in chosen if each.unit_price >= 0]
+        single = [each for each in chosen if each.quantity == 1]
+        if len(single) < 2 or self._random.random() > OFTEN:
+            return chosen
+        others = [each for each in chosen if each.quantity > 1]
+        inner = single.pop()
+        while single and self._random.random() < 0.7:
+            inner = single.pop().model_copy(update={"modifiers": (inner,)})
+        return [*others, *single, inner]
 
     def _choices(self, menu: Menu, use: GroupUse) -> Sequence[Modifier]:
         random = self._random
@@ -128,9 +136,9 @@ class OrderMaker:
             for option in menu.group_by_id[use.group_id].options
             if not option.sold_out and not option.id.startswith("-")
         ]
-        most = min(len(options), 2 if use.maximum is None else use.maximum)
-        count = random.randint(use.minimum, most)
-        return [
+        most = 3 if use.maximum is None else use.maximum
+        count = random.randint(use.minimum, min(len(options), most))
+        chosen = [
             Modifier(
                 modifier_id=option.id,
                 sku=option.sku,
@@ -139,6 +147,9 @@ class OrderMaker:
             )
             for option in random.sample(options, count)
         ]
+        if chosen and not use.once and count < most and random.random() < OFTEN:
+            chosen[-1] = chosen[-1].model_copy(update={"quantity": most - count + 1})
+        return chosen
 
     def _discounts(self, most: int) -> list[Discount]:
         random = self._random
@@ -214,7 +225,7 @@ class OrderMaker:
         return random.choice(ways)
 
     def _note(self) -> str:
-        count = self._random.choice([0, 0, 2, 5, 40])
+        count = self._random.choice([0, 0, 2, 5, 40, 150])
         return self._words(count)
 
     def _words(self, count: int) -> str:

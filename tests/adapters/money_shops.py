@@ -185,7 +185,7 @@ def _generic(model: TaxModel, random: Random) -> Shop:
     ]
     groups = [
         group.model_copy(
-            update={"options": tuple(_any_price(random, each, 300) for each in group.options)}
+            update={"options": tuple(_any_price(random, each, 300, -40) for each in group.options)}
         )
         for group in menu.groups
     ]
@@ -194,8 +194,8 @@ def _generic(model: TaxModel, random: Random) -> Shop:
     return shop_of("generic", simulator=simulator, policy=ONCE)
 
 
-def _any_price(random: Random, priced: Any, most: int) -> Any:
-    price = None if priced.price is None else random.randint(0, most)
+def _any_price(random: Random, priced: Any, most: int, least: int = 0) -> Any:
+    price = None if priced.price is None else random.randint(least, most)
     return priced.model_copy(update={"price": price})
 
 

@@ -25,12 +25,18 @@ from tillpost.simulator import LedgerEntry, LedgerLine
 REFUSALS: Mapping[str, Mapping[str, float]] = {
     "generic": {},
     "kounta": {},
-    "square": {"amount_due": 0.15, "charges[].amount": 0.15, "charges[].taxed": 0.3},
+    "square": {
+        "amount_due": 0.15,
+        "charges[].amount": 0.15,
+        "charges[].taxed": 0.3,
+        "fulfilment.instructions": 0.05,
+        "note": 0.05,
+    },
 }
 """The fields that a platform may refuse, and the largest share of the orders.
 
 No register of Square's shows an order that isn't paid. It can't take a rounding off prices without
-tax, and gives a charge the taxes of the lines, if these have the same.
+tax, and gives a charge the taxes of the lines, if these have the same. Its notes hold so much.
 """
 
 ORDERS_OF_A_SHOP = 24
@@ -39,7 +45,8 @@ ORDERS_OF_A_SHOP = 24
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_any_order_arrives_as_paid_or_is_refused_by_field(platform: str, model: TaxModel) -> None:
-    assert_all_arrive(platform, model, Random(f"{platform} {model.name}"), count=5)
+    refused = assert_all_arrive(platform, model, Random(f"{platform} {model.name}"), count=5)
+    assert refused.total() <= 2
 
 
 @pytest.mark.slow
@@ -86,8 +93,9 @@ def refused_field(shop: MoneyShop, error: PosError) -> str:
     assert type(error) is OrderError, error
     assert error.outcome is Outcome.NOT_CREATED
     assert not any(map(is_create, shop.shop.requests)), error
-    field = error.detail.partition(":")[0]
-    return re.sub(r"\[\d+\]", "[]", field)
+    field = re.match(r"[\w.\[\]]+", error.detail)
+    assert field, error
+    return re.sub(r"\[\d+\]", "[]", field[0])
 
 
 def is_create(request: httpx.Request) -> bool:

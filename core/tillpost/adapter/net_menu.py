@@ -26,7 +26,7 @@ from tillpost.models.menu import (
     Tax,
     Variation,
 )
-from tillpost.models.money import nearest_minor
+from tillpost.models.money import exponent, nearest_minor
 
 __all__ = [
     "Product",
@@ -180,24 +180,28 @@ def mixed_option_faults(products: Sequence[Product]) -> list[SetupFault]:
     return faults
 
 
-def taxes_summing_to(tax: Decimal, net: Decimal, taxes: Sequence[R]) -> Sequence[R] | None:
+def taxes_summing_to(
+    tax: Decimal, net: Decimal, taxes: Sequence[R], currency: str = "AUD"
+) -> Sequence[R] | None:
     """Return the taxes, at most two, that come to `tax` on a price.
 
     It is for a platform whose lists give only the sum of a product's taxes.
 
     Args:
-        tax: The sum of the taxes, in major units.
+        tax: The sum of the taxes, in major units, rounded to the minor unit in any way.
         net: The price without tax, in major units.
         taxes: All taxes that there are.
+        currency: The currency, which says what its minor unit is.
 
     Returns:
         The taxes; None if no set of them fits, or several do.
     """
+    half_a_unit = Decimal(10) ** -exponent(currency) / 2
     fitting: list[Sequence[R]] = []
     for count in range(MOST_TAXES + 1):
         for candidate in combinations(taxes, count):
             amount = net * sum(each.rate for each in candidate)
-            if round(amount, 2) == round(tax, 2):
+            if abs(amount - tax) <= half_a_unit:
                 fitting.append(candidate)
     if len(fitting) != 1:
         return None

@@ -82,6 +82,20 @@ def test_discount_that_lowers_the_tax_as_well_is_made_up_for() -> None:
     assert {each.name for each in (*entry.charges, *entry.discounts)} == {"Rounding"}
 
 
+def test_tax_of_a_charge_is_made_up_for_where_lines_are_free() -> None:
+    bench = bench_with("10", 545)
+    free = {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 545}
+    free |= {"discounts": [{"name": "FREE", "amount": 545}]}
+    delivery = {"kind": "delivery", "name": "Delivery", "amount": 155, "taxed": True}
+    payments = [{"method": "card", "amount": 170}]  # 15.5 is 16 at Square: half to even
+    order = net_order(545, 15, lines=[free], charges=[delivery], payments=payments)
+    made = submit(bench, order, with_menu=True)
+    entry = shown(bench)
+    assert made.total == entry.total == entry.paid == order.total
+    assert {charge.name for charge in entry.charges} == {"Delivery", "Rounding"}
+    assert any("Rounding" in notice for notice in made.notices)
+
+
 def test_two_lawful_taxes_arrive_with_and_without_a_menu() -> None:
     for with_menu in (True, False):
         bench = bench_with("5", 1450)

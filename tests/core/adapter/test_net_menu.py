@@ -114,3 +114,12 @@ def test_taxes_are_found_by_their_sum_if_only_one_set_fits(
     tax: str, taxes: list[Tax], found: tuple[Tax, ...] | None
 ) -> None:
     assert taxes_summing_to(Decimal(tax), Decimal(10), taxes) == found
+
+
+def test_tax_below_a_minor_unit_is_not_taken_for_none() -> None:
+    """0.00538 is 0.005 KWD; 0.32 is 0 JPY: no tax would come to nearly the same."""
+    vat = GST.model_copy(update={"rate": Decimal("0.05")})
+    tax, net = Decimal("0.005"), Decimal("0.1076")
+    assert taxes_summing_to(tax, net, [vat], "KWD") == (vat,)
+    reduced = GST.model_copy(update={"rate": Decimal("0.08")})
+    assert taxes_summing_to(Decimal(0), Decimal(4), [reduced], "JPY") is None
