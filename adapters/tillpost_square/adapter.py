@@ -497,7 +497,14 @@ class Square(Adapter[SquareSettings]):
         location = yield from self._location()
         odd = OddObjects()
         objects = yield from self._listed(TYPES, odd)
-        return menu_of(objects, location, datetime.now(UTC), odd.faults)
+        return self._menu(objects, location, odd)
+
+    def _menu(
+        self, objects: Iterable[wire.CatalogObject], location: wire.Location, odd: OddObjects
+    ) -> Menu:
+        taxes_apply = self.config.auto_apply_taxes
+        now = datetime.now(UTC)
+        return menu_of(objects, location, now, odd.faults, taxes_apply=taxes_apply)
 
     def _listed(self, types: Sequence[str], odd: OddObjects) -> Exchange[list[wire.CatalogObject]]:
         """Return all objects of these types, but for those that can't be read."""
@@ -531,7 +538,7 @@ class Square(Adapter[SquareSettings]):
         taxes = yield from self._listed(("TAX",), odd)
         location = yield from self._location()
         objects = {each.id: each for each in (*whole.objects, *whole.related_objects, *taxes)}
-        return menu_of(tuple(objects.values()), location, datetime.now(UTC), odd.faults)
+        return self._menu(objects.values(), location, odd)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time.

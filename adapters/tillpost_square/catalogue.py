@@ -80,6 +80,8 @@ def menu_of(
     location: wire.Location,
     now: datetime,
     faults: Sequence[SetupFault] = (),
+    *,
+    taxes_apply: bool = True,
 ) -> Menu:
     """Return the location's menu.
 
@@ -88,6 +90,7 @@ def menu_of(
         location: The location.
         now: When the menu was imported. Its `version` is the latest change to the catalogue.
         faults: Objects that couldn't be read.
+        taxes_apply: Whether the taxes are charged on orders.
     """
     site = _Site(location.id, now)
     # A page may repeat an object; what was read last is the newest.
@@ -99,7 +102,7 @@ def menu_of(
         for each in present
         if each.modifier_list_data
     }
-    taxes = [_tax(each.id, each.tax_data) for each in present if each.tax_data]
+    taxes = [_tax(each.id, each.tax_data, applies=taxes_apply) for each in present if each.tax_data]
     known = _Known(categories, groups, {tax.id for tax in taxes})
     items = [
         _item(each.id, each.item_data, known, site)
@@ -149,14 +152,14 @@ def _is_present(each: wire.CatalogObject, site: _Site) -> bool:
     return site.id not in each.absent_at_location_ids
 
 
-def _tax(tax_id: str, data: wire.Tax) -> Tax:
+def _tax(tax_id: str, data: wire.Tax, *, applies: bool) -> Tax:
     percentage = data.percentage or Decimal(0)
     return Tax(
         id=tax_id,
         name=data.name,
         rate=percentage / 100,
         included=data.inclusion_type == "INCLUSIVE",
-        enabled=data.enabled is not False,
+        enabled=applies and data.enabled is not False,
     )
 
 

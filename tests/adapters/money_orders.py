@@ -100,13 +100,13 @@ class OrderMaker:
             line = Line(name=name, quantity=quantity, unit_price=price, note=self._note())
         else:
             sold = random.choice(self._sold)
-            price = sold.variation.price
+            on_menu = sold.variation.price
             line = Line(
                 item_id=sold.variation.id,
                 sku=sold.variation.sku,
                 name=display_name(*sold),
                 quantity=quantity,
-                unit_price=random.randint(1, 3000) if price is None else price,
+                unit_price=random.randint(1, 3000) if on_menu is None else on_menu,
                 modifiers=self._modifiers(self._shop.menu, sold),
                 note=self._note(),
             )

@@ -66,6 +66,15 @@ def test_order_arrives_where_the_location_cannot_be_read() -> None:
     assert len(shop.paths("/locations/")) == 1
 
 
+def test_currency_is_asked_for_once_more_after_an_outage() -> None:
+    shop = shop_of("square")
+    shop.refuse = lambda request: httpx.Response(503) if "/locations/" in request.url.path else None
+    shop.till.submit(plain_order("ord_1"))
+    assert len(shop.paths("/locations/")) == 1
+    shop.refuse = lambda _: None
+    assert refused(shop, "JPY").reason == "currency"
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_setting_says_the_currency_where_nothing_else_does(platform: str) -> None:
     shop = shop_of(platform)

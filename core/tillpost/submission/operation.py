@@ -76,8 +76,8 @@ class OperationContext:
     It has the connection, the order, and what is known of the order. An operation without an order,
     such as `check`, has an empty journal of its own. `sends` counts how often the last request was
     sent, `received` the bytes of all answers that were read, and `objects` the JSON objects in
-    them. One that `is_preview` sends nothing that changes the order. `withheld` and `notices` are
-    of the order that it sends.
+    them. One that `is_preview` sends nothing that changes the order, and one that `is_optional` is
+    tried once. `withheld` and `notices` are of the order that it sends.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class OperationContext:
         self.received = 0
         self.objects = 0
         self.is_preview = False
+        self.is_optional = False
         self.withheld: tuple[str, ...] = ()
         self.notices: tuple[str, ...] = ()
         self._began = time.monotonic()
@@ -125,6 +126,8 @@ class OperationContext:
     def budget(self) -> tuple[int, float]:
         """Return how many retries are left, and for how many seconds."""
         policy = self.connection.policy
+        if self.is_optional:
+            return 0, 0.0
         if self.order is None:
             return policy.retries, policy.retry_seconds
         retries_left = policy.retries - self.history.tries

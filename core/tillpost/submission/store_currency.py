@@ -32,6 +32,7 @@ def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
     if is_known or "store_currency" not in adapter.capabilities():
         return
     context = OperationContext(connection, "store_currency")
+    context.is_optional = True
     try:
         cache.currency = yield from run_operation(context, adapter.store_currency)
     except PosError as error:

@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 
-from adapters.square.bench import Bench, checked_bench, drive, json_response, scripted
+from adapters.square.bench import (
+    Bench,
+    checked_bench,
+    drive,
+    json_response,
+    plain_order,
+    scripted,
+)
 from adapters.square.spec import square_spec
+from tillpost.adapter.base import Attempt
+from tillpost.menus.validation import check_order
 from tillpost.models.menu import Menu
 from tillpost_simulators.square import WorldSettings
 from tillpost_square.catalogue import menu_of
@@ -290,3 +299,13 @@ def test_object_with_absurd_amount_is_left_out_and_named() -> None:
     (fault,) = menu.faults
     assert fault.subject == "Toast, Regular"
     assert "price_money.amount" in fault.text
+
+
+def test_taxes_that_are_not_applied_are_switched_off_in_the_menu() -> None:
+    bench = Bench(WorldSettings(tax_inclusive=False), auto_apply_taxes=False)
+    menu = bench.menu()
+    assert [tax.enabled for tax in menu.taxes] == [False]
+    order = plain_order()
+    assert check_order(order, menu, "refuse") == ()
+    bench.run(bench.adapter.submit(order, Attempt(menu=menu)), order)
+    assert bench.simulator.ledger().shown[0].total == order.total

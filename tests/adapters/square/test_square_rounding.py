@@ -30,7 +30,12 @@ def net_order(price: int, tax: int, quantity: int = 1, **changes: Any) -> Order:
     """Toasties at a price without tax, and the tax that a site charged."""
     line = {"item_id": "5312", "name": "BLT", "quantity": quantity, "unit_price": price}
     payments = [{"method": "card", "amount": quantity * price + tax}]
-    parts = {"prices_include_tax": False, "lines": [line], "tax": tax, "payments": payments}
+    parts: dict[str, Any] = {
+        "prices_include_tax": False,
+        "lines": [line],
+        "tax": tax,
+        "payments": payments,
+    }
     return an_order(**(parts | changes))
 
 
