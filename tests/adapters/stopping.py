@@ -208,6 +208,25 @@ def _cases_of(shop: type[GenericShop] | type[SquareShop]) -> dict[str, Case]:
     }
 
 
+def _tax_on_top(simulator: SquareSimulator) -> None:
+    simulator.remove_tax("TAX-GST")
+    simulator.add_tax("GST", "10")
+    simulator.change_price("5312", 545)
+
+
+def _rounded_up(order_id: str) -> Order:
+    """5.45 and 0.55 of tax: Square rounds 54.5 to even."""
+    toastie = TOASTIE.model_copy(update={"unit_price": 545})
+    order = paid(order_id, [toastie]).model_dump()
+    payments = [{"method": "card", "amount": 600}]
+    taxed = {"prices_include_tax": False, "tax": 55, "payments": payments}
+    return Order.model_validate(order | taxed)
+
+
+SQUARE_CASES = _cases_of(SquareShop) | {
+    "a rounding": Case(lambda: SquareShop(_tax_on_top), _rounded_up)
+}
+
 # Kounta: no key, orders that show late, and an order with another total stays
 
 
@@ -303,7 +322,7 @@ KOUNTA_CASES = {
 
 CASES: dict[str, dict[str, Case]] = {
     "generic": _cases_of(GenericShop),
-    "square": _cases_of(SquareShop),
+    "square": SQUARE_CASES,
     "kounta": KOUNTA_CASES,
 }
 """The cases of each platform."""

@@ -25,6 +25,9 @@ def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
 
     It is asked once. An order doesn't fail because the platform doesn't answer: most platforms
     compare the currency, too.
+
+    Raises:
+        PosError: The access token has expired and can't be renewed.
     """
     cache = connection.menu_cache
     adapter = connection.adapter
@@ -36,6 +39,8 @@ def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
     try:
         cache.currency = yield from run_operation(context, adapter.store_currency)
     except PosError as error:
+        if error.refreshable:
+            raise  # the token was refused, and not this request
         if not error.transient:
             cache.currency = ""
 

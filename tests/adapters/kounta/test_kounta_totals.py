@@ -229,6 +229,7 @@ def test_fewer_decimals_give_right_total_or_a_refusal(
             assert shown.total == order.total
         else:
             assert shown.total != order.total
-            assert (result.reason, result.outcome) == ("created", "created")
+            assert result.reason in ("created", "rounding_created")
+            assert result.outcome == "created"
 
     check()

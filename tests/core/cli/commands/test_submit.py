@@ -105,7 +105,7 @@ FAILURES: dict[str, Failure] = {
         provoke=lambda square: square.add_tax("Surcharge", "5"),
         code=15,
         kind="TaxError",
-        manager="GST and Surcharge",
+        manager="Square's tax (Surcharge) isn't what the customer was charged",
     ),
 }
 
