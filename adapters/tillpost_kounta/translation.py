@@ -71,7 +71,7 @@ def translate(
 
 
 def _shared_discounts(order: Order, settings: KountaSettings) -> list[str]:
-    """Return the order's discounts by name, where they only lower the prices of its lines."""
+    """Return the order's discounts by name, if they only lower its lines' prices."""
     if settings.discounts != "multiplier":
         return []
     return [

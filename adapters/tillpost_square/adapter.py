@@ -303,9 +303,9 @@ class Square(Adapter[SquareSettings]):
             raise reason
 
     def _adjusted(self, order: Order, current: wire.PricedOrder) -> Exchange[bool]:
-        """Make up for a rounding of the tax, and return whether the order may have changed.
+        """Make up for a rounding of the tax.
 
-        What Square refuses for good leaves the order as it is. The key follows from the version, as
+        Returns whether the order may have changed. What Square refuses for good leaves the order as it is. The key follows from the version, as
         that of the cancellation does.
 
         unconfirmed: that an unpaid order takes a service charge or a discount by UpdateOrder under

@@ -116,9 +116,9 @@ def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:
 
 
 def _taxes_beside_prices(order: Order, priced: Priced) -> Sequence[AppliedTax]:
-    """Return the taxes to compare with the order's: those that are added to its prices.
+    """Return the taxes to compare with the order's.
 
-    That is all of them where the order's prices exclude tax.
+    They are those that are added to its prices. That is all of them where the order's prices exclude tax.
     """
     return [tax for tax in priced.taxes if tax.type == "ADDITIVE" or not order.prices_include_tax]
 
@@ -159,7 +159,10 @@ def _sum(order: Order, amounts: Sequence[int]) -> str:
 
 
 def _changed_prices(order: Order, priced: Priced) -> dict[int, Sequence[_Price]]:
-    """Return the prices of the lines whose catalogue price isn't the paid one, by index."""
+    """Return the prices of lines whose catalogue price isn't the paid one.
+
+    They are by the line's index.
+    """
     return {
         index: prices
         for index, prices in enumerate(_lines(order, priced))

@@ -129,7 +129,10 @@ class TaxOfLine(Wire):
 
 
 class Adjustment(Wire):
-    """A discount or a service charge of an order. Its `uid` is Square's if we sent none."""
+    """A discount or a service charge of an order.
+
+    Its `uid` is Square's if we sent none.
+    """
 
     uid: OptionalText = ""
     amount_money: Money | None = None

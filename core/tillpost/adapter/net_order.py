@@ -206,7 +206,10 @@ def net_order_lines(
 
 
 def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts) -> NetLine | None:
-    """Return the equation of the product that makes up for roundings, None if there is none."""
+    """Return the equation of the product that makes up for roundings.
+
+    It is None if there is no such product.
+    """
     product = menu.by_variation.get(substitutes.charge_products.get(_ROUNDING, ""))
     if product is None:
         return None
@@ -218,7 +221,7 @@ def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts
 def _values(
     equations: Sequence[NetLine], rounding: NetLine | None
 ) -> tuple[Sequence[Decimal], Decimal]:
-    """Return each line's value, and that of one more line which makes up for a rounding.
+    """Return each line's value, and that of one more which makes up for a rounding.
 
     The latter is 0 if there is no need for it, or no help in it.
     """

@@ -19,7 +19,7 @@ MOST_PLACES = 10
 """Decimals of a price that is sought."""
 
 MOST_CANDIDATES = 10
-"""Lines that are tried one after the other to make up for a rounding of the whole order."""
+"""Lines that are tried to make up for a rounding of the whole order."""
 
 _PRECISION = 60
 """Digits of the arithmetic here, whatever the caller's decimal context is."""

@@ -72,9 +72,9 @@ _Fault: TypeAlias = tuple[str, str]
 
 
 def _mixed_taxes(menu: Menu) -> Iterator[_Fault]:
-    """Yield one fault for all items with a tax in their price and another on top: one mistake.
+    """Yield one fault for all items with one tax in their price and another on top.
 
-    Several taxes that are all included, or all added, are normal.
+    It is one mistake. Several taxes that are all included, or all added, are normal.
     """
     items_by_taxes: dict[tuple[Tax, ...], list[str]] = {}
     for item in menu.items:

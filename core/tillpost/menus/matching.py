@@ -239,7 +239,10 @@ def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator
 
 
 def _is_alike(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> bool:
-    """Return whether all prices are equal and mean the same, as they do on nearly every line."""
+    """Return whether all prices are equal and mean the same.
+
+    They do on nearly every line.
+    """
     paid = [found.line.unit_price]
     paid += [flat.modifier.unit_price for flat in found.line.flat_modifiers()]
     asked = [sold.variation.price]
@@ -261,7 +264,10 @@ class PricePair(NamedTuple):
 
 
 def price_pairs(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> Iterator[PricePair]:
-    """Yield each price of a line with the menu's, but for those keyed in at the register."""
+    """Yield each price of a line with the menu's.
+
+    Those that are keyed in at the register are left out.
+    """
     with_tax = order.prices_include_tax
     taxes = menu.taxes_on(sold.item)
     terms = tax_terms(taxes, with_tax=with_tax)

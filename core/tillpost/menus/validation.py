@@ -402,7 +402,10 @@ def _taxes_on_lines(context: _Context) -> Sequence[str]:
 
 
 def _tax_on(context: _Context, found: Fit) -> Decimal:
-    """Return the tax on a line after its discounts, by the rates of its item, not rounded."""
+    """Return the tax on a line after its discounts, not rounded.
+
+    It is by the rates of its item.
+    """
     if found.sold is None:
         return Decimal(0)
     return found.line.discounted * _rate(context.menu.taxes_on(found.sold.item))

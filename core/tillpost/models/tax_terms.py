@@ -62,13 +62,19 @@ class TaxTerms(NamedTuple):
 
 
 def tax_terms(taxes: Sequence[Tax], *, with_tax: bool) -> TaxTerms:
-    """Return the terms of what has these taxes, in an order whose prices include tax or not."""
+    """Return the terms of what has these taxes.
+
+    `with_tax` says whether the order's prices include tax.
+    """
     included = sum((tax.rate for tax in taxes if tax.included), Decimal(0))
     added = sum((tax.rate for tax in taxes if not tax.included), Decimal(0))
     return TaxTerms(included, added, with_tax)
 
 
 def option_taxes(menu: Menu, option: ModifierOption, sold: SoldItem) -> Sequence[Tax]:
-    """Return the taxes on an option: its own if it is a product, else those of its item."""
+    """Return the taxes on an option.
+
+    They are its own if it is a product, else those of its item.
+    """
     product = menu.by_variation.get(option.id)
     return menu.taxes_on(product.item if product else sold.item)

@@ -95,12 +95,12 @@ def scenarios() -> Sequence[Scenario[SquareSimulator]]:
         Scenario(
             name="A second tax",
             provoked="The store sets up its weekend surcharge as a tax on every item.",
-            expected="The order is withdrawn, and a TaxError names both taxes.",
+            expected="The order is withdrawn, and a TaxError names the tax and what it comes to.",
             order=paid_order(9),
             provoke=lambda square: square.add_tax("Weekend surcharge", "10", tax_id=_SECOND_TAX),
             restore=lambda square: square.remove_tax(_SECOND_TAX),
             error=TaxError,
-            staff_reads=("GST", "Weekend surcharge"),
+            staff_reads=("Weekend surcharge", "service charge"),
         ),
         Scenario(
             name="A revoked token",
