@@ -305,8 +305,8 @@ class Square(Adapter[SquareSettings]):
     def _adjusted(self, order: Order, current: wire.PricedOrder) -> Exchange[bool]:
         """Make up for a rounding of the tax.
 
-        Returns whether the order may have changed. What Square refuses for good leaves the order as it is. The key follows from the version, as
-        that of the cancellation does.
+        Returns whether the order may have changed. What Square refuses for good leaves it as it is.
+        The key follows from the version, as that of the cancellation does.
 
         unconfirmed: that an unpaid order takes a service charge or a discount by UpdateOrder under
         a `uid` of ours; the developer documentation says that these can be added, and a sandbox's

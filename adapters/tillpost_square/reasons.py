@@ -118,7 +118,7 @@ def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:
 def _taxes_beside_prices(order: Order, priced: Priced) -> Sequence[AppliedTax]:
     """Return the taxes to compare with the order's.
 
-    They are those that are added to its prices. That is all of them where the order's prices exclude tax.
+    They are those that are added to its prices: all of them, if the order's prices exclude tax.
     """
     return [tax for tax in priced.taxes if tax.type == "ADDITIVE" or not order.prices_include_tax]
 

@@ -28,8 +28,8 @@ _NAME = "Rounding"
 def adjustment(order: Order, priced: PricedOrder, due: int) -> Body | None:
     """Return the changes that bring the total nearer to `due`.
 
-    They are None if none can, or may. Each kind is added once: an order that has it, and still comes to another total, isn't changed
-    any more.
+    They are None if none can, or may. Each kind is added once: an order that has it, and still
+    comes to another total, isn't changed any more.
     """
     difference = due - priced.total_money.amount
     if not difference or not is_only_rounding(order, priced, due):

@@ -29,9 +29,11 @@ from tillpost.adapter import (
     Order,
     Pickup,
     SetupError,
+    TaxTerms,
     format_money,
     nested_choices,
     spelled_out,
+    tax_terms,
     ticket_reference,
 )
 from tillpost_square import adjustments, limits
@@ -213,31 +215,33 @@ def _money(amount: int, currency: str) -> Body:
 
 def _lines(order: Order, attempt: Attempt, notes: Sequence[str], trimming: Trimming) -> list[Body]:
     return [
-        _line(index, line, order.currency, attempt, note, trimming)
+        _line(index, line, order, attempt, note, trimming)
         for index, (line, note) in enumerate(zip(order.lines, notes, strict=True))
     ]
 
 
 def _line(
-    index: int, line: Line, currency: str, attempt: Attempt, note: str, trimming: Trimming
+    index: int, line: Line, order: Order, attempt: Attempt, note: str, trimming: Trimming
 ) -> Body:
+    currency = order.currency
     body: Body = {
         "uid": f"line-{index}",  # an answer may list the lines in another sequence
         "catalog_object_id": line.item_id,
         "quantity": str(line.quantity),
     }
     menu = attempt.menu
+    terms = _terms(order, line, menu)
     # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The spec
     # says so of modifiers, and older reference pages of lines; a sandbox order would show it.
     if attempt.keep_paid or (menu is not None and _has_no_price(line, menu)):
-        body["base_price_money"] = _money(line.unit_price, currency)
+        body["base_price_money"] = _money(terms.on_menu(line.unit_price), currency)
     if line.is_open:
         del body["catalog_object_id"]
         body["name"] = trimming.cut(limits.ITEM_NAME, line.name, index + 1)
         body["base_price_money"] = _money(line.unit_price, currency)
     if line.modifiers:
-        keep_paid = attempt.keep_paid
-        body["modifiers"] = [_modifier(each, currency, keep_paid) for each in line.flat_modifiers()]
+        kept = terms if attempt.keep_paid else None
+        body["modifiers"] = [_modifier(each, currency, kept) for each in line.flat_modifiers()]
     applied = adjustments.applied_discounts(index, line)
     if applied:
         body["applied_discounts"] = applied
@@ -255,15 +259,23 @@ def _line_note(line: Line) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _modifier(flat: FlatModifier, currency: str, keep_paid: bool) -> Body:
+def _terms(order: Order, line: Line, menu: Menu | None) -> TaxTerms:
+    """Return how a line's price is related to that of its item in Square, as to tax."""
+    sold = menu.by_variation.get(line.item_id) if menu else None
+    taxes = menu.taxes_on(sold.item) if menu and sold else ()
+    return tax_terms(taxes, with_tax=order.prices_include_tax)
+
+
+def _modifier(flat: FlatModifier, currency: str, kept: TaxTerms | None) -> Body:
+    """Return a modifier, with the price that was paid if it is kept."""
     body: Body = {
         "catalog_object_id": flat.modifier.modifier_id,
         "quantity": str(flat.quantity),
     }
-    if keep_paid:
+    if kept:
         # unconfirmed: that Square takes a negative price here. A cheaper option in a sandbox's
         # order would show it.
-        body["base_price_money"] = _money(flat.modifier.unit_price, currency)
+        body["base_price_money"] = _money(kept.on_menu(flat.modifier.unit_price), currency)
     return body
 
 

@@ -46,6 +46,16 @@ class TaxTerms(NamedTuple):
         """Return what a price of the menu comes to in the order, rounded."""
         return int(self.meaning(price).to_integral_value(ROUND_HALF_UP))
 
+    def on_menu(self, paid: int) -> int:
+        """Return the price on the menu that means what was paid, rounded."""
+        if self.are_equal:
+            return paid
+        net = Decimal(paid)
+        if self.with_tax:
+            net /= 1 + self.included + self.added
+        price = net * (1 + self.included)
+        return int(price.to_integral_value(ROUND_HALF_UP))
+
     def fits(self, paid: int, price: int) -> bool:
         """Return whether the price that was paid is the menu's."""
         if self.are_equal:

@@ -10,7 +10,7 @@ from adapters.square.bench import Bench, checked_bench, refused
 from adapters.square.bench import plain_order as an_order
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.exchange import Effect, Fault, Request
-from tillpost.errors import Applied, OutageError, PosError, TaxError
+from tillpost.errors import Applied, MenuError, OutageError, PosError, TaxError
 from tillpost.errors.remedies import Actor
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.simulator import LedgerEntry
@@ -218,3 +218,29 @@ def test_other_currency_of_the_total_is_refused_and_undone() -> None:
     assert bench.simulator.ledger().shown == ()
     assert bench.simulator.ledger().half_done == ()
     assert "JPY" in str(error) or "CURRENCY" in str(error)
+
+
+@pytest.mark.parametrize(("price", "tax"), [(1318, 132), (1319, 132), (1318, 131)])
+def test_prices_without_tax_arrive_where_square_includes_it(price: int, tax: int) -> None:
+    """13.18 and 1.32 of tax are 14.50, Square's own price."""
+    for with_menu in (True, False):
+        bench = checked_bench()
+        order = net_order(price, tax)
+        made = submit(bench, order, with_menu=with_menu)
+        assert shown(bench).total == shown(bench).paid == made.total == order.total
+
+
+def test_menu_price_to_which_tax_is_added_again_is_named() -> None:
+    error = refusal(checked_bench(), net_order(1450, 145))
+    assert (type(error), error.reason) == (MenuError, "net_price")
+    assert "14.50 AUD, and tax, which Square's price includes" in error.detail
+    assert error.remedy.actor is Actor.DEVELOPER
+
+
+def test_kept_price_without_tax_is_sent_with_it() -> None:
+    bench = checked_bench()
+    order = net_order(1200, 240, quantity=2)
+    attempt = Attempt(menu=bench.menu(), keep_paid=True)
+    bench.run(bench.adapter.submit(order, attempt), order)
+    assert shown(bench).lines[0].unit_price == 1320
+    assert shown(bench).total == order.total
