@@ -39,6 +39,7 @@ from tillpost.models.base import (
 from tillpost.models.money import Amount, Currency, Exact, SignedAmount, format_money
 
 __all__ = [
+    "UNCHECKED_SUMS",
     "Address",
     "Charge",
     "Curbside",
@@ -58,7 +59,6 @@ __all__ = [
     "PosOrder",
     "PosState",
     "Progress",
-    "UNCHECKED_SUMS",
     "describe_lines",
 ]
 
