@@ -108,8 +108,10 @@ def _steps(order: Order) -> Iterator[Step]:
         yield Step("tax", "Tax", "", order.tax)
     for index, tax in enumerate(order.taxes):
         rate = "" if tax.rate is None else f" {(100 * tax.rate).normalize():f} %"
-        text = f"of which {tax.name}{rate}"
-        yield Step(f"taxes[{index}]", text, "", tax.amount, adds=False, depth=1)
+        what = "in all prices:" if order.prices_include_tax else "of which"
+        depth = 0 if order.prices_include_tax else 1
+        text = f"{what} {tax.name}{rate}"
+        yield Step(f"taxes[{index}]", text, "", tax.amount, adds=False, depth=depth)
 
 
 def _line_steps(path: str, number: int, line: Line, currency: str) -> Iterator[Step]:
