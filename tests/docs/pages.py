@@ -27,6 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 ORDERS = DOCS / "examples" / "orders"
+MAPPINGS = DOCS / "examples" / "mappings"
 
 # Commands that a reader has run already, or runs in a fresh folder only.
 _NOT_RUN = (

@@ -106,7 +106,7 @@ def _line(index: int, item: Json, deals: Mapping[str, Json]) -> Line:
         quantity=int(quantity),
         unit_price=_amount(item["price"]),
         modifiers=[_modifier(each) for each in item["options"] if not each["removed"]],
-        note="\n".join(_line_notes(item, removed, deals)),
+        note="; ".join(_line_notes(item, removed, deals)),
     )
 
 

@@ -63,7 +63,7 @@ def order_of(site: Json, transactions: Sequence[Json]) -> Order:
         taxes=[_tax(each, currency) for each in site["tax_lines"]],
         payments=payments,
         amount_due=total - sum(payment.amount for payment in payments),
-        note="\n".join(_notes(site)),
+        note="; ".join(_notes(site)),
     )
 
 
@@ -75,7 +75,7 @@ def _line(site: Json, item: Json) -> Line:
         name=item["name"],
         quantity=item["quantity"],
         unit_price=minor(item["price"], site["currency"]),
-        note="\n".join(_written(item["properties"])),
+        note="; ".join(_written(item["properties"])),
         discounts=_discounts(site, item),
     )
 

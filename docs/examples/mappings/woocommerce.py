@@ -99,7 +99,7 @@ def _line(site: Json, item: Json) -> Line:
         name=item["name"],
         quantity=item["quantity"],
         unit_price=unit_price(before_coupons, item["quantity"]),
-        note="\n".join(_choices(item["meta_data"])),
+        note="; ".join(_choices(item["meta_data"])),
     )
 
 

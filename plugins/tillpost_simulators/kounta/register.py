@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tillpost.models.money import nearest_minor
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
-from tillpost_simulators.kounta.order_pricing import PricedOrder, cents, priced
+from tillpost_simulators.kounta.order_pricing import PricedOrder, priced
 from tillpost_simulators.kounta.world import Customer, Line, Order, Product, Site, World
 
 
@@ -53,7 +54,7 @@ def ledger(world: World) -> Ledger:
 def _entry(world: World, order: Order) -> LedgerEntry:
     amounts = priced(world, order)
     site = world.sites[order.site_id]
-    charge, discount = _variation(order, amounts)
+    charge, discount = _variation(world, order, amounts)
     return LedgerEntry(
         reference=order.sale_number,
         order_id=str(order.id),
@@ -61,13 +62,13 @@ def _entry(world: World, order: Order) -> LedgerEntry:
         settled=order.paid >= amounts.total,
         cancelled=order.deleted or order.status == "REJECTED",
         state=order.status,
-        total=_minor(amounts.total),
-        paid=_minor(order.paid),
+        total=_minor(world, amounts.total),
+        paid=_minor(world, order.paid),
         currency=world.settings.currency,
         lines=tuple(_line(world, site, line) for line in order.lines),
         charges=(charge,) if charge else (),
         discounts=(discount,) if discount else (),
-        taxes=_taxes(amounts),
+        taxes=_taxes(world, amounts),
         note=_note(world, order),
         fulfilment=order.order_type or "",
         fulfilment_state=order.status,
@@ -76,23 +77,24 @@ def _entry(world: World, order: Order) -> LedgerEntry:
 
 
 def _variation(
-    order: Order, amounts: PricedOrder
+    world: World, order: Order, amounts: PricedOrder
 ) -> tuple[LedgerAmount | None, LedgerAmount | None]:
     """Return the order's own multiplier as a charge or as a discount, if it has one."""
     variation = order.price_variation
     if variation is None or variation in (0, 1):
         return None, None
     before = amounts.total / variation
-    amount = _minor(amounts.total - before)
+    amount = _minor(world, amounts.total - before)
     entry = LedgerAmount(name="price_variation", amount=abs(amount))
     if amount > 0:
         return (entry, None)
     return (None, entry)
 
 
-def _taxes(amounts: PricedOrder) -> tuple[LedgerAmount, ...]:
+def _taxes(world: World, amounts: PricedOrder) -> tuple[LedgerAmount, ...]:
     return tuple(
-        LedgerAmount(name=name, amount=_minor(amount)) for name, amount in amounts.taxes.items()
+        LedgerAmount(name=name, amount=_minor(world, amount))
+        for name, amount in amounts.taxes.items()
     )
 
 
@@ -110,7 +112,7 @@ def _line(world: World, site: Site, line: Line) -> LedgerLine:
     return LedgerLine(
         name=line.product.name,
         quantity=line.quantity,
-        unit_price=_minor(unit_price),
+        unit_price=_minor(world, unit_price),
         modifiers=tuple(modifiers),
         note=line.notes or "",
         item_id=str(line.product.id),
@@ -129,7 +131,7 @@ def _modifier(
     return LedgerModifier(
         name=product.name,
         quantity=Decimal(count),
-        unit_price=_minor(_with_tax(world, product, price)),
+        unit_price=_minor(world, _with_tax(world, product, price)),
         modifier_id=str(product_id),
     )
 
@@ -153,5 +155,5 @@ def _customer(customer: Customer | None) -> str:
     return f"{customer.first_name} {customer.last_name} {customer.phone}".strip()
 
 
-def _minor(amount: Decimal) -> int:
-    return int(cents(amount) * 100)
+def _minor(world: World, amount: Decimal) -> int:
+    return nearest_minor(amount, world.settings.currency)
