@@ -6,6 +6,7 @@ taxes. It is on the register with the site's total, or refused by a field before
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import json
 from collections.abc import Callable, Mapping
@@ -145,6 +146,14 @@ def test_unpaid_order_is_refused_by_square_by_its_field(mapped: Callable[..., Or
         submit("plain", "square", mapped("plain"))
 
 
+@pytest.mark.parametrize("name", ["amounts", "hubrise"])
+def test_examples_in_docstrings_are_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(MAPPINGS))
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.attempted
+    assert not results.failed
+
+
 # What the sites say in particular
 # -------------------------------------------------------------------------------------------------
 
@@ -197,6 +206,14 @@ def test_shopify_authorisation_is_not_a_payment(mapped: Callable[..., Order]) ->
     site["transactions"] = [each for each in site["transactions"] if each["kind"] != "capture"]
     order = mapped("shopify", site)
     assert (order.paid, order.amount_due) == (1000, 1799)
+
+
+def test_shopify_custom_item_is_an_open_item(mapped: Callable[..., Order]) -> None:
+    site = read("shopify")
+    site["order"]["line_items"][1] |= {"variant_id": None, "sku": None}
+    line = mapped("shopify", site).lines[1]
+    assert line.is_open
+    assert line.name == "BLT toastie"
 
 
 def test_shopify_delivery_fee_may_be_taxed_and_discounted(mapped: Callable[..., Order]) -> None:
@@ -264,9 +281,17 @@ def _refunded_shopify() -> Any:
     return site
 
 
+def _edited_shopify() -> Any:
+    site = read("shopify")
+    site["order"]["line_items"][1]["current_quantity"] = 0
+    return site
+
+
 REFUSED: Mapping[str, tuple[str, Callable[[], Any], str]] = {
     "refund": ("woocommerce", lambda: read("woocommerce") | {"refunds": [{"id": 1}]}, "refunds: "),
     "other refund": ("shopify", _refunded_shopify, "refunds: "),
+    "edit": ("shopify", _edited_shopify, r"line_items\[1\].current_quantity: "),
+    "address": ("hubrise", lambda: read("hubrise") | {"customer": None}, "customer.address_1: "),
     "more than rounding": ("woocommerce", _too_much, "total: its parts differ from it by 1000"),
     "weight": ("hubrise", lambda: _with_item("hubrise", quantity="0.5"), r"items\[0\].quantity: "),
     "table": (

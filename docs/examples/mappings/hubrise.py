@@ -165,6 +165,8 @@ def _fulfilment(site: Json) -> Pickup | Delivery | DineIn:
     if site["service_type"] == "collection":
         return Pickup(due_at=due_at)
     to = site["customer"]
+    if to is None or not to["address_1"]:
+        raise ValueError("customer.address_1: a delivery needs an address")
     address = Address(
         line1=to["address_1"],
         line2=to["address_2"] or "",

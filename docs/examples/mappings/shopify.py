@@ -37,6 +37,9 @@ def order_of(site: Json, transactions: Sequence[Json]) -> Order:
     """
     if site["refunds"]:
         raise ValueError("refunds: part of the order was refunded")
+    for index, item in enumerate(site["line_items"]):
+        if item["current_quantity"] != item["quantity"]:
+            raise ValueError(f"line_items[{index}].current_quantity: the order was edited")
     currency: str = site["currency"]
     total = minor(site["total_price"], currency)
     # A tip is a line item, too. No other line has this key, whatever its value.
@@ -68,9 +71,11 @@ def order_of(site: Json, transactions: Sequence[Json]) -> Order:
 
 
 def _line(site: Json, item: Json) -> Line:
+    # The shop's own id, with a prefix: no POS has it, so the SKU finds the product. A custom item
+    # has none, and is an open item.
+    variant_id: int | None = item["variant_id"]
     return Line(
-        # The shop's own id, with a prefix: no POS has it, so the SKU finds the product.
-        item_id=f"shopify-{item['variant_id']}",
+        item_id=f"shopify-{variant_id}" if variant_id else "",
         sku=item["sku"] or "",
         name=item["name"],
         quantity=item["quantity"],
@@ -129,9 +134,9 @@ def _fulfilment(address: Json | None) -> Pickup | Delivery:
         return Pickup()
     return Delivery(
         address=Address(
-            line1=address["address1"],
+            line1=address["address1"] or "",
             line2=address["address2"] or "",
-            city=address["city"],
+            city=address["city"] or "",
             region=address["province_code"] or "",
             postcode=address["zip"] or "",
             country=address["country_code"],

@@ -137,12 +137,11 @@ def _taxes(site: Json) -> Iterator[OrderTax]:
         yield OrderTax(name=each["label"], amount=minor(amount, site["currency"]))
 
 
-def _customer(billing: Json) -> Customer:
-    return Customer(
-        name=f"{billing['first_name']} {billing['last_name']}".strip(),
-        phone=billing["phone"],
-        email=billing["email"],
-    )
+def _customer(billing: Json) -> Customer | None:
+    name = f"{billing['first_name']} {billing['last_name']}".strip()
+    if not name:
+        return None
+    return Customer(name=name, phone=billing["phone"], email=billing["email"])
 
 
 def _fulfilment(site: Json) -> Pickup | Delivery:
@@ -156,7 +155,7 @@ def _fulfilment(site: Json) -> Pickup | Delivery:
         city=to["city"],
         region=to["state"],
         postcode=to["postcode"],
-        country=to["country"],
+        country=to["country"] or None,
     )
     return Delivery(address=address)
 
