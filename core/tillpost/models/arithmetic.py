@@ -228,6 +228,9 @@ def _payment_faults(order: Order, total: int) -> Iterator[SumFault]:
 
 
 def _parts_of(order: Order, amount: int) -> Sequence[str]:
-    """Return the fields that have just this amount: one of them may be missing or doubled."""
+    """Return the fields that have just this amount.
+
+    One of them may be missing or doubled.
+    """
     steps = (*_steps(order), *_settled(order))
     return [step.field for step in steps if abs(step.amount) == amount]

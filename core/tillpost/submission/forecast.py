@@ -1,4 +1,4 @@
-"""What would become of an order at a connection, as far as that shows before anything is sent.
+"""What would become of an order, as far as that shows before it is sent.
 
 Pure: nothing is read from the platform, and nothing is recorded. An order may pass and be refused
 by its platform all the same; one that doesn't pass is refused before anything is sent.

@@ -19,13 +19,19 @@ from core.stand_in import (
     fail_on,
     refusal,
 )
-from tillpost.adapter.exchange import Effect, Response
-from tillpost.errors import Applied, OutageError, Outcome, SetupError
+from tillpost.adapter.base import Attempt
+from tillpost.adapter.exchange import Effect, Exchange, Response, pause
+from tillpost.errors import Applied, OrderError, OutageError, Outcome, SetupError
 from tillpost.submission.context import Connection
 from tillpost.submission.history import ZONE_ERROR, History, fold
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.menu_import import import_menu
-from tillpost.submission.operation import OperationContext, preview, searched_since
+from tillpost.submission.operation import (
+    OperationContext,
+    first_request,
+    preview,
+    searched_since,
+)
 from tillpost.submission.store_flows import StoreFlows
 from tillpost.transport.http import Limits
 
@@ -129,3 +135,31 @@ def test_preview_of_an_operation_that_only_reads_has_no_content() -> None:
     run = Run(Platform())
     context = OperationContext(run.connection, "import_menu")
     assert run.drive(preview(context, run.adapter.import_menu)) == ""
+
+
+def test_first_request_is_returned_and_not_sent() -> None:
+    run = Run(Platform())
+    order = an_order()
+    create = first_request(
+        OperationContext(run.connection, "submit", order), run.adapter.submit, order, Attempt()
+    )
+    assert create is not None
+    assert (create.path, create.effect) == ("/orders", Effect.CREATE)
+    read = first_request(OperationContext(run.connection, "import_menu"), run.adapter.import_menu)
+    assert read is not None
+    assert read.path == "/menu"
+    assert not run.requests
+
+
+def test_operation_may_end_or_fail_without_a_request() -> None:
+    def waits() -> Exchange[None]:
+        yield from pause(5)
+
+    def refuses() -> Exchange[None]:
+        yield from pause(5)
+        raise OrderError("too long")
+
+    run = Run(Platform())
+    assert first_request(OperationContext(run.connection, "submit", an_order()), waits) is None
+    with pytest.raises(OrderError, match="too long"):
+        first_request(OperationContext(run.connection, "submit", an_order()), refuses)

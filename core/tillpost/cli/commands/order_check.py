@@ -1,4 +1,4 @@
-"""`tillpost order check`: explain an order, and what each platform would do with it.
+"""`tillpost order check`: explain an order without sending it.
 
 With `--json` it prints {"ok", "order", "steps": [{"field", "text", "how", "amount", "adds",
 "depth"}], "total", "settled": [as steps], "faults": [{"field", "text", "off_by"}], "lines":
@@ -116,7 +116,7 @@ def check(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Explain an order: its sums line by line, and what each platform would do with it.
+    """Explain an order's sums, and what each platform would do with it.
 
     Nothing is sent, and no token is needed. An order that passes may still be refused by the
     platform, which knows more than this command.
