@@ -28,7 +28,7 @@ KOUNTA = {
 }
 
 
-def example(name: str = "lunch-pickup", **changes: object) -> str:
+def example(name: str = "lunch-pickup", /, **changes: Any) -> str:
     """Write an example order with changes into the working directory, and return its path."""
     order = json.loads((EXAMPLES / f"{name}.json").read_text())
     path = Path("order.json")
@@ -59,7 +59,13 @@ def test_amounts_have_the_currencys_own_form(
 ) -> None:
     line = {"item_id": "1", "name": "Coffee", "quantity": 2, "unit_price": 600}
     paid = {"method": "card", "amount": 1200}
-    changes = {"lines": [line], "charges": [], "discounts": [], "tip": 0, "payments": [paid]}
+    changes: dict[str, Any] = {
+        "lines": [line],
+        "charges": [],
+        "discounts": [],
+        "tip": 0,
+        "payments": [paid],
+    }
     order = example(currency=currency, **changes)
     out = tillpost("order", "check", order, "--platform", "generic").out
     assert price in out
@@ -197,7 +203,7 @@ def _errors(till: Till, order: Order) -> PosError:
     return refused.value
 
 
-REFUSED = {
+REFUSED: Mapping[str, Mapping[str, Any]] = {
     "payment's reference": {
         "payments": [{"method": "card", "amount": 2881, "reference": "x" * 300}]
     },
@@ -210,7 +216,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
 def test_refusal_is_the_one_that_submitting_raises(
-    change: Mapping[str, object], tillpost: Command, store: Store
+    change: Mapping[str, Any], tillpost: Command, store: Store
 ) -> None:
     with Path("tillpost.toml").open("a") as file:
         file.write('past_due = "refuse"\n')  # the policy is the last table
@@ -229,7 +235,13 @@ def test_kounta_names_setting_that_an_order_needs(tillpost: Command) -> None:
         assert tillpost("menu", "import").code == 0
     open_item = {"name": "Corkage", "quantity": 1, "unit_price": 500}
     paid = {"method": "card", "amount": 500}
-    changes = {"lines": [open_item], "charges": [], "discounts": [], "tip": 0, "payments": [paid]}
+    changes: dict[str, Any] = {
+        "lines": [open_item],
+        "charges": [],
+        "discounts": [],
+        "tip": 0,
+        "payments": [paid],
+    }
     result = tillpost("order", "check", example(**changes), "--menu", "menu.json")
     assert result.code == 18
     assert "lines[0].item_id: 'Corkage' isn't on the menu" in result.out
