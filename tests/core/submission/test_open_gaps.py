@@ -1,8 +1,9 @@
 """The gaps that `docs/explanation/never-twice.md` names, each with its size.
 
 These tests show where a second order can't be avoided, and that just inside of that it is. Those of
-a worker that is paused, of clocks and of an answer that is sent twice are in `test_paused_worker.py`,
-`test_waits.py`, `tests/adapters/test_addresses.py` and `tests/adapters/kounta/test_late_copies.py`.
+a worker that is paused, of clocks and of an answer that is sent twice are in
+`test_paused_worker.py`, `test_waits.py`, `tests/adapters/test_addresses.py` and
+`tests/adapters/kounta/test_kounta_gaps.py`.
 """
 
 from __future__ import annotations
