@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,15 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
+from crash.deliveries import Deliveries
 from crash.tally import tally
 from crash.test_crash import Run, journals
 from crash.workers import Variant, Workers, working
-from crash.world import LEAD, End, Placed, Store, World, place, serving
+from crash.world import LEAD, End, Store, World, place, serving
 from databases import PostgresServer
 from relay import IMPOSTORS, Relay
-from tillpost.outbox import DatabaseError, OrderState, Outbox, OutboxSettings
+from tillpost.outbox import Outbox, OutboxSettings
 from tillpost.outbox.db import schema as t
 from tillpost.simulator import FaultPlan
 
@@ -75,50 +75,6 @@ def hostile_serving(seed: int, orders: int) -> Generator[tuple[World, Mapping[st
             stores[name] = replace(store, settings=settings)
             relays[name] = relay
         yield World(stores), relays
-
-
-class Deliveries:
-    """Watches when orders arrive, by this process's clock, over its own database connection."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._added: dict[str, float] = {}
-        self._arrived: dict[str, float] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def expect(self, placed: Placed) -> None:
-        """Expect an order to arrive soon from now on."""
-        self._added[placed.order.id] = time.monotonic()
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """How long each order that was expected took; infinite if it hasn't arrived."""
-        return {
-            order_id: self._arrived.get(order_id, float("inf")) - added
-            for order_id, added in self._added.items()
-        }
-
-    def __enter__(self) -> Deliveries:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        arrived = (OrderState.RECEIVED.value, OrderState.ACCEPTED.value)
-        query = select(t.orders.c.id).where(t.orders.c.state.in_(arrived))
-        while not self._stop.wait(0.2):
-            try:
-                with self._outbox.database.reading() as db:
-                    found = db.scalars(query).all()
-            except DatabaseError:
-                continue
-            now = time.monotonic()
-            for order_id in found:
-                self._arrived.setdefault(order_id, now)
 
 
 class HostileRun(Run):
