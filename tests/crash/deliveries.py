@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -35,9 +35,10 @@ class Deliveries:
             for order_id, added in self._added.items()
         }
 
-    def are_complete(self) -> bool:
-        """Return whether all that are expected have arrived."""
-        return self._added.keys() <= self._arrived.keys()
+    @property
+    def missing(self) -> Sequence[str]:
+        """The orders that are expected and haven't arrived."""
+        return [order_id for order_id in self._added if order_id not in self._arrived]
 
     def __enter__(self) -> Deliveries:
         self._thread.start()

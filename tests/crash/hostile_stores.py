@@ -1,16 +1,42 @@
-"""Stores whose server is hostile: each answer is another of `tillpost.testing.adversary`."""
+"""Stores whose server is hostile: each answer is another of `tillpost.testing.adversary`.
+
+Some answers say in due form that there is nothing, as an empty list does. After a lost answer no
+client can know better. So a server that turns hostile before a platform gives `UNPROVING` only.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from crash.world import Store, World
 from tillpost.testing.adversary import BEHAVIOURS, Incoming, hostile_server
+
+UNPROVING = (
+    "silence",
+    "drip_headers",
+    "drip_body",
+    "drip_chunks",
+    "drip_trailers",
+    "endless_informational",
+    "reset",
+    "close",
+    "truncated_head",
+    "truncated_body",
+    "not_http",
+    "two_lengths",
+    "huge_header",
+    "gzip_bomb",
+    "not_utf8",
+    "wrong_type",
+    "html_page",
+    "html_refusal",
+)
+"""The behaviours that say nothing of an order, not even that it isn't there."""
 
 
 @dataclass
@@ -18,10 +44,12 @@ class Hostility:
     """Answers each request by the next behaviour, in an order that the seed decides.
 
     Attributes:
-        met: How many requests met each behaviour.
+        names: The behaviours.
+        met: How many requests met each of them.
     """
 
     seed: int
+    names: Sequence[str] = tuple(BEHAVIOURS)
     met: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _left: list[str] = field(default_factory=list[str])
@@ -33,7 +61,7 @@ class Hostility:
     def _next(self) -> str:
         with self._lock:
             if not self._left:
-                self._left = sorted(BEHAVIOURS)
+                self._left = sorted(self.names)
                 random.Random(f"{self.seed} {self.met.total()}").shuffle(self._left)
             name = self._left.pop()
             self.met[name] += 1

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -22,12 +22,12 @@ from sqlalchemy import select
 
 from crash.deliveries import Deliveries
 from crash.hostile_stores import hostile_stores
+from crash.test_crash import journals
 from crash.workers import PROGRAM
 from crash.world import End, Placed, World, place, serving
 from tillpost.outbox import OrderState, Outbox, OutboxSettings
 from tillpost.outbox.db import schema as t
 from tillpost.testing.adversary import BEHAVIOURS
-from waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +146,13 @@ class Orders:
         self._outbox.add(placed.order, connection=placed.store, is_new=placed.is_new)
 
 
+def wait_until(condition: Callable[[], bool], within: float) -> None:
+    """Wait until a condition holds, or so many seconds have passed."""
+    deadline = time.monotonic() + within
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
 def twice(world: World) -> Sequence[str]:
     """Return the orders that a register has twice."""
     return [
@@ -189,7 +196,7 @@ def test_worker_needs_no_more_of_anything_in_time(
                 time.sleep(0.5)
                 assert worker.poll() is None, log.read_text()[-2000:]
                 samples.append(sample(worker.pid, seconds))
-            eventually(deliveries.are_complete, within=DELIVERED_WITHIN)
+            wait_until(lambda: not deliveries.missing, DELIVERED_WITHIN)
         finally:
             worker.terminate()
             worker.wait(60)
@@ -204,6 +211,8 @@ def test_worker_needs_no_more_of_anything_in_time(
             f" {dict(states)}\n{table(samples)}"
         )
         assert not {OrderState.RECEIVED, OrderState.ACCEPTED} & states.keys(), states
+        missing = deliveries.missing
+        assert not missing, f"{missing}\n{journals(outbox, missing)}\n{log.read_text()[-2000:]}"
         assert took[-1] <= DELIVERED_WITHIN
         assert not twice(world)
         assert set(hostility.met) == set(BEHAVIOURS)
