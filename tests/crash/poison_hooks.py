@@ -14,7 +14,7 @@ HANGING_EVENTS = "generic-1"
 HANGING_IMPORTS = "hanging-import"
 """The connection whose importer hangs."""
 
-HUNG_FOR = 30.0
+HUNG_FOR = 15.0
 """How long a hook hangs, in seconds: longer than anything waits for it, so that workers end."""
 
 PATIENCE = 5.0

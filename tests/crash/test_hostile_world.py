@@ -61,10 +61,10 @@ UNREADABLE = ("", "{", '{"id": 1}', '{"version": 99}')
 INVALID_TIPS: Sequence[object] = (-1, 150.5, "1.50", "lots", 10**30, None, [])
 """Tips in minor units, of an order that is valid otherwise."""
 
-IMPORT_LIMIT = 5.0
+IMPORT_LIMIT = 3.0
 """How long an import may take at the store whose importer hangs, in seconds."""
 
-HANGING_EVERY = 5
+HANGING_EVERY = 10
 """In which rounds an order is added whose importer hangs."""
 
 ROUNDS = 20
