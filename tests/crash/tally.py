@@ -30,8 +30,8 @@ def _nothing_wrong() -> ByKind:
 class Tally:
     """What is wrong, by kind, with a line for each order; `suspects` are the orders' ids."""
 
-    states: Counter[str] = field(default_factory=Counter[str])
-    suspects: list[str] = field(default_factory=list[str])
+    states: Counter[str] = field(default_factory=Counter)
+    suspects: list[str] = field(default_factory=list)
     wrong: ByKind = field(default_factory=_nothing_wrong)
 
     def count(self, kind: str) -> int:
@@ -69,19 +69,21 @@ def tally(
     for name, store in world.stores.items():
         ledger = store.ledger()
         shown[name] = _by_reference(ledger.shown)
-        _count_faults_of_ledger(result, name, ledger)
+        _add_faults_of_ledger(result, name, ledger)
     for each in placed:
         order_id = each.order.id
         entries = shown[each.store].get(order_id, [])
         fault = _fault_of(each, stored.get(order_id), entries)
         if fault is not None:
-            result.add(fault.kind, f"{each.store} {order_id}: {fault.text}")
+            text = f"{each.store} {order_id}: {fault.text}"
+            result.add(fault.kind, text)
             result.suspects.append(order_id)
     result.states.update(each.state.value for each in stored.values())
     for order_id in spoiled:
         found = stored.get(order_id)
-        if found is None or found.state is not OrderState.ERROR:
-            result.add("unreadable", f"{order_id}: {found and found.state}")
+        state = found and found.state
+        if state is not OrderState.ERROR:
+            result.add("unreadable", f"{order_id}: {state}")
     added = {each.order.id for each in placed}
     extra = stored.keys() - added - set(spoiled)
     for order_id in sorted(extra):
@@ -89,13 +91,14 @@ def tally(
     return result
 
 
-def _count_faults_of_ledger(result: Tally, name: str, ledger: Ledger) -> None:
+def _add_faults_of_ledger(result: Tally, name: str, ledger: Ledger) -> None:
     for reference in ledger.twice:
         result.add("twice", f"{name} {reference}")
     for entry in ledger.half_done:
-        text = f"{name} {entry.reference} ({entry.state}, {entry.order_id})"
+        reference = entry.reference
+        text = f"{name} {reference} ({entry.state}, {entry.order_id})"
         result.add("half done", text)
-        result.suspects.append(entry.reference)
+        result.suspects.append(reference)
 
 
 def _by_reference(entries: Iterable[LedgerEntry]) -> ByReference:
@@ -113,7 +116,9 @@ class Fault(NamedTuple):
 
 
 def _fault_of(
-    placed: Placed, stored: StoredOrder | None, entries: Sequence[LedgerEntry]
+    placed: Placed,
+    stored: StoredOrder | None,
+    entries: Sequence[LedgerEntry],
 ) -> Fault | None:
     """Return what is wrong with one order. `entries` are those of it on the register."""
     if stored is None:
@@ -126,20 +131,24 @@ def _fault_of(
 
 
 def _fault_of_arrival(
-    placed: Placed, stored: StoredOrder, entries: Sequence[LedgerEntry]
+    placed: Placed,
+    stored: StoredOrder,
+    entries: Sequence[LedgerEntry],
 ) -> Fault | None:
-    state = _state_of(stored)
+    outbox_says = f"the outbox says: {_state_of(stored)}"
     if not entries:
-        return Fault("lost", f"the register doesn't show it, the outbox says: {state}")
+        return Fault("lost", f"the register doesn't show it, {outbox_says}")
     arrived = stored.state in (OrderState.RECEIVED, OrderState.ACCEPTED)
     if not arrived or stored.due_at is not None:
-        return Fault("disagree", f"the register shows it, the outbox says: {state}")
+        return Fault("disagree", f"the register shows it, {outbox_says}")
     pos_id = stored.pos_order and stored.pos_order.id
-    if pos_id not in [entry.order_id for entry in entries]:
+    pos_ids = [entry.order_id for entry in entries]
+    if pos_id not in pos_ids:
         return Fault("disagree", "the outbox has another order of the platform than the register")
+    total = placed.order.total
     totals = {entry.total for entry in entries}
-    if totals != {placed.order.total}:
-        return Fault("another total", f"{totals} instead of {placed.order.total}")
+    if totals != {total}:
+        return Fault("another total", f"{totals} instead of {total}")
     return None
 
 
@@ -154,6 +163,7 @@ def _fault_of_refusal(stored: StoredOrder, entries: Sequence[LedgerEntry]) -> Fa
 
 
 def _state_of(stored: StoredOrder) -> str:
-    if stored.error is None:
+    error = stored.error
+    if error is None:
         return stored.state.value
-    return f"{stored.state} {stored.error.kind}: {stored.error.detail}"
+    return f"{stored.state} {error.kind}: {error.detail}"

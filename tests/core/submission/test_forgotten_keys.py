@@ -113,13 +113,20 @@ def test_old_doubt_is_looked_up_instead_of_sent_again(when: str, generation: int
 
 
 def test_key_is_known_for_its_lifetime_from_the_oldest_doubt() -> None:
-    first_intent = Intended(100.0, Effect.CREATE, 0, "k", "d")
+    first_intent = Intended(
+        100.0,
+        Effect.CREATE,
+        0,
+        "k",
+        "d",
+    )
     doubt = Sent(first_intent, applied=Applied.MAYBE)
     later_intent = replace(first_intent, at=150.0)
     later = Sent(later_intent, applied=Applied.MAYBE)
     earlier_intent = replace(first_intent, at=50.0)
     refused = Sent(earlier_intent, applied=Applied.NO)
     history = History(sent=(refused, later, doubt))
-    assert history.is_key_known(109.0, placed_at=0.0, lifetime=10.0)
-    assert not history.is_key_known(110.0, placed_at=1e9, lifetime=10.0)
-    assert history.is_key_known(1e12, placed_at=0.0, lifetime=None)
+    is_known = history.is_key_known
+    assert is_known(109.0, placed_at=0.0, lifetime=10.0)
+    assert not is_known(110.0, placed_at=1e9, lifetime=10.0)
+    assert is_known(1e12, placed_at=0.0, lifetime=None)
