@@ -30,8 +30,8 @@ def _nothing_wrong() -> ByKind:
 class Tally:
     """What is wrong, by kind, with a line for each order; `suspects` are the orders' ids."""
 
-    states: Counter[str] = field(default_factory=Counter)
-    suspects: list[str] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter[str])
+    suspects: list[str] = field(default_factory=list[str])
     wrong: ByKind = field(default_factory=_nothing_wrong)
 
     def count(self, kind: str) -> int:
@@ -45,10 +45,11 @@ class Tally:
     def __str__(self) -> str:
         """The figures, and some of what is wrong."""
         counts = [f"{self.count(kind)} {kind}" for kind in WORST]
-        ends = [f"{count} {state}" for state, count in sorted(self.states.items())]
+        states = sorted(self.states.items())
+        ends = [f"{count} {state}" for state, count in states]
         lines = [f"{', '.join(counts)}; states: {', '.join(ends)}"]
-        for kind, orders in self.wrong.items():
-            lines += [f"{kind}: {text}" for text in orders[:MOST_SHOWN]]
+        for kind, texts in self.wrong.items():
+            lines += [f"{kind}: {text}" for text in texts[:MOST_SHOWN]]
         return "\n".join(lines)
 
 
@@ -64,30 +65,34 @@ def tally(
     """
     result = Tally()
     most = len(placed) + len(spoiled) + 1
-    stored = {each.id: each for each in outbox.orders(most=most)}
+    found = outbox.orders(most=most)
+    stored = {each.id: each for each in found}
     shown: dict[str, ByReference] = {}
     for name, store in world.stores.items():
         ledger = store.ledger()
-        shown[name] = _by_reference(ledger.shown)
+        reference_entries = _by_reference(ledger.shown)
+        shown[name] = reference_entries
         _add_faults_of_ledger(result, name, ledger)
     for each in placed:
         order_id = each.order.id
         entries = shown[each.store].get(order_id, [])
-        fault = _fault_of(each, stored.get(order_id), entries)
+        order = stored.get(order_id)
+        fault = _fault_of(each, order, entries)
         if fault is not None:
             text = f"{each.store} {order_id}: {fault.text}"
             result.add(fault.kind, text)
             result.suspects.append(order_id)
     result.states.update(each.state.value for each in stored.values())
     for order_id in spoiled:
-        found = stored.get(order_id)
-        state = found and found.state
+        order = stored.get(order_id)
+        state = order and order.state
         if state is not OrderState.ERROR:
             result.add("unreadable", f"{order_id}: {state}")
-    added = {each.order.id for each in placed}
-    extra = stored.keys() - added - set(spoiled)
-    for order_id in sorted(extra):
-        result.add("never added", order_id)
+    placed_ids = {each.order.id for each in placed}
+    added = placed_ids.union(spoiled)
+    for order_id in sorted(stored):
+        if order_id not in added:
+            result.add("never added", order_id)
     return result
 
 
@@ -155,11 +160,12 @@ def _fault_of_arrival(
 def _fault_of_refusal(stored: StoredOrder, entries: Sequence[LedgerEntry]) -> Fault | None:
     if entries:
         return Fault("disagree", "it couldn't be sold, and is on the register")
+    is_refused = stored.state is OrderState.ERROR
     error_kind = stored.error and stored.error.kind
-    if stored.state is not OrderState.ERROR or error_kind != "MenuError":
-        state = _state_of(stored)
-        return Fault("disagree", f"it couldn't be sold, the outbox says: {state}")
-    return None
+    if is_refused and error_kind == "MenuError":
+        return None
+    state = _state_of(stored)
+    return Fault("disagree", f"it couldn't be sold, the outbox says: {state}")
 
 
 def _state_of(stored: StoredOrder) -> str:
