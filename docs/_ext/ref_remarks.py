@@ -87,7 +87,12 @@ def _remarks_in(file: Path, root: Path) -> Iterator[Remark]:
     definitions = list(_definitions(tree))
     for line, text in _texts(file):
         owner = _owner(definitions, line)
-        yield Remark(name, line, owner, text)
+        yield Remark(
+            file=name,
+            line=line,
+            within=owner,
+            text=text,
+        )
 
 
 def _owner(definitions: list[Definition], line: int) -> str:
