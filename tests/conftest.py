@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -86,7 +85,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the run's seed, and make HTTP clients quick to open."""
     chosen: int | None = config.getoption("--seed")
     config.stash[SEED] = random.randrange(2**32) if chosen is None else chosen
-    _keep_compiled_modules(config)
     _trust_one_authority(config)
     _be_patient()
     _hear_ctrl_c()
@@ -107,21 +105,6 @@ def _be_patient() -> None:
         setattr(DEFAULT_TIMEOUT_CONFIG, name, PATIENCE)
     database.IDLE_SECONDS = PATIENCE
     store_queries.SHORT_LIMITS = Limits(connect=PATIENCE, read=PATIENCE, answer=PATIENCE)
-
-
-def _keep_compiled_modules(config: pytest.Config) -> None:
-    """Keep compiled modules in pytest's cache where Python may write none beside the sources.
-
-    Else each worker would compile all tests, and each program that a test starts all of Tillpost:
-    12 s for a worker's collection, and 0.2 s for a program.
-    """
-    if not sys.dont_write_bytecode or not hasattr(config, "cache"):
-        return
-    folder = str(config.cache.mkdir("compiled"))
-    sys.dont_write_bytecode = False
-    sys.pycache_prefix = folder
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = folder
 
 
 def _trust_one_authority(config: pytest.Config) -> None:
