@@ -158,6 +158,43 @@ def large_body(dice: random.Random, largest: int) -> bytes:
     return body[:largest]
 
 
+_MENU = b'{"site": "s", "currency": "AUD", "imported_at": "2026-11-27T00:00:00Z", '
+_WIDE = "\U0001f600" + "a" * 90
+
+DENSE: Mapping[str, tuple[str, int, bytes, str, bytes]] = {
+    "unknown fields": ("generic", 2, b'{"a": 1', ', "n{number}": "' + _WIDE[:40] + '"', b"}"),
+    "unknown fields of a menu": ("generic", 2, _MENU[:-2], ', "n{number}": "x"', b"}"),
+    "faults": ("generic", 2, _MENU + b'"faults": [{}', ', {{"subject": "a", "text": "b"}}', b"]}"),
+    "tables": ("generic", 2, _MENU + b'"tables": [""', f', "{_WIDE[:40]}"', b"]}"),
+    "objects": ("square", 2, b'{"objects": [{}', f', {{{{"type": "X", "id": "{_WIDE}"}}}}', b"]}"),
+    "orders": ("square", 0, b'{"orders": [{}', ', {{"id": "a"}}', b"]}"),
+    "products": ("kounta", 2, b'[{"id": 1}', ', {{"id": {number}}}', b"]"),
+    "sets of options": (
+        "kounta",
+        2,
+        b'[{"id": 1, "name": "x", "option_sets": [{"id": 1}',
+        f', {{{{"id": 1, "name": "{_WIDE}"}}}}',
+        b"]}]",
+    ),
+}
+"""Answers that take most memory for their size.
+
+Each has the platform, the number of its request, how the body begins, what is repeated in it, and
+how it ends.
+"""
+
+
+def dense_body(beginning: bytes, repeated: str, end: bytes, largest: int, parts: int) -> bytes:
+    """Return a body of at most so many bytes and parts."""
+    one = repeated.format(number=123_456)
+    count = min(
+        (largest - len(beginning) - len(end)) // len(one.encode()),
+        (parts - 20) // (one.count(",") + one.count("[") + 3 * one.count("{")),
+    )
+    pieces = (repeated.format(number=number).encode() for number in range(count))
+    return beginning + b"".join(pieces) + end
+
+
 @dataclass(slots=True)
 class Costs:
     """The most that any judgement took: seconds of CPU, and MB above the start."""

@@ -124,7 +124,9 @@ def main() -> None:
     kinds = Counter(
         wrong.partition(":")[0].partition("[")[0] for it in broken for wrong in it.wrong
     )
-    print(f"{len(seeds)} scenarios in {seconds:.0f} s, {len(seeds) / seconds:.0f} a second")
+    orders = states.total()
+    print(f"{len(seeds)} scenarios, {orders} orders in {seconds:.0f} s", end=": ")
+    print(f"{len(seeds) / seconds:.0f} scenarios, {orders / seconds:.0f} orders a second")
     print("orders:", dict(states))
     print(f"broken: {len(broken)}", dict(kinds))
     for outcome in broken[:60]:

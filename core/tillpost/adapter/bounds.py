@@ -1,7 +1,7 @@
 """Limits on how much of an answer is examined.
 
 They are on the parts of its JSON, and on the characters of its texts. The transport limits an
-answer's bytes. That isn't enough: 16 MB of JSON can be millions of parts, each of which becomes an
+answer's bytes. That isn't enough: 8 MB of JSON can be millions of parts, each of which becomes an
 object in memory, and a pattern can take the square of a text's length. So parts are counted before
 any of them is parsed, and texts are cut before any pattern sees them.
 
@@ -10,7 +10,9 @@ Within these limits, judging an answer takes less than a second and 200 MB.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -20,10 +22,23 @@ from tillpost.models.safe_text import cut
 
 __all__ = ["bounded_answer", "bounded_problems", "count_objects", "refuse_large_json"]
 
-MOST_PARTS = 100_000
-"""The parts that an answer's JSON may have: values in lists and objects."""
+MOST_FIELDS = 1_000
+"""The fields of one object.
 
-MOST_MENU_PARTS = 300_000
+An object with more isn't one of any platform's. Each field that a model doesn't know may be an
+error of its own, and each field that it lacks an error with a copy of the whole object.
+"""
+
+MOST_PARTS = 100_000
+"""The parts that an answer's JSON may have: values in lists and objects.
+
+An object counts as two more, since it becomes a model.
+"""
+
+WIDE_PARTS = 10_000
+"""With more parts than this, a body is looked through for wide objects."""
+
+MOST_MENU_PARTS = 400_000
 """The same for a page of a menu, which is some 10,000 items."""
 
 LONGEST_REFUSAL = 65_536
@@ -43,20 +58,39 @@ MOST_LINES = 1_000
 
 
 def refuse_large_json(body: bytes, *, is_menu: bool = False) -> None:
-    """Raise `ValueError` if a body has too many parts to be parsed.
+    """Raise `ValueError` if a body, or an object in it, has too many parts.
 
-    It counts three characters, which texts may have too. So it takes milliseconds, and refuses too
-    early rather than too late.
+    The parts are three characters, counted in texts too. So it takes milliseconds, and refuses too
+    early rather than too late. Only the objects of a body with many parts are looked at.
 
     Args:
         body: The body, of any content.
         is_menu: Whether it is a page of a menu, which may have more.
     """
+    if len(body) < MOST_FIELDS:
+        return
+    parts = body.count(b",") + body.count(b"[") + 3 * body.count(b"{")
     most = MOST_MENU_PARTS if is_menu else MOST_PARTS
-    if len(body) > most:
-        parts = body.count(b",") + body.count(b"[") + body.count(b"{")
-        if parts > most:
-            raise ValueError(f"the JSON has more than {most} parts")
+    if parts > most:
+        raise ValueError(f"the JSON has more than {most} parts")
+    if parts > WIDE_PARTS:
+        _refuse_wide_objects(body)
+
+
+def _refuse_wide_objects(body: bytes) -> None:
+    text = body.decode("utf-8", "replace")
+    with suppress(json.JSONDecodeError, RecursionError):  # its reader says what is wrong with it
+        _FIELD_COUNTER.decode(text)
+
+
+def _refuse_wide(fields: Sequence[object]) -> None:
+    if len(fields) > MOST_FIELDS:
+        raise ValueError(f"an object of the JSON has more than {MOST_FIELDS} fields")
+
+
+_FIELD_COUNTER = json.JSONDecoder(
+    object_pairs_hook=_refuse_wide, parse_int=str, parse_float=str, parse_constant=str, strict=False
+)
 
 
 def count_objects(body: bytes) -> int:

@@ -55,14 +55,18 @@ _STACKED = re.compile(
 _SPACES = re.compile(r"[\s\x1c-\x1f\x85\u2028\u2029]+")
 _LINE_BREAKS = re.compile(r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _WITHIN_LINES = re.compile(r"[^\n\t]+")
-_UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f"  # controls, C1 controls among them
+_HIDDEN = (
+    r"\x7f-\x9f"  # C1 controls
     r"\xad\u200b\u2060-\u2064\ufeff\ufff9-\ufffb"  # invisible
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # the direction of writing
     r"\ud800-\udfff"  # halves of surrogate pairs
-    r"\ufdd0-\ufdef\ufffe\uffff]"  # not characters
+    r"\ufdd0-\ufdef\ufffe\uffff"  # not characters
 )
-_JOINERS_AND_TAGS = re.compile(f"[{_JOINED}\U000e0000-\U000e007f]")
+_UNSAFE = re.compile(rf"[\x00-\x1f{_HIDDEN}]")
+_TAGS = "\U000e0000-\U000e007f"
+_JOINERS_AND_TAGS = re.compile(f"[{_JOINED}{_TAGS}]")
+# All that `without_controls` may change. Most texts have none of it, and a menu has 100,000 texts.
+_SUSPECT = re.compile(rf"[\x00-\x08\x0b-\x1f{_HIDDEN}\u2028\u2029{_JOINED}{_TAGS}]")
 
 
 def storable(text: str) -> str:
@@ -104,7 +108,8 @@ def without_controls(text: str) -> str:
     >>> without_controls("no onion\r\n\x1bp ring twice")
     'no onion\np ring twice'
     """
-    if text.isascii() and text.isprintable():
+    is_plain = text.isascii() and text.isprintable()
+    if is_plain or not _SUSPECT.search(text):
         return text
     return _WITHIN_LINES.sub(_without_hidden_in, _LINE_BREAKS.sub("\n", text))
 

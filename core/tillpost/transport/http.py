@@ -72,7 +72,7 @@ class Limits:
     read: float = 15.0
     answer: float = 30.0
     answer_bytes: int = 4 * 1024 * 1024
-    menu_bytes: int = 16 * 1024 * 1024
+    menu_bytes: int = 8 * 1024 * 1024
     menu_import: float = 1800.0
     operation: float = 120.0
 

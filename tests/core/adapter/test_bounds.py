@@ -26,8 +26,30 @@ def test_only_a_menu_may_have_many_parts() -> None:
     refuse_large_json(wide(bounds.MOST_MENU_PARTS), is_menu=True)
     with pytest.raises(ValueError, match="more than 100000 parts"):
         refuse_large_json(wide(bounds.MOST_PARTS + 1))
-    with pytest.raises(ValueError, match="more than 300000 parts"):
+    with pytest.raises(ValueError, match="more than 400000 parts"):
         refuse_large_json(wide(bounds.MOST_MENU_PARTS + 1), is_menu=True)
+
+
+def test_object_counts_as_three_parts() -> None:
+    objects = bounds.MOST_PARTS // 4
+    refuse_large_json(b"[" + b"{}," * (objects - 1) + b"{}")
+    with pytest.raises(ValueError, match="more than 100000 parts"):
+        refuse_large_json(b"[" + b"{}," * objects + b"{}")
+
+
+def test_object_of_too_many_fields_is_refused() -> None:
+    known = b'{"items": [' + b"1," * bounds.WIDE_PARTS + b"1], "
+    unknown = b",".join(b'"n%d": 1' % number for number in range(bounds.MOST_FIELDS))
+    refuse_large_json(b"[" + known[:-2] + b"}, {" + unknown + b"}]")
+    with pytest.raises(ValueError, match="more than 1000 fields"):
+        refuse_large_json(known + unknown + b"}")
+    with pytest.raises(ValueError, match="more than 1000 fields"):
+        refuse_large_json(b'{"items": [' + known + unknown + b"}]}")
+
+
+@pytest.mark.parametrize("broken", [b"[1,", b"[" * 5_000, b'{"a": 1, ', b'{"a" 1, '])
+def test_broken_json_is_left_to_its_reader(broken: bytes) -> None:
+    refuse_large_json(broken + b"1," * bounds.WIDE_PARTS)
 
 
 def test_problems_are_limited_in_number_and_length() -> None:
@@ -57,7 +79,7 @@ def test_long_error_text_is_judged_at_once(platform: str, status: int) -> None:
 
 @pytest.mark.parametrize("platform", ADAPTERS)
 def test_success_of_too_many_parts_is_unreadable(platform: str) -> None:
-    body = b'{"items": ' + wide(400_000) + b"}"
+    body = b'{"items": ' + wide(bounds.MOST_MENU_PARTS) + b"}"
     for request in REQUESTS[platform]:
         verdict = judge(ADAPTERS[platform], request, None, Response(200, {}, body), NOW)
         assert type(verdict.error) is OutageError
