@@ -10,10 +10,12 @@ import doctest
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from docs.pages import MAPPINGS
 from recent import PLACED_AT
@@ -177,6 +179,45 @@ def test_woocommerce_price_that_cannot_be_divided_is_rounded(
     assert (rounded.kind, rounded.amount, order.total) == ("rounding", -1, 3350)
 
 
+def _split(gross: int, rate: Decimal, places: int) -> tuple[str, str]:
+    """Return an amount as WooCommerce writes it: without tax, and its tax, each rounded."""
+    net = Decimal(gross) / 100 / (1 + rate)
+    tax = Decimal(gross) / 100 - net
+    step = Decimal(1).scaleb(-places)
+    return str(net.quantize(step, ROUND_HALF_UP)), str(tax.quantize(step, ROUND_HALF_UP))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 9)), min_size=1, max_size=6),
+    st.sampled_from(["0.1", "0.2", "0.19", "0.255"]),
+    st.sampled_from([2, 6]),
+)
+def test_woocommerce_rounding_never_changes_the_total(
+    prices: list[tuple[int, int]], percentage: str, places: int
+) -> None:
+    rate = Decimal(percentage)
+    site = read("woocommerce")
+    item = site["line_items"][0]
+    site["line_items"] = []
+    for price, quantity in prices:
+        net, tax = _split(price * quantity, rate, places)
+        site["line_items"].append(
+            item | {"quantity": quantity, "subtotal": net, "subtotal_tax": tax}
+        )
+    net, tax = _split(700, rate, places)
+    site["shipping_lines"][0] |= {"total": net, "total_tax": tax}
+    gross = sum(price * quantity for price, quantity in prices) + 700
+    site |= {"coupon_lines": [], "fee_lines": [], "tax_lines": []}
+    site["total"] = str(Decimal(gross) / 100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(MAPPINGS))
+        order: Order = importlib.import_module("woocommerce").order_of(site)
+    assert order.total == gross
+    if places == 6:
+        assert [line.unit_price for line in order.lines] == [price for price, _ in prices]
+        assert all(charge.kind == "delivery" for charge in order.charges)
+
+
 def test_woocommerce_order_that_is_not_paid_is_due(mapped: Callable[..., Order]) -> None:
     order = mapped("woocommerce", read("woocommerce") | {"date_paid_gmt": None})
     assert (order.paid, order.amount_due) == (0, 3350)
@@ -216,7 +257,8 @@ def test_shopify_custom_item_is_an_open_item(mapped: Callable[..., Order]) -> No
     assert line.name == "BLT toastie"
 
 
-def test_shopify_delivery_fee_may_be_taxed_and_discounted(mapped: Callable[..., Order]) -> None:
+def _delivered_shopify() -> Any:
+    """Return the order with an address, and a delivery fee with tax and a discount."""
     site = read("shopify")
     order = site["order"]
     order["shipping_address"] = {
@@ -228,16 +270,27 @@ def test_shopify_delivery_fee_may_be_taxed_and_discounted(mapped: Callable[..., 
         "country_code": "US",
     }
     order["shipping_lines"][0] |= {
+        "title": "Courier",
         "price": "8.00",
         "discount_allocations": [{"amount": "2.00", "discount_application_index": 0}],
         "tax_lines": [{"title": "NYC sales tax", "rate": Decimal("0.08875"), "price": "0.53"}],
     }
     order["tax_lines"][0]["price"] = order["total_tax"] = "2.57"
     order["total_price"] = "34.52"
-    result = mapped("shopify", site)
-    (charge,) = result.charges
-    assert (charge.total, charge.taxed, result.total) == (600, True, 3452)
-    assert isinstance(result.fulfilment, Delivery)
+    site["transactions"][2]["amount"] = "24.52"
+    return site
+
+
+@pytest.mark.parametrize("platform", ["generic", "square", "kounta"])
+def test_shopify_delivery_fee_may_be_taxed_and_discounted(
+    platform: str, mapped: Callable[..., Order]
+) -> None:
+    order = mapped("shopify", _delivered_shopify())
+    (charge,) = order.charges
+    assert (charge.total, charge.taxed, order.total) == (600, True, 3452)
+    assert isinstance(order.fulfilment, Delivery)
+    pos_order, entry = submit("shopify", platform, order)
+    assert pos_order.total == entry.total == entry.paid == 3452
 
 
 def test_hubrise_cash_is_due_and_not_paid(mapped: Callable[..., Order]) -> None:

@@ -22,6 +22,7 @@ from tillpost import (
     Payment,
     Pickup,
 )
+from tillpost.adapter import nearest_minor
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -48,10 +49,13 @@ def order_of(site: Json) -> Order:
         Discount(name=each["code"], amount=_amount(site, each["discount"], each["discount_tax"]))
         for each in site["coupon_lines"]
     ]
-    tax = 0 if site["prices_include_tax"] else minor(site["total_tax"], currency)
+    taxes = list(_taxes(site))
+    tax = 0 if site["prices_include_tax"] else sum(each.amount for each in taxes)
     parts = sum(line.total for line in lines) + sum(charge.amount for charge in charges)
     difference = total - (parts - sum(each.amount for each in discounts) + tip + tax)
-    charges += rounding(difference, steps=len(lines) + len(charges) + len(discounts))
+    # Each amount is the sum of two that were rounded, and a line is divided by its quantity.
+    steps = sum(1 + line.quantity // 2 for line in lines) + len(charges) + len(discounts)
+    charges += rounding(difference, steps)
     is_paid = site["date_paid_gmt"] is not None
     payment = Payment(
         method=site["payment_method_title"],
@@ -71,7 +75,7 @@ def order_of(site: Json) -> Order:
         discounts=discounts,
         tip=tip,
         tax=tax,
-        taxes=list(_taxes(site)),
+        taxes=taxes,
         payments=[payment] if is_paid else [],
         amount_due=0 if is_paid else total,
         note=site["customer_note"],
@@ -80,14 +84,14 @@ def order_of(site: Json) -> Order:
 
 
 def _amount(site: Json, net: str, tax: str) -> int:
-    """Return an amount as the shop's prices are.
+    """Return an amount as the shop's prices are, to the nearest minor unit.
 
     WooCommerce always writes it without tax, and the tax beside it.
     """
     amount = Decimal(net)
     if site["prices_include_tax"]:
         amount += Decimal(tax)
-    return minor(amount, site["currency"])
+    return nearest_minor(amount, site["currency"])
 
 
 def _line(site: Json, item: Json) -> Line:
@@ -134,7 +138,7 @@ def _charge(site: Json, line: Json, kind: Any, name: str) -> Charge:
 def _taxes(site: Json) -> Iterator[OrderTax]:
     for each in site["tax_lines"]:
         amount = Decimal(each["tax_total"]) + Decimal(each["shipping_tax_total"])
-        yield OrderTax(name=each["label"], amount=minor(amount, site["currency"]))
+        yield OrderTax(name=each["label"], amount=nearest_minor(amount, site["currency"]))
 
 
 def _customer(billing: Json) -> Customer | None:
