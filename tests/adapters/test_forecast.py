@@ -38,8 +38,7 @@ CHANGES: tuple[Mapping[str, Any], ...] = (
 def expect(shop: Shop, menu: Menu, order: Order) -> Forecast:
     """Return what is said of an order by a connection that knows the menu."""
     cache = MenuCache(menu=menu, imported_at=menu.imported_at.timestamp())
-    clock = shop.till._connection.clock
-    connection = Connection(shop.adapter, policy=POLICY, clock=clock, menu_cache=cache)
+    connection = Connection(shop.adapter, policy=POLICY, menu_cache=cache)
     return forecast(connection, order)
 
 
@@ -50,10 +49,10 @@ def is_create(request: httpx.Request) -> bool:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_what_is_said_of_an_order_is_what_becomes_of_it(platform: str) -> None:
-    more = SUBSTITUTES if platform == "kounta" else {}
+    more: dict[str, Any] = dict(SUBSTITUTES) if platform == "kounta" else {}
     menu = shop_of(platform, **more).menu
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(orders_from(menu), st.sampled_from(CHANGES))
     def check(drawn: Order, change: Mapping[str, Any]) -> None:
         content = drawn.model_dump(mode="json") | {"placed_at": PLACED_AT, **change}

@@ -36,7 +36,8 @@ def reader(
     square.simulator.reset()
     for file in (*ORDERS.glob("*.json"), *MAPPINGS.glob("*.*")):
         shutil.copy(file, tmp_path)
-    monkeypatch.syspath_prepend(str(MAPPINGS))  # a script's own folder is on the path
+    # A script's own folder is on the path.
+    monkeypatch.setattr(sys, "path", [str(MAPPINGS), *sys.path])
     order = json.loads((ORDERS / "lunch-pickup.json").read_text())
     recent = order | {"placed_at": PLACED_AT}
     (tmp_path / "order.json").write_text(json.dumps(recent, ensure_ascii=False))

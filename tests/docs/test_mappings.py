@@ -9,7 +9,8 @@ from __future__ import annotations
 import doctest
 import importlib
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
@@ -37,28 +38,26 @@ KOUNTA: Mapping[str, Any] = {
 
 
 class Site(NamedTuple):
-    """An ordering site's example: its currency, its taxes, and its total as its JSON has it."""
+    """An ordering site's example: its currency, its taxes, and where its JSON has its total."""
 
     currency: str
     tax_percentage: str
     tax_inclusive: bool
-    total: Callable[[Any], str]
+    total: Sequence[str]
     kounta_prices: Mapping[int, str]
 
 
 SITES = {
-    "woocommerce": Site("AUD", "10", True, lambda site: site["total"], {}),
+    "woocommerce": Site("AUD", "10", True, ("total",), {}),
     "shopify": Site(
         "USD",
         "8.875",
         False,
-        lambda site: site["order"]["total_price"],
+        ("order", "total_price"),
         {7302: "5.5", 5312: "14.5"},
     ),
-    "hubrise": Site("EUR", "10", True, lambda site: site["total"].removesuffix(" EUR"), {}),
-    "plain": Site(
-        "JPY", "10", True, lambda site: str(site["total"]), {7302: "500", 228: "72.7273"}
-    ),
+    "hubrise": Site("EUR", "10", True, ("total",), {}),
+    "plain": Site("JPY", "10", True, ("total",), {7302: "500", 228: "72.7273"}),
 }
 
 
@@ -70,7 +69,7 @@ def read(name: str) -> Any:
 @pytest.fixture
 def mapped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Order]:
     """Return a function that maps a site's order, by default its example."""
-    monkeypatch.syspath_prepend(str(MAPPINGS))
+    monkeypatch.setattr(sys, "path", [str(MAPPINGS), *sys.path])
 
     def order_of(name: str, site: Any = None) -> Order:
         content = read(name) if site is None else site
@@ -86,7 +85,11 @@ def test_mapped_total_is_the_sites(name: str, mapped: Callable[..., Order]) -> N
     site = SITES[name]
     order = mapped(name)
     assert order.currency == site.currency
-    assert order.total == to_minor(Decimal(site.total(read(name))), site.currency)
+    total = read(name)
+    for key in site.total:
+        total = total[key]
+    amount, *_ = str(total).split()  # HubRise adds the currency
+    assert order.total == to_minor(Decimal(amount), site.currency)
     assert Order.model_validate_json(order.canonical_json()) == order
 
 
@@ -150,7 +153,7 @@ def test_unpaid_order_is_refused_by_square_by_its_field(mapped: Callable[..., Or
 
 @pytest.mark.parametrize("name", ["amounts", "hubrise"])
 def test_examples_in_docstrings_are_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(MAPPINGS))
+    monkeypatch.setattr(sys, "path", [str(MAPPINGS), *sys.path])
     results = doctest.testmod(importlib.import_module(name))
     assert results.attempted
     assert not results.failed
@@ -210,7 +213,7 @@ def test_woocommerce_rounding_never_changes_the_total(
     site |= {"coupon_lines": [], "fee_lines": [], "tax_lines": []}
     site["total"] = str(Decimal(gross) / 100)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(MAPPINGS))
+        patch.setattr(sys, "path", [str(MAPPINGS), *sys.path])
         order: Order = importlib.import_module("woocommerce").order_of(site)
     assert order.total == gross
     if places == 6:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,16 +123,7 @@ def test_amounts_have_the_currencys_own_form(currency: str, written: str) -> Non
     assert found.steps[0].how == written
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda order: order | {"lines": []},
-        lambda order: order | {"tip": 1.5},
-        lambda order: order | {"color": "red"},
-    ],
-)
-def test_order_of_another_shape_is_refused_all_the_same(
-    change: Callable[[dict[str, Any]], dict[str, Any]],
-) -> None:
+@pytest.mark.parametrize("change", [{"lines": []}, {"tip": 1.5}, {"colour": "red"}])
+def test_order_of_another_shape_is_refused_all_the_same(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        read_unchecked(json.dumps(change(LUNCH)).encode())
+        read_unchecked(json.dumps(LUNCH | change).encode())

@@ -124,7 +124,7 @@ def check(
     order = _read(order_file)
     menu = read_model(Menu, menu_file) if menu_file else None
     sums = arithmetic(order)
-    lines = _menu_lines(order, menu) if menu else []
+    lines = _menu_lines(order, menu)
     outlooks: list[_Outlook] = []
     if not sums.faults:
         outlooks += _outlooks(order, connection, platform, config, menu)
@@ -155,9 +155,11 @@ def _read(path: str) -> Order:
         raise CliError(f"{name}: {explain(error)}") from None
 
 
-def _menu_lines(order: Order, menu: Menu) -> Sequence[_MenuLine]:
+def _menu_lines(order: Order, menu: Menu | None) -> Sequence[_MenuLine]:
     """Return where on the menu each line is. An open item needs no menu."""
     lines: list[_MenuLine] = []
+    if menu is None:
+        return lines
     for index, found in enumerate(fit(order, menu)):
         is_complete = found.sold is not None and None not in found.options
         item_id = found.sold.variation.id if found.sold else ""
