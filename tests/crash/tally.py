@@ -99,6 +99,7 @@ def tally(
 def _add_faults_of_ledger(result: Tally, name: str, ledger: Ledger) -> None:
     for reference in ledger.twice:
         result.add("twice", f"{name} {reference}")
+        result.suspects.append(reference)
     for entry in ledger.half_done:
         reference = entry.reference
         text = f"{name} {reference} ({entry.state}, {entry.order_id})"

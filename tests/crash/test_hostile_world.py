@@ -52,6 +52,13 @@ DELIVERED_WITHIN = 30.0
 FULL_SIZE = 2000
 """Orders of a full run. A shorter one has all the trouble within a minute, so nothing is timed."""
 
+RESPITE = (3.0, 7.0)
+"""The shortest and the longest pause after a kill in a full run, in seconds.
+
+A dead worker's orders are released once another has lived for as long as that one's lease. If all
+three were killed within seconds, again and again, no order of theirs could be in time.
+"""
+
 SILENCE = 4.0
 """For how long the database is silent."""
 
@@ -127,15 +134,25 @@ class HostileRun(Run):
         """Add the orders, a share in each round, while the world changes."""
         for number in range(ROUNDS):
             self._change_world(number)
-            self._add_share(orders * (number + 1) // ROUNDS)
             self._poison(number)
-            for _ in range(kills * (number + 1) // ROUNDS - kills * number // ROUNDS):
-                self._pause(self._lots.uniform(0.2, 1.0))
-                self.in_flight += self._held_by(self._workers.kill_one(self._lots, self._at_work()))
-                self._workers.fill()
+            kills_of_round = kills * (number + 1) // ROUNDS - kills * number // ROUNDS
+            steps = max(1, kills_of_round)
+            for step in range(steps):
+                self._add_share(orders * (number * steps + step + 1) // (ROUNDS * steps))
+                if kills_of_round:
+                    self._kill_one()
+                    if orders >= FULL_SIZE:
+                        self._pause(self._lots.uniform(*RESPITE))
             self._wait_for(self._good_stores_are_nearly_idle)
         for relay in self._hostile.values():
             relay.recover()
+
+    def _kill_one(self) -> None:
+        """Kill a worker soon, and start another."""
+        self._pause(self._lots.uniform(0.2, 1.0))
+        process = self._workers.kill_one(self._lots, self._at_work())
+        self.in_flight += self._held_by(process)
+        self._workers.fill()
 
     def _change_world(self, number: int) -> None:
         for relay in self._hostile.values():
