@@ -20,6 +20,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST = PYTHONS[0]
 
 EXAMPLE = "docs/examples/corner"
+MAPPINGS = "docs/examples/mappings"
 SHOWN_PYTHON = "docs/_build/python"
 
 MIGRATIONS = "core/tillpost/outbox/db/migrations"
@@ -116,9 +117,10 @@ def types(session: nox.Session) -> None:
     install(session)
     extensions = sorted(str(file) for file in Path("docs/_ext").glob("*.py"))
     programs = ("docs/conf.py", "docs/render.py", "docs/pictures.py")
-    paths = {"MYPYPATH": f"{EXAMPLE}:docs/_ext"}
+    paths = {"MYPYPATH": f"{EXAMPLE}:{MAPPINGS}:docs/_ext"}
+    examples = [f"{EXAMPLE}/tillpost_corner", *sorted(map(str, Path(MAPPINGS).glob("*.py")))]
     session.run("mypy")
-    session.run("mypy", *programs, *extensions, f"{EXAMPLE}/tillpost_corner", env=paths)
+    session.run("mypy", *programs, *extensions, *examples, env=paths)
     # Pyright finds the packages in the environment that it is told, not in `.venv`.
     interpreter = ("--pythonpath", f"{session.virtualenv.bin}/python")
     session.run("pyright", *interpreter)
@@ -139,12 +141,13 @@ def snippets(session: nox.Session) -> None:
     session.run("python", "tests/docs/pages.py", SHOWN_PYTHON)
     programs, blocks = f"{SHOWN_PYTHON}/programs", f"{SHOWN_PYTHON}/blocks"
     # A page imports where it needs something, not at its top.
-    sources = f'src = ["core", "adapters", "plugins", "{EXAMPLE}"]'
+    sources = f'src = ["core", "adapters", "plugins", "{EXAMPLE}", "{MAPPINGS}"]'
     options = ("--no-respect-gitignore", "--extend-ignore", "E402", "--config", sources)
     session.run("ruff", "check", *options, programs)
     session.run("ruff", "format", "--check", "--no-respect-gitignore", blocks)
     # Settings unpacked into `connect(**settings)` have one type; the arguments have several.
-    session.run("mypy", "--disable-error-code", "arg-type", programs, env={"MYPYPATH": EXAMPLE})
+    paths = {"MYPYPATH": f"{EXAMPLE}:{MAPPINGS}"}
+    session.run("mypy", "--disable-error-code", "arg-type", programs, env=paths)
 
 
 @nox.session(python=OLDEST)

@@ -56,7 +56,14 @@ class LyingServer:
 
     def lie(self, method: str, path: str, lie: Lie, *, times: int | None = None) -> None:
         """Answer the requests of a method and path (a regular expression) with a lie."""
-        self.rules.append(Rule(method, re.compile(path), lie, times))
+        self.rules.append(
+            Rule(
+                method,
+                re.compile(path),
+                lie,
+                times,
+            )
+        )
 
     def be_honest(self) -> None:
         """Tell no more lies."""
@@ -70,7 +77,12 @@ class LyingServer:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Sent:
         """Carry a request out, and change the answer if a rule says so."""
         self.seen.append(f"{method} {path}")
-        reply = self._client.request(method, self.behind + path, headers=headers, content=body)
+        reply = self._client.request(
+            method,
+            self.behind + path,
+            headers=headers,
+            content=body,
+        )
         kept = {name: value for name, value in reply.headers.items() if name not in HOP_HEADERS}
         kept.pop("content-encoding", None)
         sent = Sent(reply.status_code, kept, reply.content)
@@ -89,7 +101,12 @@ class LyingServer:
             def carry_out(self) -> None:
                 length = int(self.headers.get("content-length", 0))
                 headers = {n: v for n, v in self.headers.items() if n.lower() not in HOP_HEADERS}
-                sent = lying.answer(self.command, self.path, headers, self.rfile.read(length))
+                sent = lying.answer(
+                    self.command,
+                    self.path,
+                    headers,
+                    self.rfile.read(length),
+                )
                 self.send_response(sent.status)
                 for name, value in sent.headers.items():
                     self.send_header(name, value)

@@ -174,4 +174,17 @@ async def shows_a_page(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     await writer.drain()
 
 
+def passing_to(port: int) -> Streams:
+    """Return an impostor that passes a connection on to another server."""
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        other_reader, other_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.gather(_pump(reader, other_writer), _pump(other_reader, writer))
+        finally:
+            other_writer.close()
+
+    return impostor
+
+
 IMPOSTORS: Sequence[Streams] = (says_nothing, drips_headers, continues_for_ever, shows_a_page)

@@ -1,8 +1,9 @@
 """The Kounta adapter: every operation reads top to bottom, and none does any I/O.
 
 Kounta honours no idempotency keys. So core keeps the promise "never twice": it looks an order up
-with `find`, at the pauses of `look_after`, before it sends the order again. Kounta checks little,
-so each new order is read back, and a total other than what was paid is reported.
+with `find`, at the pauses of `look_after`, before it repeats a create that may have had an effect.
+Kounta checks little, so each new order is read back, and a total other than what was paid is
+reported.
 """
 
 from __future__ import annotations
@@ -129,11 +130,11 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     def problems(self, response: Response) -> Sequence[Problem]:
         """Return the error text of an answer, from the first field that has one.
 
-        A success may contain an error as well, but its `message` is none. A 201 that names a new
+        A success may contain an error as well, though not in `message`. A 201 that names a new
         order has created it, whatever its body says.
 
-        Proxies refuse access with a `message` or an `error`, too, such as "Forbidden". So the text
-        of such a refusal is Kounta's only in the fields of OAuth, or if it speaks of OAuth.
+        Proxies, too, refuse access with a `message` or an `error`, such as "Forbidden". So such a
+        text counts as Kounta's only if it is in the fields of OAuth or speaks of OAuth.
 
         unconfirmed: that Kounta's own refusals of access have that form; a recorded 401 and a
         recorded 403 would show it.
@@ -240,8 +241,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
     ) -> Exchange[PosOrder]:
         """Read an order back that was just created, and raise what is wrong with it.
 
-        One that can't be read back exists all the same, and so does one that is another order when
-        it is read: without a reference or a total, core looks it up again.
+        An order that can't be read back exists all the same. If what is read is about another
+        order, the result has no reference or no total, and core looks the order up again.
         """
         try:
             seen = yield from ask_when_there(self._order(created.id), _READ_BACK)
@@ -288,9 +289,9 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return match(order, seen, self.config.payment_method_id)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of the product that represents it, unless it exists.
+        """Create an attention ticket, unless the register has it: Kounta has no keys.
 
-        Kounta has no keys.
+        The ticket is an order of one product, which the setting `attention_product` names.
 
         unconfirmed: that an order of 0 needs no payment, how long its notes may be, and that they
         are printed. One such order would show it.

@@ -15,22 +15,25 @@ from tillpost.cli.app import build
 def commands() -> str:
     """Return a table of all commands, then a section for each."""
     root: Any = typer.main.get_command(build())
-    found = list(_walk(root, "tillpost"))
-    rows = [
-        (f"[`{name}`](#{_anchor(name)})", _summary(command)) for name, command in found
-    ]
-    parts = [_section(name, command) for name, command in found]
-    return md.sections(md.table(("Command", "What it does"), rows), *parts)
+    rows: list[tuple[str, str]] = []
+    parts: list[str] = []
+    for name, command in _walk(root, "tillpost"):
+        link = f"[`{name}`](#{_anchor(name)})"
+        rows.append((link, _summary(command)))
+        parts.append(_section(name, command))
+    table = md.table(("Command", "What it does"), rows)
+    return md.sections(table, *parts)
 
 
 def _walk(group: Any, name: str) -> Iterator[tuple[str, Any]]:
     for word, command in sorted(group.commands.items()):
+        full_name = f"{name} {word}"
         if command.hidden:
             continue
         if hasattr(command, "commands"):
-            yield from _walk(command, f"{name} {word}")
+            yield from _walk(command, full_name)
         else:
-            yield f"{name} {word}", command
+            yield full_name, command
 
 
 def _anchor(name: str) -> str:
@@ -38,8 +41,9 @@ def _anchor(name: str) -> str:
 
 
 def _help(command: Any) -> str:
-    text = inspect.cleandoc(command.help or "").replace("\b\n", "")
-    return text.partition("\f")[0].strip()
+    text = inspect.cleandoc(command.help or "")
+    shown, _, _ = text.replace("\b\n", "").partition("\f")
+    return shown.strip()
 
 
 def _summary(command: Any) -> str:
@@ -47,24 +51,35 @@ def _summary(command: Any) -> str:
 
 
 def _section(name: str, command: Any) -> str:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option"]
-    usage = [
-        name,
-        "[OPTIONS]" if options else "",
-        *(_argument(one) for one in arguments),
-    ]
-    definitions = [_definition(one) for one in (*arguments, *options) if not one.hidden]
-    return md.sections(
+    arguments = _parameters(command, "argument")
+    options = _parameters(command, "option")
+    usage = [name]
+    if options:
+        usage.append("[OPTIONS]")
+    usage += [_argument(one) for one in arguments]
+    shown = [one for one in (*arguments, *options) if not one.hidden]
+    definitions = [_definition(one) for one in shown]
+    parts = [
         f"### {name}",
-        md.fenced("text", " ".join(word for word in usage if word)),
+        md.fenced("text", " ".join(usage)),
         _help(command),
-        md.definition_list(definitions) if definitions else "",
-    )
+    ]
+    if definitions:
+        parts.append(md.definition_list(definitions))
+    return md.sections(*parts)
+
+
+def _parameters(command: Any, kind: str) -> list[Any]:
+    return [one for one in command.params if one.param_type_name == kind]
+
+
+def _metavar(parameter: Any) -> str:
+    metavar: str = parameter.metavar or parameter.name.upper()
+    return metavar
 
 
 def _argument(argument: Any) -> str:
-    metavar = (argument.metavar or argument.name.upper()).strip("[]")
+    metavar = _metavar(argument).strip("[]")
     return metavar if argument.required else f"[{metavar}]"
 
 
@@ -72,24 +87,27 @@ def _definition(parameter: Any) -> md.Definition:
     if parameter.param_type_name == "argument":
         term = f"`{_argument(parameter)}`"
     else:
-        term = ", ".join(
-            f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts)
-        )
-        if not parameter.is_flag and not parameter.count:
-            term += f" `{parameter.metavar or parameter.name.upper()}`"
-    facts = [fact for fact in (_required(parameter), _default(parameter)) if fact]
-    text = " ".join((parameter.help or "").split())
-    return md.Definition(", ".join([term, *facts]), [text])
-
-
-def _required(parameter: Any) -> str:
-    return "required" if parameter.required else ""
+        names = (*parameter.opts, *parameter.secondary_opts)
+        term = ", ".join(f"`{name}`" for name in names)
+        takes_value = not parameter.is_flag and not parameter.count
+        if takes_value:
+            term += f" `{_metavar(parameter)}`"
+    if parameter.required:
+        term += ", required"
+    default = _default(parameter)
+    if default:
+        term += f", {default}"
+    words = (parameter.help or "").split()
+    return md.Definition(term, [" ".join(words)])
 
 
 def _default(parameter: Any) -> str:
     default = parameter.default
-    if default is None or isinstance(default, bool) or callable(default):
+    if default is None or isinstance(default, bool):
+        return ""
+    if callable(default):
         return ""
     if default in ("", [], ()):
         return ""
-    return f"default `{getattr(default, 'value', default)}`"
+    value = getattr(default, "value", default)
+    return f"default `{value}`"

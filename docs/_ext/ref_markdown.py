@@ -49,7 +49,12 @@ def definition_list(entries: Iterable[Definition]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        text,
+        COLUMNS,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def inline_html(text: str) -> str:

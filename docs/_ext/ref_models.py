@@ -52,16 +52,23 @@ class Schema(BaseModel):
             name = self.ref.rpartition("/")[2]
             return f"[{name}](#{name.lower()})"
         if choices := self.any_of or self.one_of:
-            return " or ".join(dict.fromkeys(choice.in_words() for choice in choices))
-        if values := self.enum or ([self.const] if self.const else []):
-            return " or ".join(f"`{json.dumps(value)}`" for value in values)
+            kinds = [choice.in_words() for choice in choices]
+            return " or ".join(dict.fromkeys(kinds))
+        values = list(self.enum)
+        if self.const:
+            values.append(self.const)
+        if values:
+            literals = [f"`{json.dumps(value)}`" for value in values]
+            return " or ".join(literals)
         if self.type == "array":
-            return (
-                f"list of {self.items.in_words()}s".replace(")s", ")")
-                if self.items
-                else "list"
-            )
+            return self._list_in_words()
         return _TYPES.get((self.type, self.format)) or _TYPES[self.type, ""]
+
+    def _list_in_words(self) -> str:
+        if self.items is None:
+            return "list"
+        plural = f"{self.items.in_words()}s"
+        return f"list of {plural}".replace(")s", ")")
 
 
 _TYPES = {
@@ -80,13 +87,20 @@ def fields(model: type[BaseModel]) -> Iterator[FieldFacts]:
     """Yield the fields of a model, with the meaning that a description or a docstring gives."""
     documented: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        documented.update(md.attributes(base.__dict__.get("__doc__") or ""))
+        docstring = base.__dict__.get("__doc__") or ""
+        documented.update(md.attributes(docstring))
     required = required_fields(model)
     schema = Schema.model_validate(_own_schema(model))
     for name, field in schema.properties.items():
         default = None if name in required else json.dumps(field.default)
-        meaning = model.model_fields[name].description or documented.get(name, "")
-        yield FieldFacts(name, field.in_words(), default, " ".join(meaning.split()))
+        description = model.model_fields[name].description
+        meaning = description or documented.get(name, "")
+        yield FieldFacts(
+            name=name,
+            kind=field.in_words(),
+            default=default,
+            meaning=" ".join(meaning.split()),
+        )
 
 
 def _own_schema(model: type[BaseModel]) -> object:
@@ -102,7 +116,8 @@ def required_fields(model: type[BaseModel]) -> set[str]:
     try:
         model.model_validate({})
     except ValidationError as error:
-        return {str(fault["loc"][0]) for fault in error.errors()}
+        places = [fault["loc"] for fault in error.errors()]
+        return {str(place[0]) for place in places}
     return set()
 
 
@@ -120,19 +135,24 @@ def settings(model: type[BaseModel]) -> str:
 def fields_table(model: type[BaseModel]) -> str:
     """Return a model's fields as a table, with their meanings if there are any."""
     facts = list(fields(model))
-    rows = [
-        (f"`{fact.name}`", fact.kind, fact.need.removeprefix("default "))
-        for fact in facts
-    ]
-    if not any(fact.meaning for fact in facts):
-        return md.table(("Field", "Type", "Default"), rows)
-    with_meaning = [(*row, fact.meaning) for row, fact in zip(rows, facts, strict=True)]
-    return md.table(("Field", "Type", "Default", "Meaning"), with_meaning)
+    heads = ["Field", "Type", "Default"]
+    has_meanings = any(fact.meaning for fact in facts)
+    if has_meanings:
+        heads.append("Meaning")
+    rows: list[list[str]] = []
+    for fact in facts:
+        need = fact.need.removeprefix("default ")
+        row = [f"`{fact.name}`", fact.kind, need]
+        if has_meanings:
+            row.append(fact.meaning)
+        rows.append(row)
+    return md.table(heads, rows)
 
 
 def json_format(model: type[BaseModel]) -> str:
     """Return a section for the model and for every model and enumeration that it refers to."""
-    return md.sections(*(_format_part(part) for part in parts_of(model)))
+    parts = [_format_part(part) for part in parts_of(model)]
+    return md.sections(*parts)
 
 
 def _format_part(part: type) -> str:
@@ -141,14 +161,16 @@ def _format_part(part: type) -> str:
     if issubclass(part, BaseModel):
         return md.sections(heading, text, fields_table(part))
     if issubclass(part, Enum):
-        values = ", ".join(f"`{json.dumps(member.value)}`" for member in part)
-        return md.sections(heading, text, f"One of {values}.")
+        values = [f"`{json.dumps(member.value)}`" for member in part]
+        return md.sections(heading, text, f"One of {', '.join(values)}.")
     return md.sections(heading, text)
 
 
 def parts_of(model: type[BaseModel]) -> list[type]:
     """Return the model, then every model and enumeration that its JSON Schema names."""
     module = inspect.getmodule(model)
-    names = re.findall(r'"#/\$defs/(\w+)"', json.dumps(model.model_json_schema()))
-    others = [name for name in dict.fromkeys(names) if name != model.__name__]
-    return [model, *(getattr(module, name) for name in others)]
+    schema = json.dumps(model.model_json_schema())
+    names = dict.fromkeys(re.findall(r'"#/\$defs/(\w+)"', schema))
+    names.pop(model.__name__, None)
+    others = [getattr(module, name) for name in names]
+    return [model, *others]

@@ -128,7 +128,7 @@ def test_wrong_clock_finds_the_order_of_another_process(world: AnyWorld, ahead: 
     assert len(world.simulator.ledger().entries) == 1
 
 
-BEYOND = [("kounta", 25.5, 1), ("kounta", 27.0, 2), ("square", 27.0, 1), ("generic", 27.0, 1)]
+BEYOND = [("kounta", 25.9, 1), ("kounta", 26.1, 2), ("square", 27.0, 1), ("generic", 27.0, 1)]
 
 
 @pytest.mark.parametrize(("world", "hours", "made"), BEYOND, indirect=["world"])

@@ -77,6 +77,7 @@ def dense_pages(page: bytes) -> Callable[[Incoming], None]:
     return behave
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("platform", "read"), list(DENSE))
 def test_endless_list_of_small_rows_takes_little_memory(platform: str, read: str) -> None:

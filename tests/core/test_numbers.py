@@ -17,8 +17,15 @@ from tillpost.adapter.settings import AdapterSettings
 from tillpost.outbox import OutboxSettings
 from tillpost.outbox.settings import ConnectionOptions
 
-NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
-MODELS: tuple[type[BaseModel], ...] = (Policy, OutboxSettings, ConnectionOptions, AdapterSettings)
+NAN = float("nan")
+INFINITY = float("inf")
+NO_NUMBERS = (NAN, INFINITY, -INFINITY)
+MODELS: tuple[type[BaseModel], ...] = (
+    Policy,
+    OutboxSettings,
+    ConnectionOptions,
+    AdapterSettings,
+)
 
 
 def fields() -> Iterator[tuple[type[BaseModel], str]]:
@@ -28,24 +35,35 @@ def fields() -> Iterator[tuple[type[BaseModel], str]]:
                 yield model, name
 
 
+def refused_fields(error: ValidationError) -> set[object]:
+    """Return the names of the fields that a model refuses."""
+    return {fault["loc"][0] for fault in error.errors()}
+
+
 @pytest.mark.parametrize("number", NO_NUMBERS)
-@pytest.mark.parametrize(("model", "name"), list(fields()), ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("model", "name"),
+    list(fields()),
+    ids=str,
+)
 def test_setting_that_is_no_number_is_refused(
     model: type[BaseModel], name: str, number: float
 ) -> None:
-    is_list = "Sequence" in str(model.model_fields[name].annotation)
+    annotation = str(model.model_fields[name].annotation)
+    value = [number] if "Sequence" in annotation else number
     with pytest.raises(ValidationError) as refused:
-        model.model_validate({name: [number] if is_list else number})
-    assert name in {fault["loc"][0] for fault in refused.value.errors()}
+        model.model_validate({name: value})
+    assert name in refused_fields(refused.value)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize("name", ["placed_at", "fulfilment"])
 def test_order_time_that_is_no_number_is_refused(name: str, number: str) -> None:
-    value = number if name == "placed_at" else f'{{"kind": "pickup", "at": {number}}}'
+    fulfilment = f'{{"kind": "pickup", "at": {number}}}'
+    value = fulfilment if name == "fulfilment" else number
     with pytest.raises(ValidationError) as refused:
         Order.model_validate_json(f'{{"{name}": {value}}}')
-    assert name in {fault["loc"][0] for fault in refused.value.errors()}
+    assert name in refused_fields(refused.value)
 
 
 @pytest.mark.parametrize("number", [*NO_NUMBERS, 0, -1])
@@ -59,4 +77,5 @@ def test_limit_that_is_no_positive_number_is_refused(name: str, number: float) -
 def test_adapters_wait_that_is_no_number_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="seconds"):
         Wait(number)
-    assert OutageError("busy", retry_after=number).retry_after is None
+    busy = OutageError("busy", retry_after=number)
+    assert busy.retry_after is None

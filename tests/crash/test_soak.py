@@ -1,5 +1,7 @@
 """A worker that runs for long, with all faults on, needs no more of anything at the end.
 
+The stores fail on one request in five. Others are hostile: their servers send headers without an
+end, gzip bombs and garbage. No order of theirs arrives, and no good store is held up.
 `--soak-seconds 1800` is a long run. It prints a table of what was measured.
 """
 
@@ -9,21 +11,47 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import select
 
+from crash.deliveries import Deliveries
+from crash.hostile_stores import hostile_stores
+from crash.test_crash import journals
 from crash.workers import PROGRAM
-from crash.world import place, serving
-from tillpost.outbox import Outbox, OutboxSettings
+from crash.world import End, Placed, World, place, serving
+from tillpost.outbox import OrderState, Outbox, OutboxSettings
+from tillpost.outbox.db import schema as t
+from tillpost.testing.adversary import BEHAVIOURS
 
 pytestmark = pytest.mark.slow
 
 ORDERS_PER_SECOND = 5
 STORES_FOR = 6000
 """For how many orders there are stores, as `serving` counts them."""
+
+HOSTILE_EACH = 2
+"""How many hostile stores there are of each platform."""
+
+HOSTILE_EVERY = 5
+"""After how many orders of good stores one is added for a hostile store."""
+
+HOSTILE_FROM = 1_000_000
+"""The number of the first order of a hostile store."""
+
+DELIVERED_WITHIN = 60.0
+"""How long an order at a good store may take, in seconds, in a full run."""
+
+FULL_SIZE = 1800
+"""Seconds of a full run. A shorter one may be on a busy machine, so no order is timed."""
+
+STUCK_AFTER = 120.0
+"""After how many seconds without an arrival the good stores are held up."""
 
 ROWS_SHOWN = 12
 
@@ -83,6 +111,65 @@ def grown(samples: Sequence[Sample]) -> Sequence[str]:
     return found
 
 
+class Orders:
+    """The orders of a soak: those of the good stores, and some for hostile ones in between."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliveries: Deliveries,
+        seed: int,
+        good: Sequence[str],
+        hostile: Sequence[str],
+    ) -> None:
+        self._outbox = outbox
+        self._deliveries = deliveries
+        self._seed = seed
+        self._good = good
+        self._hostile = hostile
+        self.added = 0
+        self.added_hostile = 0
+
+    def add_up_to(self, number: int) -> None:
+        """Add orders of the good stores up to that many, and of the others their share."""
+        while self.added < number:
+            placed = place(self.added, self._seed, self._good)
+            if placed.end is End.ARRIVES and placed.order.due_at is None:
+                self._deliveries.expect(placed)
+            self._add(placed)
+            self.added += 1
+            if self.added % HOSTILE_EVERY == 0:
+                self._add(place(HOSTILE_FROM + self.added_hostile, self._seed, self._hostile))
+                self.added_hostile += 1
+
+    def hostile_states(self) -> Counter[str]:
+        """Return in which states the orders of the hostile stores are."""
+        its = select(t.orders.c.state).where(t.orders.c.connection.in_(self._hostile))
+        with self._outbox.database.reading() as db:
+            return Counter(db.scalars(its))
+
+    def _add(self, placed: Placed) -> None:
+        self._outbox.add(placed.order, connection=placed.store, is_new=placed.is_new)
+
+
+def wait_while_it_gets_on(left: Callable[[], int]) -> None:
+    """Wait until nothing is left, or until that hasn't become less for a while."""
+    fewest, since = left(), time.monotonic()
+    while fewest and time.monotonic() - since < STUCK_AFTER:
+        time.sleep(0.2)
+        if left() < fewest:
+            fewest, since = left(), time.monotonic()
+
+
+def twice(world: World) -> Sequence[str]:
+    """Return the orders that a register has twice."""
+    return [
+        f"{name} {reference}"
+        for name, store in world.stores.items()
+        for reference in store.ledger().twice
+    ]
+
+
 @pytest.mark.timeout(7200)
 def test_worker_needs_no_more_of_anything_in_time(
     soak_seconds: int, seed: int, tmp_path: Path
@@ -98,31 +185,48 @@ def test_worker_needs_no_more_of_anything_in_time(
     )
     program = tmp_path / "world.json"
     samples: list[Sample] = []
-    with serving(seed, STORES_FOR) as world, Outbox(settings=settings) as outbox:
-        world.write(program, settings)
+    with ExitStack() as stack:
+        world = stack.enter_context(serving(seed, STORES_FOR))
+        hostile, hostility = stack.enter_context(hostile_stores(seed, world, HOSTILE_EACH))
+        outbox = stack.enter_context(Outbox(settings=settings))
+        World({**world.stores, **hostile}).write(program, settings)
         outbox.prepare()
-        stores = tuple(world.stores)
+        deliveries = stack.enter_context(Deliveries(outbox))
+        orders = Orders(outbox, deliveries, seed, tuple(world.stores), tuple(hostile))
         command = [sys.executable, str(PROGRAM), str(program), "--for-ever"]
         log = tmp_path / "worker.log"
         with log.open("wb") as output:
             worker = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             began = time.monotonic()
-            added = 0
             while (seconds := time.monotonic() - began) < soak_seconds:
-                while added < seconds * ORDERS_PER_SECOND:
-                    placed = place(added, seed, stores)
-                    outbox.add(placed.order, connection=placed.store, is_new=placed.is_new)
-                    added += 1
+                orders.add_up_to(int(seconds * ORDERS_PER_SECOND))
                 time.sleep(0.5)
                 assert worker.poll() is None, log.read_text()[-2000:]
                 samples.append(sample(worker.pid, seconds))
+            wait_while_it_gets_on(
+                lambda: len(deliveries.missing) + len(BEHAVIOURS) - len(hostility.met)
+            )
         finally:
             worker.terminate()
             worker.wait(60)
+        took = sorted(deliveries.seconds.values())
+        states = orders.hostile_states()
         print(
-            f"\n--seed {seed}: {added} orders in {soak_seconds} s, {world.struck} of"
-            f" {world.requests} requests failed\n{table(samples)}"
+            f"\n--seed {seed}: {orders.added} orders in {soak_seconds} s, {world.struck} of"
+            f" {world.requests} requests failed; good stores' orders took"
+            f" {statistics.median(took):.1f} s, {took[-1]:.1f} s at most;"
+            f" {orders.added_hostile} orders of hostile stores met {len(hostility.met)} of"
+            f" {len(BEHAVIOURS)} behaviours in {hostility.met.total()} requests, and are"
+            f" {dict(states)}\n{table(samples)}"
         )
+        assert not {OrderState.RECEIVED, OrderState.ACCEPTED} & states.keys(), states
+        missing = deliveries.missing
+        assert not missing, f"{missing}\n{journals(outbox, missing)}\n{log.read_text()[-2000:]}"
+        late = [id_ for id_, took in deliveries.seconds.items() if took > DELIVERED_WITHIN]
+        is_timed = soak_seconds >= FULL_SIZE
+        assert not (is_timed and late), f"late: {late}\n{journals(outbox, late)}"
+        assert not twice(world)
+        assert set(hostility.met) == set(BEHAVIOURS)
     assert worker.returncode == 0
     assert not grown(samples), table(samples)

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -69,6 +69,7 @@ class Store:
     platform: str
     settings: Mapping[str, Any]
     drift: Callable[[], object]
+    limits: Mapping[str, float] = field(default_factory=lambda: LIMITS)
 
     def ledger(self) -> Ledger:
         """Return what its staff see now."""
@@ -88,7 +89,7 @@ class World:
                 "platform": store.platform,
                 "settings": store.settings,
                 "policy": POLICY,
-                "limits": LIMITS,
+                "limits": store.limits,
             }
             for name, store in self.stores.items()
         }

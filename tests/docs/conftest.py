@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from docs.pages import DOCS, ORDERS, Reader
+from docs.pages import DOCS, MAPPINGS, ORDERS, Reader
 from recent import PLACED_AT
 from tillpost.simulator import Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
@@ -29,10 +29,15 @@ def square() -> Generator[Running[SquareSimulator], None, None]:
 def reader(
     square: Running[SquareSimulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[Reader, None, None]:
-    """A reader in a fresh folder with the example orders. "L123" is the simulator."""
+    """A reader in a fresh folder with the example orders and mappings.
+
+    "L123" is the simulator.
+    """
     square.simulator.reset()
-    for order in ORDERS.glob("*.json"):
-        shutil.copy(order, tmp_path)
+    for file in (*ORDERS.glob("*.json"), *MAPPINGS.glob("*.*")):
+        shutil.copy(file, tmp_path)
+    # A script's own folder is on the path.
+    monkeypatch.setattr(sys, "path", [str(MAPPINGS), *sys.path])
     order = json.loads((ORDERS / "lunch-pickup.json").read_text())
     recent = order | {"placed_at": PLACED_AT}
     (tmp_path / "order.json").write_text(json.dumps(recent, ensure_ascii=False))

@@ -27,6 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 ORDERS = DOCS / "examples" / "orders"
+MAPPINGS = DOCS / "examples" / "mappings"
 
 # Commands that a reader has run already, or runs in a fresh folder only.
 _NOT_RUN = (
@@ -174,7 +175,15 @@ class Reader:
         source = "\n" * (block.line - 1) + self._mine(block.text)
         printed = io.StringIO()
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
-            exec(compile(source, str(page), "exec", dont_inherit=True), self.namespace)
+            exec(
+                compile(
+                    source,
+                    str(page),
+                    "exec",
+                    dont_inherit=True,
+                ),
+                self.namespace,
+            )
         return printed.getvalue()
 
     def _console(self, command: str, expected: str, where: str) -> None:

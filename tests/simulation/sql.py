@@ -214,7 +214,13 @@ class DirectConnection:
         }
         processors = compiled._bind_processors
         parameters = [
-            _parameter(compiled.binds[name], name, names, index_of, processors.get(name))
+            _parameter(
+                compiled.binds[name],
+                name,
+                names,
+                index_of,
+                processors.get(name),
+            )
             for name in compiled.positiontup or ()
         ]
         entries = compiled._result_columns
@@ -275,9 +281,19 @@ def _parameter(
 ) -> _Parameter:
     for known in (bind.key, name):
         if known in names:
-            return _Parameter(known, -1, None, processor)
+            return _Parameter(
+                known,
+                -1,
+                None,
+                processor,
+            )
     assert not bind.required, f"a value for {name} is missing"
-    return _Parameter("", index_of.get(id(bind), -1), bind.effective_value, processor)
+    return _Parameter(
+        "",
+        index_of.get(id(bind), -1),
+        bind.effective_value,
+        processor,
+    )
 
 
 def _arguments(plan: _Plan, own: Sequence[Any], values: Mapping[str, Any] | None) -> Sequence[Any]:

@@ -36,7 +36,7 @@ An object counts as two more, since it becomes a model.
 """
 
 WIDE_PARTS = 10_000
-"""A body with more parts than this is looked through for objects with too many fields."""
+"""With more parts than this, a body is looked through for wide objects."""
 
 MOST_MENU_PARTS = 400_000
 """The same for a page of a menu, which is some 10,000 items."""
@@ -58,7 +58,7 @@ MOST_LINES = 1_000
 
 
 def refuse_large_json(body: bytes, *, is_menu: bool = False) -> None:
-    """Raise `ValueError` if a body, or an object in it, has too many parts to be parsed.
+    """Raise `ValueError` if a body, or an object in it, has too many parts.
 
     The parts are three characters, counted in texts too. So it takes milliseconds, and refuses too
     early rather than too late. Only the objects of a body with many parts are looked at.

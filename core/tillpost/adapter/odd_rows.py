@@ -32,7 +32,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class OddRow(ValueError):
-    """A row that may be the one that is looked for can't be read."""
+    """A row that can't be read may be the one that is looked for."""
 
 
 class _Value(NamedTuple):
@@ -48,8 +48,10 @@ def passing_over_odd_rows(
 ) -> Callable[[bytes], T]:
     """Return a reader for `Request.read` that leaves out the rows that can't be read.
 
-    A row that can't be read and that contains the reference may be the one that is looked for. Then
-    the answer can't be read, which leaves the order in doubt. Other rows are counted in the log.
+    A row that can't be read and that contains the reference may be the one that is looked for. If a
+    row isn't even an object, the list isn't the platform's, and proves nothing unless another row
+    has the reference. In both cases the answer can't be read, which leaves the order in doubt.
+    Other rows are counted in the log.
 
     Use it for searches alone: what is missing from a menu is named (`OddObjects`).
 
@@ -75,6 +77,9 @@ def _without_odd_rows(text: str, row: type[BaseModel], reference: str, member: s
     start = _start_of_list(text, member)
     rows = list(_rows(text, start))
     kept = [value for value in rows if _is_kept(text, value, row, reference)]
+    are_objects = all(isinstance(value.content, dict) for value in rows)
+    if not are_objects and not any(_has(text, value, reference) for value in kept):
+        raise OddRow("a row isn't an object, and none has the reference")
     odd_count = len(rows) - len(kept)
     log.warning("odd_rows_passed_over count=%d of=%d", odd_count, len(rows))
     end = start + 1
@@ -90,16 +95,22 @@ def _is_kept(text: str, value: _Value, row: type[BaseModel], reference: str) -> 
     Raises:
         OddRow: The row can't be read, and has the reference.
     """
-    raw = text[value.start : value.end]
     try:
-        row.model_validate_json(raw)
+        row.model_validate_json(text[value.start : value.end])
     except ValidationError:
-        # The raw text may escape characters; the values lack what a repeated name hides.
-        in_values = any(reference in each for each in _texts_in(value.content))
-        if in_values or reference in raw:
+        if _has(text, value, reference):
             raise OddRow("the row with the reference can't be read") from None
         return False
     return True
+
+
+def _has(text: str, value: _Value, reference: str) -> bool:
+    """Return whether a row has the reference, however it is written.
+
+    The raw text may escape characters; the values lack what a repeated name hides.
+    """
+    in_values = any(reference in each for each in _texts_in(value.content))
+    return in_values or reference in text[value.start : value.end]
 
 
 def _texts_in(content: object) -> Iterator[str]:

@@ -27,6 +27,7 @@ from tillpost.cli.commands import (
     menu,
     menu_review,
     order_actions,
+    order_check,
     orders,
     outbox,
     simulate,
@@ -141,6 +142,7 @@ def build() -> typer.Typer:
     _add(app, submit.submit, "submit", "submit order.json --connection cafe-42", _ORDERS)
     _add(app, worker.worker, "worker", "worker --db sqlite:///orders.db", _ORDERS)
     app.add_typer(_outbox_group(), rich_help_panel=_ORDERS)
+    app.add_typer(_order_group(), rich_help_panel=_ORDERS)
     _add(app, status.status, "status", "status", _SUPPORT)
     app.add_typer(_orders_group(), rich_help_panel=_SUPPORT)
     _add(app, diagnose.diagnose_, "diagnose", "diagnose B42", _SUPPORT)
@@ -183,6 +185,12 @@ def _outbox_group() -> typer.Typer:
     _add(group, outbox.migrate, "migrate", "outbox migrate --db sqlite:///orders.db")
     _add(group, outbox.erase, "erase", "outbox erase --days 30")
     _add(group, outbox.prune, "prune", "outbox prune --days 90")
+    return group
+
+
+def _order_group() -> typer.Typer:
+    group = typer.Typer(name="order", help="Explain an order of a JSON file, without sending it.")
+    _add(group, order_check.check, "check", "order check order.json --platform square")
     return group
 
 

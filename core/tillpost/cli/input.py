@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from tillpost.cli.exit_codes import CliError
 from tillpost.models.base import explain
 
-__all__ = ["STDIN", "read_if_exists", "read_model"]
+__all__ = ["STDIN", "read_content", "read_if_exists", "read_model"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,9 +31,19 @@ def read_model(model: type[M], path: str) -> M:
     Raises:
         CliError: If the file doesn't exist, can't be read, or isn't valid.
     """
+    name = "standard input" if path == STDIN else path
+    return _parse(model, name, read_content(path))
+
+
+def read_content(path: str) -> bytes:
+    """Read a file, or standard input for "-", without a byte order mark.
+
+    Raises:
+        CliError: If the file doesn't exist or can't be read.
+    """
     if path == STDIN:
-        return _parse(model, "standard input", sys.stdin.buffer.read())
-    content = read_if_exists(model, path)
+        return sys.stdin.buffer.read().removeprefix(_BOM)
+    content = _content_if_exists(path)
     if content is None:
         raise CliError(f"{path}: No such file or directory")
     return content
@@ -45,17 +55,21 @@ def read_if_exists(model: type[M], path: str) -> M | None:
     Raises:
         CliError: If the file can't be read or isn't valid.
     """
+    content = _content_if_exists(path)
+    return None if content is None else _parse(model, path, content)
+
+
+def _content_if_exists(path: str) -> bytes | None:
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes().removeprefix(_BOM)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise CliError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    return _parse(model, path, content)
 
 
 def _parse(model: type[M], name: str, content: bytes) -> M:
     try:
-        return model.model_validate_json(content.removeprefix(_BOM))
+        return model.model_validate_json(content)
     except ValidationError as error:
         raise CliError(f"{name}: {explain(error)}") from None

@@ -1,10 +1,11 @@
 """The submission of one order as a flow of commands.
 
-Its steps are: look up, finish, submit, import, wait, until it is done. The flow holds no state that
-matters. In each round it asks `history.next_step` what the journal calls for, and does that. So it
-can be dropped at any command and started again: by the same loop, by another process, or on another
-machine. `Till` and `AsyncTill` run it over a journal in memory, the outbox over one in its
-database.
+Its steps are: look up, finish, submit, import the menu, wait. It ends with the order as the
+platform has it, or with the error that gives it up. The flow holds no state that matters. In each
+round it asks `history.next_step` what the journal calls for, and does that. So it can be dropped at
+any command, and a new flow over the same journal goes on: in the same process, in another, or on
+another machine. The promises "never twice" and "never half" are kept by that decision. `Till` and
+`AsyncTill` run the flow over a journal in memory, the outbox over one in its database.
 
 An order that is given up may leave an attention ticket at the register; the ticket is withdrawn
 when the order arrives after all.
@@ -83,7 +84,7 @@ class _Outgoing(NamedTuple):
 class Submission:
     """The submission of one order over its journal so far.
 
-    Its `flow` is to be run once.
+    Its `flow` is run once; to go on, make a new submission from the journal.
     """
 
     def __init__(self, connection: Connection, order: Order, events: Sequence[Event]) -> None:

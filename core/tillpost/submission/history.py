@@ -6,8 +6,9 @@ in every round; the outbox and the diagnosis fold a journal to show an order's s
 
 Two promises are kept here:
 
-* Never twice: a key is reused until the order made under it is proved dead. Without a key nothing
-  is sent again before the platform was searched to the end of the look-up schedule.
+* Never twice: a key is reused until the order made under it is proved dead. Without a key, a create
+  that may have had an effect isn't repeated before the platform was searched to the end of the
+  look-up schedule. `operation.refusal` checks each request once more before it leaves.
 * Never half: a draft that a look-up found is finished before anything else is sent.
 """
 
@@ -70,10 +71,11 @@ MAX_IMPORTS = 2
 class History(NamedTuple):
     """What is known of an order.
 
-    A named tuple, because a fold makes a new one for each event and a tuple is the cheapest.
+    A named tuple, because a fold makes a new one for each event and a tuple is the cheapest. "The
+    last request" below is the last time that a caller asked for the order's submission.
 
     Attributes:
-        sent: All requests that could change the order, oldest first.
+        sent: All that was sent and could change the order, oldest first.
         empty_lookups: The look-ups that found nothing, since the last create was given up.
         found: What the last look-up found; reset by a failure.
         sighted: The platform's id of an order that may be this one; empty for none.
@@ -92,7 +94,7 @@ class History(NamedTuple):
         key_spoiled: Whether another body was sent under this generation's key.
         failure: The last failure since the last request, unless it was resolved.
         unmended: The menu error before, while the last failure is only of the import for it.
-        tries: How often a failed request was sent, since the last request.
+        tries: How often what failed was sent, since the last request.
         imported: The last menu import, since the last request; fresh if any of them was.
         imported_for: The lines whose refusals called for an import, since the last request.
         imports: How many menu imports there were, since the last request.

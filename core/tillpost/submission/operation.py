@@ -9,7 +9,8 @@ kept here, by core and not by an adapter's care:
 * nothing is asked or sent for an order that is, or may be, at another address.
 
 An adapter whose own code fails raises an `UnknownPosError`, like any other failure. `flow`,
-`attention_ticket`, `menu_import` and `store_flows` run operations.
+`attention_ticket`, `menu_import` and `store_flows` run operations; `forecast` looks at what one
+would send, without sending it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,14 @@ from tillpost.submission.history import ZONE_ERROR, History
 from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.order_journal import EventJournal, OrderJournal
 
-__all__ = ["OperationContext", "is_keyed", "preview", "run_operation", "searched_since"]
+__all__ = [
+    "OperationContext",
+    "first_request",
+    "is_keyed",
+    "preview",
+    "run_operation",
+    "searched_since",
+]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -310,16 +318,42 @@ def preview(
     try:
         yield from run_operation(context, operation, *args, **kwargs)
     except _Previewed as previewed:
-        return previewed.content
+        return previewed.request.content
     return ""
+
+
+def first_request(
+    context: OperationContext,
+    operation: Callable[P, Exchange[object]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Request[Any] | None:
+    """Return the first request that the operation would send, None if there is none.
+
+    Nothing is sent.
+
+    Raises:
+        PosError: The operation fails before it.
+    """
+    context.is_preview = True
+    flow = run_operation(context, operation, *args, **kwargs)
+    try:
+        for command in flow:
+            if isinstance(command, Transmit):
+                return command.request
+    except _Previewed as previewed:
+        return previewed.request
+    finally:
+        flow.close()
+    return None
 
 
 class _Previewed(Exception):
     """A preview has come to the first request that would change the order."""
 
-    def __init__(self, content: str) -> None:
-        super().__init__(content)
-        self.content = content
+    def __init__(self, request: Request[Any]) -> None:
+        super().__init__()
+        self.request = request
 
 
 def is_keyed(connection: Connection, order: Order, history: History) -> bool:
@@ -384,7 +418,7 @@ def _send(
         return verdict.reply, verdict.error
 
     if context.is_preview:
-        raise _Previewed(request.content)
+        raise _Previewed(request)
     refusal = context.refusal(request)
     if refusal:
         return None, refusal

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from tillpost.adapter.base import Attempt, Found
+from tillpost.adapter.base import Found
 from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.settings import Account, Credentials
@@ -20,13 +20,13 @@ from tillpost.models.order import Order, PosOrder
 from tillpost.submission.arrival import another_order, names_another
 from tillpost.submission.commands import Flow, Record
 from tillpost.submission.context import Connection
+from tillpost.submission.forecast import first_attempt
 from tillpost.submission.history import History
 from tillpost.submission.journal import Cancelled
 from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.platform_clock import TOLERATED_SKEW
 from tillpost.submission.store_currency import learn_currency, refuse_other_currency
-from tillpost.submission.withholding import is_past_due, without
 
 __all__ = ["StoreFlows"]
 
@@ -124,17 +124,8 @@ class StoreFlows:
             refuse_other_currency(self._connection, order, menu)
         except OrderError as error:
             raise context.stamp(error) from None
-        binding = self._bind(order)
-        is_late = is_past_due(order, self._connection.platform_now())
-        fields = frozenset({"due_at"}) if is_late else frozenset[str]()
-        withheld = without(binding.order, fields, self._adapter.title)
-        attempt = Attempt(
-            menu=self._connection.menu_cache.menu,
-            keep_paid=binding.keep_paid,
-            remarks=(*withheld.remarks, *binding.remarks),
-            withheld=fields,
-        )
-        return (yield from run_operation(context, self._adapter.quote, withheld.order, attempt))
+        order_to_send, attempt, _ = first_attempt(self._connection, order)
+        return (yield from run_operation(context, self._adapter.quote, order_to_send, attempt))
 
     def cancel(self, pos_order: PosOrder, history: History) -> Flow[PosOrder]:
         """Cancel an order at the platform, and record that.

@@ -1,14 +1,14 @@
-"""The one way to the network.
+"""Connections to platforms: guarded, with a deadline, and marked as bytes leave.
 
-Every connection that Tillpost opens itself goes through here. `NetworkTransport` is an httpx
-transport for threads, `AsyncNetworkTransport` one for asyncio. Both open HTTP/1.1 connections with
-httpcore's own connection class, and do four things that httpx's transports don't:
+Every connection to a platform that Tillpost opens itself goes through here. `NetworkTransport` is
+an httpx transport for threads, `AsyncNetworkTransport` one for asyncio. Both open HTTP/1.1
+connections with httpcore's own connection class, and do four things that httpx's transports don't:
 
 - A guarded transport refuses addresses that aren't public (see `address_guard`).
 - An exchange has one deadline, which every read and write keeps, so that endless headers or 1xx
   answers end in time.
-- An exchange says whether the first byte of its request has been written. Until then the request
-  can't have had an effect.
+- An exchange says whether the first byte of its request may have been written. Until then the
+  request can't have had an effect.
 - Idle connections are kept in a stack for each origin, so that a request costs the same whatever
   the number of connections. One on which anything has come that wasn't asked for isn't used again:
   it would be taken for the answer to the next request.
@@ -92,7 +92,7 @@ class Exchange(Timed):
 
     Attributes:
         observed: Whether anything has reported on the exchange, so that `sent` can be trusted.
-        sent: Whether the first byte of the request has been written.
+        sent: Whether the first byte of the request may have been written. It is set just before.
     """
 
     __slots__ = ("observed", "sent")

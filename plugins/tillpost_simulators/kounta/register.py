@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tillpost.models.money import exponent
+from tillpost.models.money import nearest_minor
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
-from tillpost_simulators.kounta.order_pricing import PricedOrder, priced, rounded
+from tillpost_simulators.kounta.order_pricing import PricedOrder, priced
 from tillpost_simulators.kounta.world import Customer, Line, Order, Product, Site, World
 
 
@@ -156,4 +156,4 @@ def _customer(customer: Customer | None) -> str:
 
 
 def _minor(world: World, amount: Decimal) -> int:
-    return int(rounded(world, amount).scaleb(exponent(world.settings.currency)))
+    return nearest_minor(amount, world.settings.currency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -153,8 +154,13 @@ def orders(draw: st.DrawFn, percentage: str, included: bool) -> Order:
     )
 
 
+def slow(percentage: str) -> Any:
+    """Return a rate that the quick tests leave out."""
+    return pytest.param(percentage, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize("included", [True, False], ids=["included", "added"])
-@pytest.mark.parametrize("percentage", ["10", "15", "8.875"])
+@pytest.mark.parametrize("percentage", [slow("10"), slow("15"), "8.875"])
 @settings(max_examples=TRIED, deadline=None)
 @given(data=st.data())
 def test_total_is_what_was_paid_for_any_order(

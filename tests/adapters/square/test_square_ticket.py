@@ -113,7 +113,12 @@ def test_one_that_comes_to_a_price_is_undone_and_never_paid(bench: Bench) -> Non
 
 
 def test_one_that_cant_be_marked_as_paid_is_undone(bench: Bench) -> None:
-    bench.spoil = spoiled(1, refused("BAD_REQUEST", "no"), method="POST", path="/v2/orders/")
+    bench.spoil = spoiled(
+        1,
+        refused("BAD_REQUEST", "no"),
+        method="POST",
+        path="/v2/orders/",
+    )
     with pytest.raises(PosError):
         ticket(bench, plain_order())
     ledger = bench.simulator.ledger()
@@ -121,7 +126,12 @@ def test_one_that_cant_be_marked_as_paid_is_undone(bench: Bench) -> None:
 
 
 def test_one_whose_payment_is_in_doubt_is_finished_the_next_time(bench: Bench) -> None:
-    bench.spoil = spoiled(1, Fault(Applied.MAYBE, "late"), method="POST", path="/v2/orders/")
+    bench.spoil = spoiled(
+        1,
+        Fault(Applied.MAYBE, "late"),
+        method="POST",
+        path="/v2/orders/",
+    )
     with pytest.raises(OutageError):
         ticket(bench, plain_order())
     bench.spoil = None
@@ -132,7 +142,13 @@ def test_one_whose_payment_is_in_doubt_is_finished_the_next_time(bench: Bench) -
 
 def test_ticket_that_square_calls_paid_exists(bench: Bench) -> None:
     paid = refused("BAD_REQUEST", "The order is already paid.")
-    bench.spoil = spoiled(1, paid, method="POST", path="/v2/orders/", after=True)
+    bench.spoil = spoiled(
+        1,
+        paid,
+        method="POST",
+        path="/v2/orders/",
+        after=True,
+    )
     ticket(bench, plain_order())
     assert len(bench.simulator.ledger().shown) == 1
 

@@ -22,12 +22,14 @@ def wide(parts: int) -> bytes:
 
 
 def test_only_a_menu_may_have_many_parts() -> None:
-    refuse_large_json(wide(bounds.MOST_PARTS))
-    refuse_large_json(wide(bounds.MOST_MENU_PARTS), is_menu=True)
+    most = bounds.MOST_PARTS
+    most_of_menu = bounds.MOST_MENU_PARTS
+    refuse_large_json(wide(most))
+    refuse_large_json(wide(most_of_menu), is_menu=True)
     with pytest.raises(ValueError, match="more than 100000 parts"):
-        refuse_large_json(wide(bounds.MOST_PARTS + 1))
+        refuse_large_json(wide(most + 1))
     with pytest.raises(ValueError, match="more than 400000 parts"):
-        refuse_large_json(wide(bounds.MOST_MENU_PARTS + 1), is_menu=True)
+        refuse_large_json(wide(most_of_menu + 1), is_menu=True)
 
 
 def test_object_counts_as_three_parts() -> None:
@@ -38,13 +40,13 @@ def test_object_counts_as_three_parts() -> None:
 
 
 def test_object_of_too_many_fields_is_refused() -> None:
-    known = b'{"items": [' + b"1," * bounds.WIDE_PARTS + b"1], "
-    unknown = b",".join(b'"n%d": 1' % number for number in range(bounds.MOST_FIELDS))
-    refuse_large_json(b"[" + known[:-2] + b"}, {" + unknown + b"}]")
-    with pytest.raises(ValueError, match="more than 1000 fields"):
-        refuse_large_json(known + unknown + b"}")
-    with pytest.raises(ValueError, match="more than 1000 fields"):
-        refuse_large_json(b'{"items": [' + known + unknown + b"}]}")
+    items = b'"items": ' + wide(bounds.WIDE_PARTS)
+    fields = b",".join(b'"n%d": 1' % number for number in range(bounds.MOST_FIELDS))
+    both = b"{" + items + b", " + fields + b"}"
+    refuse_large_json(b"[{" + items + b"}, {" + fields + b"}]")
+    for too_wide in (both, b"[" + both + b"]"):
+        with pytest.raises(ValueError, match="more than 1000 fields"):
+            refuse_large_json(too_wide)
 
 
 @pytest.mark.parametrize("broken", [b"[1,", b"[" * 5_000, b'{"a": 1, ', b'{"a" 1, '])
@@ -53,7 +55,12 @@ def test_broken_json_is_left_to_its_reader(broken: bytes) -> None:
 
 
 def test_problems_are_limited_in_number_and_length() -> None:
-    endless = Problem(code="c" * 9_000, field="f" * 9_000, text="t" * 9_000, lines=range(10**7))
+    endless = Problem(
+        code="c" * 9_000,
+        field="f" * 9_000,
+        text="t" * 9_000,
+        lines=range(10**7),
+    )
     problems = bounded_problems([endless] * 1_000)
     assert len(problems) == bounds.MOST_PROBLEMS
     (problem, *_) = problems
@@ -70,8 +77,10 @@ def test_long_error_text_is_judged_at_once(platform: str, status: int) -> None:
         f'"kind": "MenuError", "detail": "{SPITEFUL}"}}'
     ).encode()
     request = REQUESTS[platform][0]
+    adapter = ADAPTERS[platform]
+    answer = Response(status, {}, body)
     began = time.thread_time()
-    verdict = judge(ADAPTERS[platform], request, None, Response(status, {}, body), NOW)
+    verdict = judge(adapter, request, None, answer, NOW)
     assert time.thread_time() - began < 1.0
     assert verdict.error is not None
     assert len(verdict.error.detail) <= 1_000
@@ -80,7 +89,9 @@ def test_long_error_text_is_judged_at_once(platform: str, status: int) -> None:
 @pytest.mark.parametrize("platform", ADAPTERS)
 def test_success_of_too_many_parts_is_unreadable(platform: str) -> None:
     body = b'{"items": ' + wide(bounds.MOST_MENU_PARTS) + b"}"
+    answer = Response(200, {}, body)
+    adapter = ADAPTERS[platform]
     for request in REQUESTS[platform]:
-        verdict = judge(ADAPTERS[platform], request, None, Response(200, {}, body), NOW)
+        verdict = judge(adapter, request, None, answer, NOW)
         assert type(verdict.error) is OutageError
         assert verdict.applied is Applied.MAYBE

@@ -13,38 +13,59 @@ from tillpost.adapter.net_prices import Linear, NetLine, all_fit, net_values, sh
 
 RATES = ("0.1", "0.15", "0.08875", "0")
 CENT = Decimal(1)
-NOTHING = Linear(Decimal(0), Decimal(0))
+ZERO = Decimal(0)
+NOTHING = Linear(ZERO, ZERO)
 
 
 def line(
-    due: int, quantity: int, rate: str, extra: Decimal = Decimal(0), own: str | None = None
+    due: int,
+    quantity: int,
+    rate: str,
+    extra: Decimal = ZERO,
+    own: str | None = None,
 ) -> NetLine:
     """Return a line of some pieces, due in cents, with a fixed amount under the same tax."""
     tax_rate = Decimal(rate)
     scale = Decimal(100 * quantity)
     net = Linear(extra, scale)
     tax = Linear(extra * tax_rate, scale * tax_rate)
-    return NetLine(due, net, tax, Decimal(own) if own else None)
+    own_price = Decimal(own) if own else None
+    return NetLine(due, net, tax, own_price)
+
+
+def price_of(only: NetLine) -> Decimal:
+    """Return the price without tax of an order's only line."""
+    (price,) = net_values([only])
+    return price
+
+
+def rounded_apart(net: Decimal, tax: Decimal, mode: str) -> Decimal:
+    return net.quantize(CENT, mode) + tax.quantize(CENT, mode)
+
+
+def rounded_together(net: Decimal, tax: Decimal, mode: str) -> Decimal:
+    gross = net + tax
+    return gross.quantize(CENT, mode)
 
 
 def totals(lines: list[NetLine], values: list[Decimal]) -> Iterator[Decimal]:
     """Yield what the lines come to, in each of the ways that a platform may round."""
     sums = [line.at(value) for line, value in zip(lines, values, strict=True)]
-    net_sum = sum((net for net, _ in sums), Decimal(0))
-    tax_sum = sum((tax for _, tax in sums), Decimal(0))
+    net_sum = sum((net for net, _ in sums), ZERO)
+    tax_sum = sum((tax for _, tax in sums), ZERO)
     for mode in (ROUND_HALF_UP, ROUND_HALF_EVEN):
-        by_line_apart = Decimal(0)
-        by_line_together = Decimal(0)
-        for net, tax in sums:
-            by_line_apart += net.quantize(CENT, mode) + tax.quantize(CENT, mode)
-            by_line_together += (net + tax).quantize(CENT, mode)
-        yield by_line_apart
-        yield by_line_together
-        yield net_sum.quantize(CENT, mode) + tax_sum.quantize(CENT, mode)
-        yield (net_sum + tax_sum).quantize(CENT, mode)
+        for rounded in (rounded_apart, rounded_together):
+            by_line = [rounded(net, tax, mode) for net, tax in sums]
+            yield sum(by_line, ZERO)
+            yield rounded(net_sum, tax_sum, mode)
 
 
-LINES = st.builds(line, st.integers(-5000, 100_000), st.integers(1, 40), st.sampled_from(RATES))
+LINES = st.builds(
+    line,
+    st.integers(-5000, 100_000),
+    st.integers(1, 40),
+    st.sampled_from(RATES),
+)
 
 
 @given(st.lists(LINES, min_size=1, max_size=12))
@@ -66,29 +87,41 @@ def test_a_platform_computes_what_was_paid_however_it_rounds(lines: list[NetLine
 def test_four_decimals_are_enough_for_most_prices(
     due: int, quantity: int, rate: str, price: str
 ) -> None:
-    assert [str(value) for value in net_values([line(due, quantity, rate)])] == [price]
+    only = line(due, quantity, rate)
+    assert str(price_of(only)) == price
 
 
-def test_menus_own_price_is_kept_if_it_fits() -> None:
-    assert net_values([line(1450, 1, "0.1", own="13.18182")]) == [Decimal("13.18182")]
-    assert net_values([line(1450, 1, "0.1", own="13.2")]) == [Decimal("13.1818")]
+@pytest.mark.parametrize(
+    ("own", "price"),
+    [
+        ("13.18182", "13.18182"),
+        ("13.2", "13.1818"),
+    ],
+)
+def test_menus_own_price_is_kept_if_it_fits(own: str, price: str) -> None:
+    only = line(1450, 1, "0.1", own=own)
+    assert price_of(only) == Decimal(price)
 
 
 def test_fixed_amount_is_left_out_of_the_price() -> None:
-    assert net_values([line(630, 1, "0.1", extra=Decimal("72.73"))]) == [Decimal("5.0000")]
+    only = line(630, 1, "0.1", extra=Decimal("72.73"))
+    assert price_of(only) == Decimal("5.0000")
 
 
 def test_fewest_decimals_are_used_if_no_price_fits() -> None:
-    assert net_values([line(3, 1, "0.2")]) == [Decimal("0.0250")]
+    only = line(3, 1, "0.2")
+    assert price_of(only) == Decimal("0.0250")
 
 
 def test_a_line_without_a_slope_has_no_value() -> None:
-    assert net_values([NetLine(0, NOTHING, NOTHING)]) == [0]
+    flat = NetLine(0, NOTHING, NOTHING)
+    assert price_of(flat) == 0
 
 
 def test_callers_decimal_context_changes_nothing() -> None:
+    only = line(123_456, 1, "0.1")
     with localcontext(prec=3):
-        assert net_values([line(123_456, 1, "0.1")]) == [Decimal("1122.3273")]
+        assert price_of(only) == Decimal("1122.3273")
         assert shares(123_456, [1, 2]) == [41152, 82304]
 
 
@@ -105,12 +138,20 @@ def test_shares_add_up_and_are_exact_to_a_minor_unit(amount: int, weights: list[
         assert abs(share - exact_share) < 1
 
 
-@given(st.data(), st.lists(st.integers(0, 500), min_size=1, max_size=10))
+COSTS = st.lists(
+    st.integers(0, 500),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(st.data(), COSTS)
 def test_nothing_is_taken_off_a_line_beyond_what_it_costs(
     data: st.DataObject, costs: list[int]
 ) -> None:
     off = data.draw(st.integers(0, sum(costs)))
-    for share, cost in zip(shares(off, costs), costs, strict=True):
+    found = shares(off, costs)
+    for share, cost in zip(found, costs, strict=True):
         assert share <= cost
 
 

@@ -64,6 +64,17 @@ def test_odd_row_of_a_page_hides_no_other(odd: str) -> None:
     assert (page.cursor, page.sales) == ("c", (Sale(number="A&1", total=7),))
 
 
+@pytest.mark.parametrize("odd", ["7", "null", "[]", '"text"', "true"])
+@pytest.mark.parametrize("form", ["[{odd}]", '[{odd}, {{"number": "B2", "total": 1}}]'])
+def test_row_that_is_no_object_leaves_doubt(form: str, odd: str) -> None:
+    """A server that lists such rows doesn't say that there is no order."""
+    with pytest.raises(OddRow):
+        READ(form.format(odd=odd).encode())
+    page = f'{{"cursor": "c", "sales": {form.format(odd=odd)}}}'
+    with pytest.raises(OddRow):
+        READ_PAGE(page.encode())
+
+
 def test_bytes_that_are_no_text_hide_no_other_row() -> None:
     body = b'[{"number": "caff\xe8"},' + OURS.encode() + b"]"
     assert READ(body)[-1] == Sale(number="A&1", total=7)
@@ -113,4 +124,4 @@ def test_page_without_a_list_stays_unreadable(body: bytes) -> None:
 
 def test_fault_outside_the_rows_stays_unreadable() -> None:
     with pytest.raises(ValidationError):
-        READ_PAGE(b'{"cursor": [], "sales": [1]}')
+        READ_PAGE(b'{"cursor": [], "sales": [{"total": ""}]}')

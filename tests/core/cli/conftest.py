@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from recent import PLACED_AT
@@ -56,15 +58,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def built_command() -> Any:
+    """Return the command as Typer builds it from `build()`.
+
+    `CliRunner.invoke` would build it anew for each run, which takes longer than most runs.
+    """
+    return typer.main.get_command(build())
+
+
 @pytest.fixture
-def tillpost() -> Command:
+def tillpost(built_command: Any) -> Command:
     """Return a function that runs the command: `tillpost("submit", "order.json")`."""
 
     def run(*arguments: str, input: str | bytes | None = None) -> Result:  # noqa: A002
-        result = CliRunner().invoke(
-            build(), arguments, input=input, prog_name="tillpost", catch_exceptions=False
-        )
-        return Result(result.exit_code, result.stdout, result.stderr)
+        with CliRunner().isolation(input=input) as streams:
+            with pytest.raises(SystemExit) as ended:
+                built_command.main(args=arguments, prog_name="tillpost")
+            sys.stdout.flush()
+            sys.stderr.flush()
+            out, err = (stream.getvalue().decode() for stream in streams[:2])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, out, err)
 
     return run
 

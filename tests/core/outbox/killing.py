@@ -128,6 +128,17 @@ class Clock:
             advance(seconds)
 
 
+class StillClock(Clock):
+    """A clock on which time passes only when it is advanced, so that steps take none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = time.time()
+
+    def __call__(self) -> float:
+        return self._now + self.ahead
+
+
 @dataclass
 class Shop:
     """A platform in this process: its transport, and how an adapter for it is made."""

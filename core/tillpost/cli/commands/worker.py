@@ -5,7 +5,7 @@ error. With `--json`, all of these are JSON objects, one per line, on standard o
 "level", "event", ...}. The first event is "begun" and the last is "ended" with {"why", "arrived",
 "stopped"}. Other log messages are {"event": "log", "text"}.
 
-SIGTERM and Ctrl-C stop it within ten seconds: orders in flight are finished for up to eight of
+SIGTERM and Ctrl-C stop it within ten seconds: orders in flight are finished for up to seven of
 them, and a request that hangs longer is abandoned. The next worker finds out what became of it. A
 second Ctrl-C ends the process at once.
 """

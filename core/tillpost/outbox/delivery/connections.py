@@ -1,7 +1,8 @@
 """The connections of an outbox, and where they come from.
 
-They come from the TOML file, or from a mapping in code. `sources.FromFileAndDatabase` is the source
-that workers use by default. `OpenConnections` opens what a source gives.
+They come from the TOML file (`FromFile`), from a mapping in code (`from_mapping`), or from file and
+database: `sources.FromFileAndDatabase`, which workers use by default. `OpenConnections` opens what
+a source gives.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Imports a connection's menu for all workers of a database, and logs that."""
+"""The import of a connection's menu, for all workers of a database.
+
+One worker imports at a time, and none if the menu in force is young enough (`menus.shared`).
+"""
 
 from __future__ import annotations
 

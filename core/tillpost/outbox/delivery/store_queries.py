@@ -1,6 +1,7 @@
-"""Queries of a store's POS besides its orders' submissions.
+"""Queries of a store's POS: find and fetch an order, check the store.
 
-They ask for what a worker wants to know.
+None has an effect at the platform. A worker's polls and checks use them. The ones that end in
+`briefly` are for webhooks: one short request, because the webhook's sender waits meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class CheckResult:
 class StoreQueries:
     """The queries of one open connection.
 
-    Each raises the platform's `PosError`, except `probe`.
+    Each raises the platform's `PosError`, except `probe` and `probe_briefly`.
     """
 
     def __init__(self, opened: OpenConnection) -> None:

@@ -40,7 +40,7 @@ class BoundedHooks:
         self._lock = threading.Lock()
 
     def call(self, connection: str, hook_calls: Iterable[HookCall], call_hook: CallHook) -> None:
-        """Call hooks, and return when they have, or after `PATIENCE` seconds.
+        """Call hooks, and return when they have returned, or after `PATIENCE` seconds.
 
         While hooks of the connection hang, others aren't waited for. What would be too many is
         dropped, and logged.

@@ -30,7 +30,7 @@ class TaskRunner(Protocol):
         ...
 
     def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
-        """Begin a task. What it raises is logged."""
+        """Begin a task. Threads log what it raises, `AtOnce` raises it."""
         ...
 
 

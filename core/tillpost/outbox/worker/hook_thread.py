@@ -45,7 +45,7 @@ class HookThread:
                 self._thread.submit(partial(self._call_hooks, connection, [(hook, facts)]))
 
     def close(self, grace: float) -> None:
-        """Wait up to `grace` seconds for calls that were begun or wait; drop the others."""
+        """Wait up to `grace` seconds for calls that run or wait; drop what remains."""
         if not self._thread.wait(grace):
             log.error("waiting_hooks_dropped")
         self._thread.shutdown()

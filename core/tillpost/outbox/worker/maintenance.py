@@ -2,8 +2,9 @@
 
 A worker's loop calls `Maintenance.tend`, which runs each task when it is due: it checks stores
 (`store_monitor`), polls and escalates orders (`order_monitor`), imports menus (`menu_sync`),
-deletes old data (`retention`), resumes reconnected connections, and repairs times that a wrong
-clock has set. Each task claims its work in the database, so that one of all the workers does it.
+deletes old data (`retention`), resumes reconnected connections, releases orders of dead workers
+and orders whose handling is stuck, and repairs times that a wrong clock has set. What has an effect
+outside of the database is claimed in it first, so that one of all the workers does it.
 """
 
 from __future__ import annotations
@@ -211,8 +212,8 @@ class Maintenance:
     def idle(self) -> bool:
         """Whether no order is claimed, due, or waiting for something that ends by itself.
 
-        Orders that wait for their time or for a person don't count. Neither polls nor imports a
-        menu either.
+        Orders that wait for their time or for a person don't count. Polls and menu imports
+        that run now do.
         """
         if self._requests.busy:
             return False

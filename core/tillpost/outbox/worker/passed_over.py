@@ -1,4 +1,4 @@
-"""Connections that a worker's loop passes over, so that all others go on.
+"""Connections and tasks that a worker passes over, so that all others go on.
 
 A step of the loop fails for them. A lock that somebody else holds, or a row that the database or a
 parser refuses, fails the same step each time. What failed is tried again after a wait that doubles,

@@ -214,8 +214,9 @@ class Processor:
     def claim(self, most: int, connection: str = "") -> list[Claim]:
         """Claim up to `most` due orders, of all connections or of one.
 
-        Each claim is to be passed to `handle`. None is returned while an order runs isolated, and
-        no other while one waits to. Neither holds the others up once it is slow.
+        Each claim is to be passed to `handle`. No order is claimed beside one that runs isolated;
+        where one is due that must, it waits for the running orders to end, and is claimed alone. An
+        order that has become slow counts as ended here.
 
         Raises:
             DatabaseError: The database fails.

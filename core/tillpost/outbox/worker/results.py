@@ -51,7 +51,8 @@ def unconnected_result(claim: Claim, error: ConfigError, *, may_pass: bool = Fal
     Args:
         claim: The order.
         error: Why the connection can't be opened.
-        may_pass: If the file can't be read, the order waits for it; else for a person.
+        may_pass: Whether an order whose file can't be read waits for the file; else a person has
+            to see to it.
     """
     is_unreadable = isinstance(error, UnreadableConfigError)
     text = f"the file can't be read now: {error}" if is_unreadable else str(error)

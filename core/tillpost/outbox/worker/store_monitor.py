@@ -3,9 +3,9 @@
 A connection is checked every `check_every` seconds from when the outbox first knows it, and at once
 when its row's `check_at` is due: because an order was refused since the store is closed, a webhook
 was received, or the store was reconnected. Checks run in threads of their own, so a platform that
-doesn't answer delays no orders. Paused connections aren't checked, nor those whose platform asked
-to be left alone for a while. A paused connection without an order that could find out whether the
-platform grants access again is checked for that now and then, and resumed if it does.
+doesn't answer delays no orders. A connection whose platform asked to be left alone for a while
+isn't checked. A paused connection is checked only if it has no due order that could find out
+whether the platform grants access again: now and then, and it is resumed if it does.
 
 The result is stored in the connection's row, which `connections/availability` evaluates. It also
 has the effects of an order's request:
@@ -104,7 +104,7 @@ _DUE_PROBES = (
 
 
 class StoreMonitor:
-    """The checks of one worker. All methods but `check` return at once."""
+    """The checks of one worker. Only `check` and `close` wait for platforms."""
 
     def __init__(self, processor: Processor, call_hooks: CallHooks | None = None) -> None:
         """Take the worker's processor, and what calls the hooks of reports."""

@@ -17,10 +17,7 @@ from tillpost.outbox.orders.claims import Claim
 __all__ = ["PATIENCE", "StuckOrders"]
 
 PATIENCE = 120.0
-"""How long a step may take beyond its time limit, in seconds.
-
-That is the limit of its request or menu import.
-"""
+"""Seconds that a step may take beyond the limit of its request or menu import."""
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ An order that has been handled for `SLOW_AFTER` seconds is slow. Two rules follo
 - A connection with a quarter of the threads in slow orders begins no further one, and neither do
   the connections of a host with half of them.
 
-So a platform that hangs holds a limited number of threads, and an order for another platform begins
-after `SLOW_AFTER` seconds at the latest.
+So a platform that hangs holds a limited number of threads, and holds up orders for other platforms
+by `SLOW_AFTER` seconds at most. Polls and checks are shared out in the same way.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The bundled worker: one process that claims due orders.
 
-It processes them in threads. `Worker.run` returns when it is asked to stop, at most `GRACE` seconds
-later: orders are processed as far as possible in that time. With `until_idle` it also returns when
-no order will become due soon. `tillpost worker` runs it, unless the outbox's engine has workers of
-its own.
+It processes them in threads. When `Worker.run` is asked to stop, the orders in its threads are
+processed as far as possible for `GRACE` seconds; closing the rest takes some seconds more. With
+`until_idle` it also returns when no order will become due soon. `tillpost worker` runs it, unless
+the outbox's engine has workers of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Runs(Protocol):
         ...
 
     def stop(self) -> None:
-        """Make `run` return within 10 seconds.
+        """Make `run` return within some 10 seconds.
 
         Safe in a signal handler and from any thread.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import sqlalchemy as sa
 
@@ -10,34 +12,46 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
 from tillpost.testing.adversary import LEGITIMATE, POISONS
 
-
-def row_with(text: str) -> dict[str, object]:
-    names = dict.fromkeys(("actor", "action", "connection", "order_id", "note"), text[:40])
-    return {"done_at": 1.0, **names}
+COLUMN_SIZE = 40
+TEXTS = [text[:COLUMN_SIZE] for text in (*POISONS.values(), *LEGITIMATE.values())]
 
 
-def test_poisons_are_stored_and_found_in_text_columns(url: str) -> None:
-    database = Database(url)
-    try:
-        with database.writing() as db:
-            for text in (*POISONS.values(), *LEGITIMATE.values()):
-                db.execute(sa.insert(t.audit_log).values(**row_with(text)))
-        with database.reading() as db:
-            for text in (*POISONS.values(), *LEGITIMATE.values()):
-                wanted = t.audit_log.c.note == text[:40]
-                found = db.execute(sa.select(t.audit_log.c.note).where(wanted)).scalars()
-                assert set(found) == {storable(text[:40])}
-    finally:
-        database.close()
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def add_row(db: sa.Connection, text: str) -> None:
+    """Add a row to the audit log that has the text in each of its text columns."""
+    row = {
+        "done_at": 1.0,
+        "actor": text,
+        "action": text,
+        "connection": text,
+        "order_id": text,
+        "note": text,
+    }
+    db.execute(sa.insert(t.audit_log).values(row))
+
+
+def test_poisons_are_stored_and_found_in_text_columns(database: Database) -> None:
+    note = t.audit_log.c.note
+    with database.writing() as db:
+        for text in TEXTS:
+            add_row(db, text)
+    with database.reading() as db:
+        for text in TEXTS:
+            query = sa.select(note).where(note == text)
+            found = db.execute(query).scalars()
+            assert set(found) == {storable(text)}
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
-def test_odd_text_never_equals_another(url: str, name: str) -> None:
-    database = Database(url)
-    try:
-        with database.writing() as db:
-            db.execute(sa.insert(t.audit_log).values(**row_with("ab")))
-            wanted = sa.select(t.audit_log.c.id).where(t.audit_log.c.connection == name)
-            assert db.execute(wanted).first() is None
-    finally:
-        database.close()
+def test_odd_text_never_equals_another(database: Database, name: str) -> None:
+    columns = t.audit_log.c
+    query = sa.select(columns.id).where(columns.connection == name)
+    with database.writing() as db:
+        add_row(db, "ab")
+        assert db.execute(query).first() is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.outbox.killing import Counter, Site
+from core.outbox.killing import Counter, Site, StillClock
 from core.stand_in import Keyless, an_order
 from tillpost.adapter.exchange import Response
 from tillpost.outbox import OrderState, OutboxSettings
@@ -62,8 +62,13 @@ def test_clock_set_back_keeps_no_connection_held(
 
 @pytest.mark.parametrize(
     ("jump", "appears_after", "orders"),
-    [(0.0, 15.0, 1), (3600.0, 10.5, 1), (3600.0, 15.0, 2)],
-    ids=["clock unchanged", "clock set forward", "clock set forward, order appears late"],
+    [(0.0, 15.9, 1), (0.0, 16.1, 2), (3600.0, 10.9, 1), (3600.0, 11.1, 2)],
+    ids=[
+        "clock unchanged, inside",
+        "clock unchanged, outside",
+        "clock set forward, inside",
+        "clock set forward, outside",
+    ],
 )
 def test_clock_set_forward_shortens_one_pause_of_the_look_ups(
     jump: float, appears_after: float, orders: int, database: Database
@@ -73,9 +78,10 @@ def test_clock_set_forward_shortens_one_pause_of_the_look_ups(
     See "What remains open" in docs/explanation/never-twice.md.
     """
     counter = Counter(loses=1, hides=True)
-    shop = counter.shop(Keyless)
+    shop = counter.shop(Keyless, clock=StillClock())
     site = Site(database, shop)
     site.add(an_order(), is_new=True)
+    site.clock.advance(60.0)  # it was added by the machine's clock
     (claim,) = site.processor.claim(1)
     site.processor.handle(claim)
     given_up_at = shop.clock()

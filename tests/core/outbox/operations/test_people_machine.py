@@ -66,7 +66,13 @@ class WithRegister:
 
     def cancel(self, pos_id: str) -> Exchange[PosOrder]:
         """Withdraw the order."""
-        request = Request("POST", f"/cancel/{pos_id}", reading(Made), to_body(), Effect.UNDO)
+        request = Request(
+            "POST",
+            f"/cancel/{pos_id}",
+            reading(Made),
+            to_body(),
+            Effect.UNDO,
+        )
         made = yield from ask(request)
         return pos_order_of(made)
 
@@ -241,7 +247,12 @@ class PeopleMachine(Machine):
         )
         # It may be a repetition, or the platform may be unreachable.
         with self.dying_after(steps), suppress(WebhookError, PosError, DatabaseError):
-            receiver.receive("cafe", {}, body, "http://127.0.0.1/cafe")
+            receiver.receive(
+                "cafe",
+                {},
+                body,
+                "http://127.0.0.1/cafe",
+            )
 
     # ------------------------------------------------------------------ the promises
 

@@ -30,8 +30,9 @@ def add(outbox: Outbox, *names: str, connection: str = "cafe") -> None:
 
 
 def change(outbox: Outbox, name: str, **values: object) -> None:
+    statement = sa.update(t.orders).where(t.orders.c.id == name)
     with outbox.database.writing() as db:
-        db.execute(sa.update(t.orders).where(t.orders.c.id == name).values(**values))
+        db.execute(statement.values(**values))
 
 
 def set_connection(outbox: Outbox, **values: object) -> None:
@@ -51,10 +52,37 @@ def find(outbox: Outbox, name: str) -> StoredOrder:
 
 
 def claim_due(
-    outbox: Outbox, worker: str, *, limit: int = 100, most: int = 100, isolated: bool = False
+    outbox: Outbox,
+    worker: str,
+    *,
+    connection: str = "cafe",
+    limit: int = 100,
+    most: int = 100,
+    isolated: bool = False,
 ) -> list[Claim]:
-    now = time.time() + 1
-    return outbox.claims.claim("cafe", worker, now, limit=limit, most=most, isolated=isolated)
+    return outbox.claims.claim(
+        connection,
+        worker,
+        time.time() + 1,
+        limit=limit,
+        most=most,
+        isolated=isolated,
+    )
+
+
+def give_up(outbox: Outbox, claim: Claim) -> None:
+    """Release a claim, so that its order is due at once."""
+    outbox.claims.release(
+        claim,
+        time.time(),
+        due_in=0,
+        crashes=0,
+    )
+
+
+def end(outbox: Outbox, worker: str) -> int:
+    """Release the claims of a worker as if it had died, and return their number."""
+    return outbox.workers.reap(worker, 0, time.time())
 
 
 def names(claims: list[Claim]) -> list[str]:
@@ -92,9 +120,15 @@ def test_claims_of_all_workers_stay_within_connection_limit(outbox: Outbox, work
     assert len(first) == 3
     assert len(claim_due(outbox, other, limit=4)) == 1
     assert claim_due(outbox, worker, limit=4) == []
-    elsewhere = outbox.claims.claim("bar", worker, time.time() + 1, limit=4, most=9)
+    elsewhere = claim_due(
+        outbox,
+        worker,
+        connection="bar",
+        limit=4,
+        most=9,
+    )
     assert names(elsewhere) == ["elsewhere"]
-    outbox.claims.release(first[0], time.time(), due_in=0, crashes=0)
+    give_up(outbox, first[0])
     assert len(claim_due(outbox, other, limit=4)) == 1
 
 
@@ -127,15 +161,17 @@ def test_open_circuit_allows_one_probe(outbox: Outbox, worker: str) -> None:
 
 
 def test_two_workers_never_claim_the_same_order(open_outbox: Opening) -> None:
-    outboxes = [open_outbox(), open_outbox()]
+    one = open_outbox()
+    other = open_outbox()
     order_ids = numbered("ord", 10)
-    add(outboxes[0], *order_ids)
-    workers = [outbox.workers.enlist(0) for outbox in outboxes]
-    claimed: list[str] = []
-    for turn in range(12):
-        outbox, worker = outboxes[turn % 2], workers[turn % 2]
-        claimed += names(claim_due(outbox, worker, most=1))
-    assert sorted(claimed) == sorted(order_ids)
+    add(one, *order_ids)
+    one_worker = one.workers.enlist(0)
+    other_worker = other.workers.enlist(0)
+    claims: list[Claim] = []
+    for _ in range(6):
+        claims += claim_due(one, one_worker, most=1)
+        claims += claim_due(other, other_worker, most=1)
+    assert sorted(names(claims)) == sorted(order_ids)
 
 
 EVENT = SubmissionRequested(1.0, "d")
@@ -145,21 +181,27 @@ LoseClaim = Callable[[Outbox, Claim], object]
 
 
 def reap_holder(outbox: Outbox, claim: Claim) -> None:
-    assert outbox.workers.reap(claim.worker, 0, time.time()) == 1
+    assert end(outbox, claim.worker) == 1
 
 
 def let_another_worker_claim(outbox: Outbox, claim: Claim) -> None:
     reap_holder(outbox, claim)
-    assert len(claim_due(outbox, outbox.workers.enlist(0))) == 1
+    another = outbox.workers.enlist(0)
+    assert len(claim_due(outbox, another)) == 1
 
 
 def let_the_same_worker_claim_again(outbox: Outbox, claim: Claim) -> None:
-    outbox.claims.release(claim, time.time(), due_in=0, crashes=0)
+    give_up(outbox, claim)
     assert len(claim_due(outbox, claim.worker)) == 1
 
 
 @pytest.mark.parametrize(
-    "lose", [reap_holder, let_another_worker_claim, let_the_same_worker_claim_again]
+    "lose",
+    [
+        reap_holder,
+        let_another_worker_claim,
+        let_the_same_worker_claim_again,
+    ],
 )
 def test_lost_claim_writes_nothing(lose: LoseClaim, outbox: Outbox, worker: str) -> None:
     add(outbox, "ord-1")
@@ -171,7 +213,12 @@ def test_lost_claim_writes_nothing(lose: LoseClaim, outbox: Outbox, worker: str)
         outbox.claims.recording(claim, [(EVENT, None)], 1.0, state="received"),
     ):
         pass
-    outbox.claims.release(claim, 5e9, due_in=0, crashes=1)
+    outbox.claims.release(
+        claim,
+        5e9,
+        due_in=0,
+        crashes=1,
+    )
     assert outbox.get("ord-1") == before
     assert outbox.journal("ord-1") == []
 
@@ -242,16 +289,19 @@ def test_isolated_order_waits_for_orders_in_flight(outbox: Outbox, server: ToySe
     assert {order.state for order in outbox.orders()} == {OrderState.RECEIVED}
 
 
-@pytest.mark.parametrize(
-    "blocked",
-    [{"paused": "authorisation"}, {"not_before": 9e12}, {"opened_at": 1.0, "probe_at": 9e12}],
-)
+PAUSED = {"paused": "authorisation"}
+HELD_BACK = {"not_before": 9e12}
+CIRCUIT_OPEN = {"opened_at": 1.0, "probe_at": 9e12}
+
+
+@pytest.mark.parametrize("blocked", [PAUSED, HELD_BACK, CIRCUIT_OPEN])
 def test_blocked_isolated_order_delays_no_other_connection(
     blocked: dict[str, object], outbox: Outbox, server: ToyServer
 ) -> None:
     add(outbox, "crashing")
     add(outbox, "elsewhere", connection="bar")
-    with processing(outbox, server, bar=OutboxConnection(server.adapter())) as processor:
+    bar = OutboxConnection(server.adapter())
+    with processing(outbox, server, bar=bar) as processor:
         change(outbox, "crashing", crash_count=ISOLATE_AFTER)
         set_connection(outbox, **blocked)
         assert work_off(processor) == ["elsewhere"]

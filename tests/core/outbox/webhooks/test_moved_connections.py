@@ -157,7 +157,12 @@ def test_report_of_a_claimed_order_in_doubt_is_kept(
         assert claim
         kounta.receiver(outbox).receive("cafe", *kounta.notification(pos_id))
         assert stored(outbox).state is OrderState.SENDING
-        with processor.claims.recording(claim, (), time.time(), worker=None):
+        with processor.claims.recording(
+            claim,
+            (),
+            time.time(),
+            worker=None,
+        ):
             pass
         if state is OrderState.ERROR:
             OrderMonitor(processor).poll()
@@ -180,7 +185,12 @@ def test_report_of_a_claimed_order_that_arrived_is_kept(outbox: Outbox, generic:
         claim = processor.claim_order("ord-1")
         assert claim
         generic.receiver(outbox).receive("cafe", *notification)
-        with processor.claims.recording(claim, (), time.time(), worker=None):
+        with processor.claims.recording(
+            claim,
+            (),
+            time.time(),
+            worker=None,
+        ):
             pass
         assert stored(outbox).state is OrderState.RECEIVED
         away = FaultRule(fault=Fault(kind=FaultKind.SERVER_ERROR, status=503), times=None)

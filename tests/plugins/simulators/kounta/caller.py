@@ -42,8 +42,15 @@ class Caller:
         self, path: str, body: object, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
         """Send a POST with JSON."""
-        sent = {"Content-Type": "application/json", **(headers or {})}
-        return self.ask("POST", f"{COMPANY}/{path}.json", content=json.dumps(body), headers=sent)
+        sent = {"Content-Type": "application/json"}
+        if headers is not None:
+            sent.update(headers)
+        return self.ask(
+            "POST",
+            f"{COMPANY}/{path}.json",
+            content=json.dumps(body),
+            headers=sent,
+        )
 
     def put(self, path: str, body: object) -> httpx.Response:
         """Send a PUT with JSON."""
@@ -57,11 +64,14 @@ class Caller:
         """Create an order and return its id, which is in `Location`."""
         answer = self.post("orders", order_of(*lines, **more))
         assert answer.status_code == 201, answer.text
-        return int(answer.headers["Location"].rpartition("/")[2].removesuffix(".json"))
+        location: str = answer.headers["Location"]
+        file_name = location.rpartition("/")[2]
+        return int(file_name.removesuffix(".json"))
 
     def order(self, order_id: int) -> Json:
         """Return one order with all its fields."""
-        return cast("Json", self.get(f"orders/{order_id}").json())
+        answer = self.get(f"orders/{order_id}")
+        return cast("Json", answer.json())
 
     def listed(self, path: str = "orders", **query: str | float) -> list[Json]:
         """Return one page of a list."""
@@ -81,17 +91,26 @@ Start: TypeAlias = Callable[[KountaSettings], AbstractContextManager[Caller]]
 
 def line(product_id: int = 5312, quantity: float = 1, **more: object) -> Json:
     """Return a line, by default a BLT toastie."""
-    return {"product_id": product_id, "quantity": quantity, **more}
+    return {
+        "product_id": product_id,
+        "quantity": quantity,
+        **more,
+    }
 
 
 def order_of(*lines: Json, **more: object) -> Json:
     """Return an order that is paid online, by default one BLT toastie."""
+    payment = {
+        "method_id": 12,
+        "amount": 14.5,
+        "ref": "ord-1",
+    }
     return {
         "site_id": 2301,
         "status": "SUBMITTED",
         "sale_number": "ord-1",
         "lines": list(lines or (line(),)),
-        "payments": [{"method_id": 12, "amount": 14.5, "ref": "ord-1"}],
+        "payments": [payment],
         "placed_at": "2026-11-23T11:52:07+11:00",
         **more,
     }

@@ -1,0 +1,77 @@
+"""What would become of an order is found without sending anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.stand_in import Keyed, Run, StandInSettings, an_order, menu_of
+from core.stand_in import Platform as StandIn
+from tillpost.errors import MenuError, OrderError, Outcome
+from tillpost.models.order import Order
+from tillpost.submission.context import Connection, MenuCache
+from tillpost.submission.forecast import Forecast, forecast
+from tillpost.submission.policy import Policy
+
+NOON = 1_795_608_000.0
+PAST = {"type": "pickup", "due_at": "2020-01-01T12:00:00+00:00"}
+
+
+class NeedsMenu(Keyed):
+    """An adapter that translates no order without a menu."""
+
+    needs_menu = True
+
+
+def changed(**changes: Any) -> Order:
+    """Return an order with other fields."""
+    return Order.model_validate(an_order().model_dump(mode="json") | changes)
+
+
+def of(order: Order, adapter: type[Keyed] = Keyed, **more: Any) -> Forecast:
+    """Return what would become of an order."""
+    connection = Connection(adapter(StandInSettings()), clock=lambda: NOON, **more)
+    return forecast(connection, order)
+
+
+def test_order_that_would_be_sent_has_no_refusals() -> None:
+    assert of(an_order()) == Forecast([], (), needs_menu=False)
+
+
+def test_every_refusal_is_found_at_once() -> None:
+    """By its fields, by the menu, and by its time."""
+    lines = [{"item_id": "gone", "name": "Soup", "quantity": 1, "unit_price": 1000}]
+    paid = [{"method": "card", "amount": 900}]
+    order = changed(fulfilment=PAST, lines=lines, payments=paid, amount_due=100)
+    found = of(
+        order,
+        menu_cache=MenuCache(menu=menu_of({"i1": ("S1", 1000)})),
+        policy=Policy(past_due="refuse"),
+    )
+    kinds = [(type(error), error.reason) for error in found.refusals]
+    assert kinds == [(OrderError, "unsupported"), (MenuError, "gone"), (OrderError, "late")]
+    assert {error.outcome for error in found.refusals} == {Outcome.NOT_CREATED}
+    assert found.refusals[1].subjects == ("Soup (line 1)",)
+
+
+def test_what_is_withheld_is_told() -> None:
+    (notice,) = of(changed(fulfilment=PAST)).notices
+    assert "as soon as possible" in notice
+
+
+def test_price_that_is_kept_as_paid_is_told() -> None:
+    cache = MenuCache(menu=menu_of({"i1": ("S1", 1100)}))
+    found = of(an_order(), menu_cache=cache, policy=Policy(prices="keep_paid"))
+    assert found.notices == ("Price kept as paid: S1 10.00 AUD (menu 11.00 AUD)",)
+
+
+def test_adapter_that_needs_a_menu_is_not_asked_without_one() -> None:
+    assert of(an_order(), NeedsMenu).needs_menu
+    cache = MenuCache(menu=menu_of({"i1": ("S1", 1000)}))
+    assert not of(an_order(), NeedsMenu, menu_cache=cache).needs_menu
+
+
+def test_forecast_leaves_no_trace_of_the_order() -> None:
+    run = Run(StandIn())
+    forecast(run.connection, an_order())
+    assert not run.requests
+    assert not run.journal.read("ord_1")
