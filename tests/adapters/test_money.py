@@ -78,11 +78,11 @@ def assert_all_arrive(platform: str, model: TaxModel, random: Random, count: int
 def orders(
     platform: str, model: TaxModel, random: Random, count: int
 ) -> Iterator[tuple[MoneyShop, Order]]:
-    for number in range(count):
-        if number % ORDERS_OF_A_SHOP == 0:
-            shop = money_shop(platform, model, random)
-            maker = OrderMaker(shop, random)
-        yield shop, maker.order(f"ord_{number}")
+    for first in range(0, count, ORDERS_OF_A_SHOP):
+        shop = money_shop(platform, model, random)
+        maker = OrderMaker(shop, random)
+        for number in range(first, min(first + ORDERS_OF_A_SHOP, count)):
+            yield shop, maker.order(f"ord_{number}")
 
 
 # ---------------------------------------------------------------- refusals

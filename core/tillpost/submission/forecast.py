@@ -18,6 +18,7 @@ from tillpost.menus.validation import check_order
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext, first_request
+from tillpost.submission.store_currency import refuse_other_currency
 from tillpost.submission.withholding import is_past_due, without
 
 __all__ = ["FirstAttempt", "Forecast", "first_attempt", "forecast"]
@@ -94,6 +95,7 @@ def _refusals(connection: Connection, order: Order, attempt: Attempt) -> Sequenc
     refusals: list[PosError] = []
     try:
         refuse_uncarried(order, adapter.carries, adapter.title)
+        refuse_other_currency(connection, order, None)  # the menu's is compared below
     except OrderError as error:
         refusals.append(error)
     if attempt.menu is not None:

@@ -157,6 +157,15 @@ def test_field_that_platform_cannot_carry_is_named(tillpost: Command) -> None:
     assert facts["problems"][0]["exit_code"] == 17
 
 
+def test_other_currency_than_the_setting_is_told(tillpost: Command) -> None:
+    write_config(cafe={**SQUARE, "currency": "NZD"})
+    result = tillpost("order", "check", example())
+    assert result.code == 17
+    told = " ".join(result.out.split())
+    assert "currency: the order is in AUD" in told
+    assert "NZD" in told
+
+
 def test_changes_on_the_way_are_told(tillpost: Command) -> None:
     write_config(cafe=SQUARE)
     customer = {"name": "Mia Chen", "phone": "0400 111 222 ext. 7"}
