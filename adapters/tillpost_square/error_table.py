@@ -44,10 +44,9 @@ _OUTAGE = frozenset(
     "INTERNAL_SERVER_ERROR NOT_IMPLEMENTED BAD_GATEWAY SERVICE_UNAVAILABLE GATEWAY_TIMEOUT "
     "REQUEST_TIMEOUT TEMPORARY_ERROR".split()
 )
-# The connection or our own program: the location, the currency, the API version, the shape of a
-# request.
+# The connection or our own program: the location, the API version, the shape of a request.
 _SETUP = frozenset(
-    "INVALID_LOCATION LOCATION_MISMATCH CURRENCY_MISMATCH UNSUPPORTED_CURRENCY "
+    "INVALID_LOCATION LOCATION_MISMATCH UNSUPPORTED_CURRENCY "
     "UNSUPPORTED_COUNTRY SANDBOX_NOT_SUPPORTED API_VERSION_INCOMPATIBLE "
     "INVALID_SQUARE_VERSION_FORMAT V1_APPLICATION CARD_PROCESSING_NOT_ENABLED BAD_CERTIFICATE "
     "UNSUPPORTED_SOURCE_TYPE UNSUPPORTED_INSTRUMENT_TYPE INVALID_FEES PAYMENT_AMOUNT_MISMATCH "
@@ -187,6 +186,7 @@ TABLE = (
     # likely cause, so it is retried later. Sending CreateOrder twice at once with one key to a
     # sandbox would show it.
     Row(OutageError, codes=STALE_VERSION, applied=Applied.MAYBE),
+    Row(OrderError, codes=frozenset({"CURRENCY_MISMATCH"}), reason="currency"),
     Row(SetupError, codes=_SETUP),
     Row(OrderError, codes=_ORDER),
     Row(OrderError, codes=_DECLINED),

@@ -66,6 +66,17 @@ def test_order_arrives_where_the_location_cannot_be_read() -> None:
     assert len(shop.paths("/locations/")) == 1
 
 
+def test_odd_answer_says_no_currency() -> None:
+    shop = shop_of("square")
+    shop.spoil = lambda path, body: (
+        {"location": {**body["location"], "currency": "Dollars<br>"}}
+        if "/locations/" in path
+        else body
+    )
+    shop.till.submit(plain_order())
+    assert shop.arrived() == 1
+
+
 def test_currency_is_asked_for_once_more_after_an_outage() -> None:
     shop = shop_of("square")
     shop.refuse = lambda request: httpx.Response(503) if "/locations/" in request.url.path else None

@@ -397,11 +397,11 @@ REMEDIES: Mapping[str, RemedyText] = {
     "order.currency": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,
-        "The order isn't in the store's currency ({detail}), so nothing was sent. There is "
+        "The order isn't in the store's currency ({detail}), so it wasn't delivered. There is "
         "nothing to correct in {platform}. Ask the ordering site's support to send the order to "
         "the store that it is for, or to sell in the store's currency.",
-        "{detail}. Nothing was sent. Check that the order went to the right connection, and that "
-        "the site sells in the store's currency. Convert no amounts: the customer paid in theirs.",
+        "{detail}. Check that the order went to the right connection, and that the site sells in "
+        "the store's currency. Convert no amounts: the customer paid in theirs.",
     ),
     "order.unreadable": RemedyText(
         Action.CHECK_REGISTER,

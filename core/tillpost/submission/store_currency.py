@@ -7,6 +7,7 @@ menu, or from the platform, which is asked once (`Adapter.store_currency`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tillpost.errors import PosError
@@ -18,6 +19,9 @@ from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext, run_operation
 
 __all__ = ["learn_currency", "refuse_other_currency"]
+
+
+_CODE = re.compile(r"[A-Z]{3}")
 
 
 def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
@@ -37,7 +41,8 @@ def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
     context = OperationContext(connection, "store_currency")
     context.is_optional = True
     try:
-        cache.currency = yield from run_operation(context, adapter.store_currency)
+        told = yield from run_operation(context, adapter.store_currency)
+        cache.currency = told if _CODE.fullmatch(told) else ""
     except PosError as error:
         if error.refreshable:
             raise  # the token was refused, and not this request

@@ -178,7 +178,7 @@ def test_no_row_is_unreachable() -> None:
         (refused("IDEMPOTENCY_KEY_REUSED"), DoubtError, {"applied": Applied.MAYBE}),
         (refused("TEMPORARY_ERROR", status=500), OutageError, {"applied": Applied.MAYBE}),
         (refused("CONFLICT", status=409), OutageError, {"applied": Applied.MAYBE}),
-        (refused("CURRENCY_MISMATCH"), SetupError, {}),
+        (refused("CURRENCY_MISMATCH"), OrderError, {"reason": "currency"}),
         (refused("PAYMENT_AMOUNT_MISMATCH"), SetupError, {}),
         (refused("GENERIC_DECLINE"), OrderError, {}),
         (refused("REFUND_DECLINED"), UnknownPosError, {"applied": Applied.MAYBE}),
