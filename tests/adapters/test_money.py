@@ -61,12 +61,16 @@ def test_two_thousand_orders_arrive_as_paid(platform: str, model: TaxModel, seed
 
 
 def assert_all_arrive(platform: str, model: TaxModel, random: Random, count: int) -> Counter[str]:
-    """Submit random orders, and return how many were refused by which field."""
+    """Submit random orders, and return how many were refused by which field.
+
+    Some go by another process, which knows no menu yet.
+    """
     refused = Counter[str]()
-    for shop, order in orders(platform, model, random, count):
+    for number, (shop, order) in enumerate(orders(platform, model, random, count)):
+        till = shop.shop.till if number % 4 else shop.shop.connect()
         shop.shop.requests.clear()
         try:
-            made = shop.shop.till.submit(order, is_new=True)
+            made = till.submit(order, is_new=True)
         except PosError as error:
             refused[refused_field(shop, error)] += 1
             continue
