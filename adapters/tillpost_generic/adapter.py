@@ -77,6 +77,7 @@ class Generic(Adapter[GenericSettings]):
     settings = GenericSettings
     errors = TABLE
     keyed = True
+    compares_totals = True
     carries = EVERY_FEATURE
     public_fields = frozenset(
         "reference item_id modifier_id sku item reason progress due_at placed_at".split()

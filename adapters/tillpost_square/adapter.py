@@ -121,6 +121,7 @@ class Square(Adapter[SquareSettings]):
     settings = SquareSettings
     errors = TABLE
     keyed = True
+    compares_totals = True
     # An unpaid order never shows on the register (developer documentation).
     carries = EVERY_FEATURE - {OrderFeature.AMOUNT_DUE}
     # unconfirmed: for how long Square knows a key; it publishes no time (developer forum, threads

@@ -166,6 +166,13 @@ class Adapter(ABC, Generic[S]):
     `EVERY_FEATURE` is all of them.
     """
 
+    compares_totals: ClassVar[bool] = False
+    """Whether `submit` compares the platform's own total before staff see the order.
+
+    Then core leaves the taxes to that: which of a menu's apply to an order, the platform knows
+    best. Otherwise what they come to by the menu is compared before anything is sent.
+    """
+
     needs_menu: ClassVar[bool] = False
     """Whether `submit` needs an imported menu to translate any order."""
 

@@ -7,17 +7,16 @@ by its platform all the same; one that doesn't pass is refused before anything i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.errors import OrderError, PosError
 from tillpost.menus.matching import rebind
-from tillpost.menus.validation import check_order
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext, first_request
+from tillpost.submission.order_menu import misfits
 from tillpost.submission.store_currency import refuse_other_currency
 from tillpost.submission.withholding import is_past_due, without
 
@@ -99,8 +98,7 @@ def _refusals(connection: Connection, order: Order, attempt: Attempt) -> Sequenc
     except OrderError as error:
         refusals.append(error)
     if attempt.menu is not None:
-        now = datetime.fromtimestamp(connection.platform_now(), UTC)
-        refusals += check_order(order, attempt.menu, connection.policy.prices, now)
+        refusals += misfits(connection, order, attempt.menu)
     if "due_at" in attempt.withheld and connection.policy.past_due == "refuse":
         refusals.append(OrderError("the order's time has passed", reason="late"))
     return refusals

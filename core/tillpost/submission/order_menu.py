@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tillpost.errors import PermissionsError, PosError
+from tillpost.errors import PermissionsError, PosError, TaxError
 from tillpost.menus.diff import MenuChanges
 from tillpost.menus.matching import Binding, fit, rebind
 from tillpost.menus.validation import check_order
@@ -22,7 +22,19 @@ from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext, run_operation
 from tillpost.submission.order_journal import OrderJournal
 
-__all__ = ["OrderMenu"]
+__all__ = ["OrderMenu", "misfits"]
+
+
+def misfits(connection: Connection, order: Order, menu: Menu) -> Sequence[PosError]:
+    """Return the ways in which an order doesn't fit a menu.
+
+    Taxes are left to a platform that compares totals by itself.
+    """
+    now = datetime.fromtimestamp(connection.platform_now(), UTC)
+    found = check_order(order, menu, connection.policy.prices, now)
+    if connection.adapter.compares_totals:
+        return [error for error in found if not isinstance(error, TaxError)]
+    return found
 
 
 class OrderMenu:
@@ -58,10 +70,7 @@ class OrderMenu:
     def misfits(self, binding: Binding) -> Sequence[PosError]:
         """Return the ways in which the bound order doesn't fit the known menu."""
         menu = self.known
-        if menu is None:
-            return ()
-        now = datetime.fromtimestamp(self._connection.platform_now(), UTC)
-        return check_order(binding.order, menu, self._connection.policy.prices, now)
+        return () if menu is None else misfits(self._connection, binding.order, menu)
 
     def fit(self) -> tuple[Binding, Sequence[str]]:
         """Return how the order is bound to the known menu, and how it doesn't fit."""
