@@ -70,7 +70,8 @@ class Deliveries:
                     self._keep_if_late(order_id)
 
     def _keep_if_late(self, order_id: str) -> None:
-        took = self.seconds.get(order_id, 0.0)
+        arrived = self._arrived[order_id]
+        took = arrived - self._added.get(order_id, arrived)
         if took > self._late_after:
             events = map(str, self._outbox.journal(order_id))
             self.late[order_id] = "\n".join([f"{order_id} took {took:.0f} s", *events])
