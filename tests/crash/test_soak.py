@@ -95,13 +95,16 @@ def table(samples: Sequence[Sample]) -> str:
 def grown(samples: Sequence[Sample]) -> Sequence[str]:
     """Return what is larger in the last third than in the middle third, beyond chance.
 
-    The worker's pools of threads fill up during the first minutes, each up to eight.
+    The worker's pools of threads fill up during the first minutes, each up to eight. The allocator
+    keeps for each thread what the largest answer needed: it takes some ten minutes until all of
+    them have met the hostile stores' largest ones.
     """
     third = len(samples) // 3
     middle, last = samples[third : 2 * third], samples[2 * third :]
     is_short = samples[-1].seconds < 600
+    megabytes = 40.0 if is_short else 8.0
     threads = 16 if is_short else 4
-    allowed = {"megabytes": 8.0, "threads": threads, "files": 8, "sockets": 12}
+    allowed = {"megabytes": megabytes, "threads": threads, "files": 8, "sockets": 12}
     found: list[str] = []
     for name, more in allowed.items():
         before = statistics.median(getattr(each, name) for each in middle)
