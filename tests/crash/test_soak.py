@@ -95,13 +95,16 @@ def table(samples: Sequence[Sample]) -> str:
 def grown(samples: Sequence[Sample]) -> Sequence[str]:
     """Return what is larger in the last third than in the middle third, beyond chance.
 
-    The worker's pools of threads fill up during the first minutes, each up to eight.
+    The worker's pools of threads fill up during the first minutes, each up to eight. The allocator
+    keeps for each thread what the largest answer needed: it takes some ten minutes until all of
+    them have met the hostile stores' largest ones.
     """
     third = len(samples) // 3
     middle, last = samples[third : 2 * third], samples[2 * third :]
     is_short = samples[-1].seconds < 600
+    megabytes = 40.0 if is_short else 8.0
     threads = 16 if is_short else 4
-    allowed = {"megabytes": 8.0, "threads": threads, "files": 8, "sockets": 12}
+    allowed = {"megabytes": megabytes, "threads": threads, "files": 8, "sockets": 12}
     found: list[str] = []
     for name, more in allowed.items():
         before = statistics.median(getattr(each, name) for each in middle)
@@ -191,7 +194,7 @@ def test_worker_needs_no_more_of_anything_in_time(
         outbox = stack.enter_context(Outbox(settings=settings))
         World({**world.stores, **hostile}).write(program, settings)
         outbox.prepare()
-        deliveries = stack.enter_context(Deliveries(outbox))
+        deliveries = stack.enter_context(Deliveries(outbox, DELIVERED_WITHIN))
         orders = Orders(outbox, deliveries, seed, tuple(world.stores), tuple(hostile))
         command = [sys.executable, str(PROGRAM), str(program), "--for-ever"]
         log = tmp_path / "worker.log"
@@ -223,9 +226,9 @@ def test_worker_needs_no_more_of_anything_in_time(
         assert not {OrderState.RECEIVED, OrderState.ACCEPTED} & states.keys(), states
         missing = deliveries.missing
         assert not missing, f"{missing}\n{journals(outbox, missing)}\n{log.read_text()[-2000:]}"
-        late = [id_ for id_, took in deliveries.seconds.items() if took > DELIVERED_WITHIN]
+        late = "\n".join(deliveries.late.values())
         is_timed = soak_seconds >= FULL_SIZE
-        assert not (is_timed and late), f"late: {late}\n{journals(outbox, late)}"
+        assert not (is_timed and late), f"{late}\n{log.read_text()[-20000:]}"
         assert not twice(world)
         assert set(hostility.met) == set(BEHAVIOURS)
     assert worker.returncode == 0

@@ -49,9 +49,9 @@ def passing_over_odd_rows(
     """Return a reader for `Request.read` that leaves out the rows that can't be read.
 
     A row that can't be read and that contains the reference may be the one that is looked for. If a
-    row isn't even an object, the list isn't the platform's, and proves nothing unless another row
-    has the reference. In both cases the answer can't be read, which leaves the order in doubt.
-    Other rows are counted in the log.
+    row is neither an object nor null, the list isn't the platform's, and proves nothing unless
+    another row has the reference. In both cases the answer can't be read, which leaves the order in
+    doubt. Other rows are counted in the log.
 
     Use it for searches alone: what is missing from a menu is named (`OddObjects`).
 
@@ -77,9 +77,9 @@ def _without_odd_rows(text: str, row: type[BaseModel], reference: str, member: s
     start = _start_of_list(text, member)
     rows = list(_rows(text, start))
     kept = [value for value in rows if _is_kept(text, value, row, reference)]
-    are_objects = all(isinstance(value.content, dict) for value in rows)
+    are_objects = all(isinstance(value.content, dict | None) for value in rows)
     if not are_objects and not any(_has(text, value, reference) for value in kept):
-        raise OddRow("a row isn't an object, and none has the reference")
+        raise OddRow("a row is no object, and none has the reference")
     odd_count = len(rows) - len(kept)
     log.warning("odd_rows_passed_over count=%d of=%d", odd_count, len(rows))
     end = start + 1

@@ -64,7 +64,7 @@ def test_odd_row_of_a_page_hides_no_other(odd: str) -> None:
     assert (page.cursor, page.sales) == ("c", (Sale(number="A&1", total=7),))
 
 
-@pytest.mark.parametrize("odd", ["7", "null", "[]", '"text"', "true"])
+@pytest.mark.parametrize("odd", ["7", "[]", '"text"', "true"])
 @pytest.mark.parametrize("form", ["[{odd}]", '[{odd}, {{"number": "B2", "total": 1}}]'])
 def test_row_that_is_no_object_leaves_doubt(form: str, odd: str) -> None:
     """A server that lists such rows doesn't say that there is no order."""
