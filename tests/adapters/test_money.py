@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from random import Random
 
 import httpx
@@ -18,6 +19,7 @@ from adapters.money_orders import SECRET, OrderMaker
 from adapters.money_shops import MODELS, MoneyShop, TaxModel, money_shop
 from tillpost import OrderError, PosError, PosOrder
 from tillpost.errors import Outcome
+from tillpost.models.money import to_major
 from tillpost.models.order import Delivery, DineIn, Line, Order, Pickup
 from tillpost.models.safe_text import one_line
 from tillpost.simulator import LedgerEntry, LedgerLine
@@ -119,9 +121,12 @@ def assert_whole(shop: MoneyShop, order: Order, made: PosOrder) -> None:
     assert entry.currency == order.currency
     assert not any(SECRET.encode() in request.content for request in shop.shop.requests)
     text = _shown(entry)
+    view = shop.shop.simulator.register_view(order.id)
+    assert_adds_up(view, order)
     assert_lines(entry, order, made)
     for name in _names(order):
         assert_text(name, text, made)
+        assert_text(name, view, made)
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
             assert address.line1 in text
@@ -133,6 +138,16 @@ def assert_whole(shop: MoneyShop, order: Order, made: PosOrder) -> None:
             assert curbside.details in text
         case _:
             pass
+
+
+def assert_adds_up(view: str, order: Order) -> None:
+    """Check that the amounts of a view add up to its total, and what is due."""
+    _, _, body = view.partition("\n--")
+    above, _, below = body.partition(f"\nTotal {order.currency}")
+    amounts = map(Decimal, re.findall(r" {2,}(-?[0-9.]+)$", above, re.MULTILINE))
+    total, *paid, due = map(Decimal, re.findall(r" {2,}(-?[0-9.]+)$", below, re.MULTILINE))
+    assert sum(amounts) == total == to_major(order.total, order.currency), view
+    assert total - sum(paid) == due == to_major(order.amount_due, order.currency), view
 
 
 def assert_lines(entry: LedgerEntry, order: Order, made: PosOrder) -> None:

@@ -12,14 +12,15 @@ own package adds the rest, as a subclass of `Simulator`:
 
 Modules:
 
-    simulator   `Simulator`, the class to extend, and `action`
-    world       `WorldSimulator`: a simulator whose whole state is one object
-    exchange    `Call`, `Answer`, `Route`: what a handler receives and returns
-    faults      fault plans: which requests fail, and how
-    ledger      the orders as staff see them
-    control     the control address, `/_simulator/`
-    web_app     the web application: routes, faults and control address together
-    server      serving it in a thread or in the foreground
+    simulator      `Simulator`, the class to extend, and `action`
+    world          `WorldSimulator`: a simulator whose whole state is one object
+    exchange       `Call`, `Answer`, `Route`: what a handler receives and returns
+    faults         fault plans: which requests fail, and how
+    ledger         the orders as staff see them
+    register_view  an order as text, as the person at the till reads it
+    control        the control address, `/_simulator/`
+    web_app        the web application: routes, faults and control address together
+    server         serving it in a thread or in the foreground
 
 It needs the extra `tillpost[simulator]`.
 """
@@ -33,6 +34,7 @@ from tillpost.simulator.ledger import (
     LedgerLine,
     LedgerModifier,
 )
+from tillpost.simulator.register_view import Section, ViewRow
 from tillpost.simulator.server import Running, serve, serve_in_thread
 from tillpost.simulator.simulator import SeenRequest, Simulator, action
 from tillpost.simulator.world import WorldSimulator
@@ -52,8 +54,10 @@ __all__ = [
     "LedgerModifier",
     "Route",
     "Running",
+    "Section",
     "SeenRequest",
     "Simulator",
+    "ViewRow",
     "WorldSimulator",
     "action",
     "serve",

@@ -4,6 +4,7 @@ It is under `/_simulator/`.
 
 GET  /_simulator/            a summary, and the actions with their signatures
 GET  /_simulator/ledger      the ledger
+GET  /_simulator/register    every order on the register as text; `?order=ID` is one of them
 GET  /_simulator/requests    the request log, and the number of requests by method and path
 GET  /_simulator/faults      the faults injected so far
 POST /_simulator/faults      a fault plan, which replaces the current one
@@ -48,6 +49,15 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
         with simulator.lock:
             return _json(simulator.ledger())
 
+    async def register(request: web.Request) -> web.Response:
+        order = request.query.get("order")
+        if order is None:
+            return web.Response(text=simulator.register_views())
+        try:
+            return web.Response(text=simulator.register_view(order))
+        except LookupError as error:
+            return _json({"error": str(error)}, status=404)
+
     async def requests(_: web.Request) -> web.Response:
         log = {
             "count": len(simulator.requests),
@@ -79,6 +89,7 @@ def control_routes(simulator: Simulator) -> Sequence[web.AbstractRouteDef]:
         web.get(CONTROL, overview),
         web.get(f"{CONTROL}/", overview),
         web.get(f"{CONTROL}/ledger", ledger),
+        web.get(f"{CONTROL}/register", register),
         web.get(f"{CONTROL}/requests", requests),
         web.get(f"{CONTROL}/faults", faults),
         web.post(f"{CONTROL}/faults", set_faults),

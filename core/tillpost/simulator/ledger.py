@@ -117,6 +117,21 @@ class Ledger(LedgerModel):
         """Return every order with this reference, shown or not, oldest first."""
         return tuple(entry for entry in self.entries if entry.reference == reference)
 
+    def shown_as(self, order: str) -> LedgerEntry:
+        """Return the order with this id or reference, if the register shows it.
+
+        Of several with the reference it is the latest.
+
+        Raises:
+            LookupError: The register shows no such order.
+        """
+        by_reference = [entry for entry in self.shown if entry.reference == order]
+        by_id = [entry for entry in self.shown if entry.order_id == order]
+        found = by_id or by_reference
+        if not found:
+            raise LookupError(f"the register shows no order {order!r}")
+        return found[-1]
+
     def summary(self) -> str:
         """Describe the ledger in a few lines: how many orders, and what is wrong."""
         lines = [f"{len(self.entries)} orders, {len(self.shown)} on the register"]

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict
 
 from tillpost.simulator.exchange import Answer, Route
 from tillpost.simulator.faults import Fault, FaultInjector, FaultPlan, InjectedFault
-from tillpost.simulator.ledger import Ledger
+from tillpost.simulator.ledger import Ledger, LedgerEntry
+from tillpost.simulator.register_view import Section, render, rows_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,6 +114,37 @@ class Simulator(ABC):
     def down(self) -> Answer | None:
         """Return the answer to every request during an outage, or None when there is none."""
         return None
+
+    # --- the register ---
+
+    def register_view(self, order: str) -> str:
+        """Return an order as the person at the till reads it, whole, as text.
+
+        Args:
+            order: The platform's id of the order, or the caller's reference, which means the latest
+                of the orders with it.
+
+        Raises:
+            LookupError: The register shows no such order.
+        """
+        with self.lock:
+            return self._view(self.ledger().shown_as(order))
+
+    def register_views(self) -> str:
+        """Return every order that the register shows, as text, oldest first."""
+        with self.lock:
+            return "\n".join(map(self._view, self.ledger().shown))
+
+    def register_rows(self, entry: LedgerEntry) -> Sequence[Section]:
+        """Return the sections of an order's view.
+
+        By default they have what the ledger has; a platform's simulator adds the rest. It is called
+        under the lock.
+        """
+        return rows_of(entry)
+
+    def _view(self, entry: LedgerEntry) -> str:
+        return render(self.register_rows(entry), entry.currency)
 
     # --- control ---
 

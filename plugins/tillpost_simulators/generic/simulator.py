@@ -33,12 +33,13 @@ from tillpost.errors import (
 )
 from tillpost.models.base import explain
 from tillpost.models.order import Customer, Order, PosState, Progress
-from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
+from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Section
 from tillpost_generic.signature import signed_text
 from tillpost_generic.wire import Health, NewOrder
 from tillpost_simulators.generic.actions import StoreActions
 from tillpost_simulators.generic.order_pricing import price
 from tillpost_simulators.generic.register import ledger
+from tillpost_simulators.generic.register_view import register_rows
 from tillpost_simulators.generic.world import (
     Refusal,
     Replay,
@@ -90,6 +91,10 @@ class GenericSimulator(StoreActions):
         """Return the orders as staff see them now."""
         with self.lock:
             return ledger(self.world)
+
+    def register_rows(self, entry: LedgerEntry) -> Sequence[Section]:
+        """Return the sections of an order's view, as the register shows it."""
+        return register_rows(self.world.orders[entry.order_id])
 
     def connection_settings(self, url: str) -> Mapping[str, str]:
         """Return the settings that connect a till.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
+from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Section
 from tillpost_simulators.kounta import (
     access,
     customers_api,
@@ -28,6 +28,7 @@ from tillpost_simulators.kounta import (
 from tillpost_simulators.kounta.actions import CompanyActions
 from tillpost_simulators.kounta.errors import Refusal, bad_request, of_status
 from tillpost_simulators.kounta.register import ledger
+from tillpost_simulators.kounta.register_view import register_rows
 from tillpost_simulators.kounta.settings import KountaSettings
 from tillpost_simulators.kounta.stock import new_world
 from tillpost_simulators.kounta.wire import InvalidBody
@@ -154,6 +155,10 @@ class KountaSimulator(CompanyActions):
         """
         super().start_afresh()
         self.sender.clear()
+
+    def register_rows(self, entry: LedgerEntry) -> Sequence[Section]:
+        """Return the sections of an order's view, as the register shows it."""
+        return register_rows(self.world, self.world.orders[int(entry.order_id)])
 
     def connection_settings(self, url: str) -> Mapping[str, str]:
         """Return the settings that connect a till. `base_url` is without `/v1`."""

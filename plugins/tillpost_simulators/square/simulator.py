@@ -15,7 +15,7 @@ from dataclasses import replace
 from email.utils import format_datetime
 from typing import NamedTuple, TypeAlias, cast
 
-from tillpost.simulator import Answer, Call, FaultPlan, Ledger, Route
+from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Section
 from tillpost_simulators.square import (
     access,
     catalogue_api,
@@ -28,6 +28,7 @@ from tillpost_simulators.square import (
 from tillpost_simulators.square.actions import MerchantActions
 from tillpost_simulators.square.errors import Refusal, bad_request, of_status
 from tillpost_simulators.square.register import ledger
+from tillpost_simulators.square.register_view import register_rows
 from tillpost_simulators.square.stock import new_world
 from tillpost_simulators.square.world import Replay, World, WorldSettings, digest_of
 
@@ -167,6 +168,10 @@ class SquareSimulator(MerchantActions):
         """Return the orders as staff see them now."""
         with self.lock:
             return ledger(self.world)
+
+    def register_rows(self, entry: LedgerEntry) -> Sequence[Section]:
+        """Return the sections of an order's view, as the register shows it."""
+        return register_rows(self.world.orders[entry.order_id])
 
     def connection_settings(self, url: str) -> Mapping[str, str]:
         """Return the settings that connect a till."""

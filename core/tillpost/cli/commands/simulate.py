@@ -1,9 +1,9 @@
 """`tillpost simulate PLATFORM`: a platform's simulator as an HTTP server.
 
 It runs until Ctrl-C. It prints the address, and a connection for the TOML file. With `--json` that
-is one object, printed once the server listens: {"platform", "url", "control", "ledger", "seed",
-"name", "connection", "application"}. The tokens and secrets it prints are the simulator's own, made
-up; it accepts no others.
+is one object, printed once the server listens: {"platform", "url", "control", "ledger",
+"register", "seed", "name", "connection", "application"}. The tokens and secrets it prints are the
+simulator's own, made up; it accepts no others.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def _json_facts(
         "url": url,
         "control": f"{url}/_simulator/",
         "ledger": f"{url}/_simulator/ledger",
+        "register": f"{url}/_simulator/register",
         "seed": plan.seed,
         "name": connection_name,
         "connection": {"platform": platform, **settings},
@@ -143,6 +144,7 @@ def _introduce(adapter: type[Adapter[Any]], url: str, plan: FaultPlan) -> None:
     print_line(title, "bold green")
     facts = (
         ("Ledger", f"{url}/_simulator/ledger"),
+        ("Register", f"{url}/_simulator/register"),
         ("Control", f"{url}/_simulator/"),
         ("Faults", _describe_faults(plan)),
     )
