@@ -122,6 +122,7 @@ def _kounta(model: TaxModel, random: Random) -> Shop:
         currency=model.currency,
         tax_rate=Decimal(first) / 100,
         tax_rounding=random.choice(["line", "order"]),
+        halves=random.choice(["up", "even"]),
         oauth_limit=10**9,
     )
     simulator = KountaSimulator(world)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 from tillpost.models.money import exponent
 from tillpost_simulators.kounta.world import ZERO, Line, Order, Product, Site, Tax, World
 
 _ONE = Decimal(1)
+_ROUNDING = {"up": ROUND_HALF_UP, "even": ROUND_HALF_EVEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,10 @@ class _ExactLine:
 
 
 def rounded(world: World, amount: Decimal) -> Decimal:
-    """Round an amount to the currency's minor unit, halves away from zero."""
-    unit = Decimal(1).scaleb(-exponent(world.settings.currency))
-    return amount.quantize(unit, ROUND_HALF_UP)
+    """Round an amount to the currency's minor unit, and halves as the settings say."""
+    settings = world.settings
+    unit = Decimal(1).scaleb(-exponent(settings.currency))
+    return amount.quantize(unit, _ROUNDING[settings.halves])
 
 
 def priced(world: World, order: Order) -> PricedOrder:

@@ -12,6 +12,7 @@ from typing import Literal
 
 Paging = Literal["mixed", "next", "numbered"]
 TaxRounding = Literal["line", "order"]
+Halves = Literal["up", "even"]
 CreatedBody = Literal["null", "empty", "resource"]
 ErrorStyle = Literal["error_description", "error_message", "message", "error", "html"]
 
@@ -73,6 +74,8 @@ class KountaSettings:
     sale_id_is_sale_number: bool = False
 
     tax_rounding: TaxRounding = "line"
+    halves: Halves = "up"
+    """Where half a minor unit goes: away from zero, or to the even neighbour."""
     unit_price_decimals: int | None = None
     """The number of decimals of a sent price that Kounta keeps; None keeps all."""
     unit_price_covers_modifiers: bool = False

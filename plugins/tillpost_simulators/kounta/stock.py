@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
+from tillpost.models.money import exponent
 from tillpost_simulators.kounta.clock import Clock
 from tillpost_simulators.kounta.settings import KountaSettings
 from tillpost_simulators.kounta.world import (
@@ -93,7 +94,26 @@ def new_world(settings: KountaSettings) -> World:
     )
     if settings.stocked:
         _stock(world, here)
+        _convert_prices(world)
     return world
+
+
+def _convert_prices(world: World) -> None:
+    """Convert the stock's prices from a currency of hundredths to the company's.
+
+    The number of minor units stays: 13.1818 AUD, 1318.18 JPY, 1.31818 KWD.
+    """
+    factor = Decimal(10) ** (2 - exponent(world.settings.currency))
+    choices = [choice for product in world.products.values() for choice in product.modifiers]
+    choices += [choice for each in world.option_sets.values() for choice in each.options]
+    for product in world.products.values():
+        product.unit_price *= factor
+    for choice in choices:
+        if choice.unit_price is not None:
+            choice.unit_price *= factor
+    for price_list in world.price_lists.values():
+        for product_id in price_list.prices:
+            price_list.prices[product_id] *= factor
 
 
 def add_product(

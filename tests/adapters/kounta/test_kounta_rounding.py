@@ -13,15 +13,22 @@ from tillpost.errors.remedies import Actor
 from tillpost_simulators.kounta import KountaSettings as World
 
 Rounding = Literal["line", "order"]
+Halves = Literal["up", "even"]
 ROUNDED = "a line for rounding makes up for it"
 TOASTIE = "5312"
 
 
-def bench_with(rate: str, rounding: Rounding = "line", **settings: Any) -> Bench:
+def bench_with(
+    rate: str, rounding: Rounding = "line", halves: Halves = "up", **settings: Any
+) -> Bench:
     """A shop with this tax on everything but bread, the product for roundings."""
     currency = settings.pop("currency", "AUD")
     world = World(
-        tax_rate=Decimal(rate), tax_rounding=rounding, oauth_limit=10**9, currency=currency
+        tax_rate=Decimal(rate),
+        tax_rounding=rounding,
+        halves=halves,
+        oauth_limit=10**9,
+        currency=currency,
     )
     bench = Bench(world, check_first=False, **settings)
     bench.till.import_menu()
@@ -34,9 +41,10 @@ def sell_at(bench: Bench, price: int, rate: str) -> None:
     bench.till.import_menu()
 
 
+@pytest.mark.parametrize("halves", ["up", "even"])
 @pytest.mark.parametrize("rounding", ["line", "order"])
-def test_each_of_sixty_prices_at_twenty_percent_arrives(rounding: Rounding) -> None:
-    bench = bench_with("0.2", rounding)
+def test_each_of_sixty_prices_at_twenty_percent_arrives(rounding: Rounding, halves: Halves) -> None:
+    bench = bench_with("0.2", rounding, halves)
     made_up = 0
     for price in range(900, 960):
         sell_at(bench, price, "0.2")

@@ -121,6 +121,37 @@ def test_tax_is_rounded_by_line_or_by_order(
         assert total(cafe) == round(1.35 + tax, 2)
 
 
+@pytest.mark.parametrize(("halves", "tax"), [("up", 0.05), ("even", 0.04)])
+def test_half_a_cent_goes_up_or_to_the_even_one(
+    start: Start, halves: Literal["up", "even"], tax: float
+) -> None:
+    with start(KountaSettings(halves=halves)) as cafe:
+        assert placed(cafe, line(unit_price=0.45))["total_tax"] == tax
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "minor"), [("AUD", 14.5, 1450), ("JPY", 1450, 1450), ("KWD", 1.45, 1450)]
+)
+def test_stock_is_priced_in_the_currencys_minor_units(
+    start: Start, currency: str, amount: float, minor: int
+) -> None:
+    with start(KountaSettings(currency=currency)) as cafe:
+        cafe.place(line(5312), payments=[{"method_id": 12, "amount": amount}])
+        assert total(cafe) == amount
+        (entry,) = cafe.simulator.ledger().shown
+        assert (entry.total, entry.paid) == (minor, minor)
+
+
+def test_other_minor_units_are_rounded_to_their_own(start: Start) -> None:
+    price = line(unit_price=1.2345)
+    with start(KountaSettings(currency="KWD")) as cafe:
+        (only,) = placed(cafe, price)["lines"]
+        assert (only["line_total_ex_tax"], only["line_total_tax"]) == (1.235, 0.123)
+    with start(KountaSettings(currency="JPY")) as cafe:
+        (only,) = placed(cafe, price)["lines"]
+        assert (only["line_total_ex_tax"], only["line_total_tax"]) == (1, 0)
+
+
 def test_product_bears_each_of_its_taxes(cafe: Caller) -> None:
     untaxed = placed(cafe, line(6103))
     assert untaxed["total_tax"] == 0
