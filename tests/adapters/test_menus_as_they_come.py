@@ -199,6 +199,16 @@ def test_odd_object_costs_itself_and_not_the_import(odd: Odd) -> None:
     assert shop.arrived() == 1
 
 
+def test_odd_objects_of_the_simulator_are_each_named() -> None:
+    whole = shop_of("square").menu
+    menu = shop_of("square", simulator=SquareSimulator(SquareWorld(odd_objects=8))).menu
+    assert set(menu.by_variation) == set(whole.by_variation)
+    named = sorted(each.subject for each in menu.faults if each not in whole.faults)
+    assert len(named) == 8
+    for number, subject in enumerate(named, 1):
+        assert f"Odd item no. {number}" in subject
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_half_of_an_emoji_in_a_menu_costs_nothing(platform: str) -> None:
     shop = shop_of(platform)

@@ -85,7 +85,21 @@ def calculate_order(world: World, call: Call) -> Answer:
 def retrieve_order(world: World, call: Call) -> Answer:
     """Return one order (spec: RetrieveOrder)."""
     stored = find_order(world, call.path_values["order_id"])
-    return Answer.of({"order": stored.order.written()})
+    answer = Answer.of({"order": stored.order.written()})
+    _raise_version_by_itself(world, stored.order)
+    return answer
+
+
+def _raise_version_by_itself(world: World, order: Order) -> None:
+    """Raise the version of an order that was just read, as often as the settings say.
+
+    Square processes orders in the background, and a version that was read can be out of date
+    before it is used (developer forum 9477, 13601).
+    """
+    every = world.settings.version_rises_every
+    world.order_reads += 1
+    if every and world.order_reads % every == 1 % every:
+        mark_changed(world, order)
 
 
 def batch_retrieve_orders(world: World, call: Call) -> Answer:

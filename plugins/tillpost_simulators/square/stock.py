@@ -45,6 +45,7 @@ def new_world(settings: WorldSettings) -> World:
     )
     if settings.stocked:
         _stock(catalogue, settings.location_id)
+    _add_odd_objects(catalogue, settings.odd_objects)
     return world
 
 
@@ -70,6 +71,24 @@ def add_modifier_list(
         modifier_list.modifier_ids.append(modifier.id)
         catalogue.add(modifier)
     return catalogue.add(modifier_list)
+
+
+# Fields of a variation that make its object malformed.
+_ODD_FIELDS: tuple[dict[str, object], ...] = (
+    {"item_variation_data": {"price_money": {"amount": None}}},
+    {"item_variation_data": {"price_money": {"amount": "5.20"}}},
+    {"item_variation_data": {"location_overrides": [{"sold_out_valid_until": ""}]}},
+    {"id": None},
+)
+
+
+def _add_odd_objects(catalogue: Catalogue, count: int) -> None:
+    """Add items of which each has a malformed variation."""
+    for number in range(count):
+        item = c.Item(f"ITEM-ODD-{number}", name=f"Odd item no. {number + 1}")
+        variation = c.Variation(f"ODD-{number}", name="Regular", price=520)
+        add_item(catalogue, item, variation)
+        catalogue.oddities[variation.id] = _ODD_FIELDS[number % len(_ODD_FIELDS)]
 
 
 def _stock(catalogue: Catalogue, here: str) -> None:

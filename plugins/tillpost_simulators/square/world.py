@@ -39,7 +39,10 @@ class WorldSettings:
     `shifting_pages` a catalogue's cursor is a position, so that later changes skip or repeat
     objects. `search_lag_seconds` is how long a new order is missing from searches.
     `refusals_burn_keys` lets a refused request use up its idempotency key; Square's documents don't
-    say. `delivery_partner` lets the register show DELIVERY fulfilments.
+    say. `delivery_partner` lets the register show DELIVERY fulfilments. `version_rises_every` so
+    many reads of orders, beginning with the first, the order's version rises by itself once it was
+    read; 0 is never. `odd_objects` is how many malformed objects the catalogue begins with, of each
+    kind in turn.
     """
 
     currency: str = "AUD"
@@ -60,6 +63,8 @@ class WorldSettings:
     search_lag_seconds: float = 0.0
     refusals_burn_keys: bool = False
     delivery_partner: bool = False
+    version_rises_every: int = 0
+    odd_objects: int = 0
 
 
 @dataclass
@@ -131,6 +136,7 @@ class World:
     refused_contacts: set[str] = field(default_factory=set[str])
     outage: bool = False
     made: int = 0
+    order_reads: int = 0
 
     def money(self, amount: int) -> Money:
         """Return an amount in the merchant's currency."""

@@ -32,6 +32,7 @@ from tillpost.errors import (
     TaxError,
 )
 from tillpost.models.order import Draft, Order, PosOrder
+from tillpost_simulators.square import WorldSettings
 
 CREATE, PAY, READ, UNDO = (
     "POST /v2/orders",
@@ -378,6 +379,15 @@ def test_undo_with_an_old_version_is_repeated_once(
     bench.simulator.change_price("5312", 1500)
     stale = refused("VERSION_MISMATCH", "Supplied version 1 does not match", "order.version")
     bench.spoil = spoiled(1, stale, method="PUT", path="/v2/orders/")
+
+    assert isinstance(refusal(bench, plain_order()), MenuError)
+    assert bench.paths() == [CREATE, READ, UNDO, READ, UNDO]
+    assert bench.simulator.ledger().entries[0].cancelled
+
+
+def test_undo_of_order_whose_version_rises_ends() -> None:
+    bench = checked_bench(world=WorldSettings(version_rises_every=2))
+    bench.simulator.change_price("5312", 1500)
 
     assert isinstance(refusal(bench, plain_order()), MenuError)
     assert bench.paths() == [CREATE, READ, UNDO, READ, UNDO]

@@ -140,3 +140,14 @@ def test_search_lag_hides_new_order() -> None:
         running.simulator.age_orders(61)
         assert search(shop) == ["ord-1"]
         shop.client.close()
+
+
+def test_cursor_dies_after_five_minutes_of_the_simulators_clock(shop: Shop) -> None:
+    for number in range(2):
+        shop.create(pickup(reference=f"ord-{number}"))
+    cursor = shop.post("/v2/orders/search", HERE | {"limit": 1}).body["cursor"]
+    shop.simulator.advance_clock(299)
+    assert shop.post("/v2/orders/search", HERE | {"limit": 1, "cursor": cursor}).status == 200
+    shop.simulator.advance_clock(2)
+    dead = shop.post("/v2/orders/search", HERE | {"limit": 1, "cursor": cursor})
+    assert dead.error == ("INVALID_CURSOR", "cursor")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from plugins.simulators.square.shop import Json, Reply, Shop, ad_hoc, aud, line, order_of, pickup
+from tillpost.simulator import serve_in_thread
+from tillpost_simulators.square import SquareSimulator, WorldSettings
 
 
 def ended(order: Json, **more: object) -> Json:
@@ -35,6 +37,19 @@ def rename_ticket(
 def detail_of(refused: Reply) -> str:
     detail: str = refused.body["errors"][0]["detail"]
     return detail
+
+
+def test_version_rises_by_itself_after_reads() -> None:
+    with serve_in_thread(SquareSimulator(WorldSettings(version_rises_every=2))) as running:
+        shop = Shop(running)
+        created = shop.create(pickup()).order
+        read = shop.fetch(created["id"])
+        assert read["version"] == 1
+        stale = rename_ticket(shop, created, 1, "A")
+        assert stale.error == ("VERSION_MISMATCH", "order.version")
+        assert shop.fetch(created["id"])["version"] == 2
+        assert rename_ticket(shop, created, 2, "A").status == 200
+        shop.client.close()
 
 
 def test_order_is_cancelled_with_fulfilments_in_one_call(shop: Shop) -> None:

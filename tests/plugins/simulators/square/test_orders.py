@@ -238,6 +238,16 @@ REFUSED: dict[str, tuple[Json, str, str]] = {
         "INVALID_PHONE_NUMBER",
         f"{PICKUP}.recipient.phone_number",
     ),
+    "a phone number of 8 digits": (
+        pickup() | details(recipient={"display_name": "M", "phone_number": "+1234 5678"}),
+        "INVALID_PHONE_NUMBER",
+        f"{PICKUP}.recipient.phone_number",
+    ),
+    "a phone number with an extension": (
+        pickup() | details(recipient={"display_name": "M", "phone_number": "5551234567 x12"}),
+        "INVALID_PHONE_NUMBER",
+        f"{PICKUP}.recipient.phone_number",
+    ),
     "a recipient without a name": (
         pickup() | details(recipient={"phone_number": "+61400111222"}),
         "MISSING_REQUIRED_PARAMETER",
@@ -377,3 +387,9 @@ def test_order_with_total_is_not_settled_without_payment(shop: Shop) -> None:
     )
     assert refused.error == ("BAD_REQUEST", "payment_ids")
     assert "does not match the total of the sale order" in refused.body["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("phone", ["123456789", "+61 (400) 111-222", "1234567890123456"])
+def test_phone_number_of_9_to_16_digits_is_taken(shop: Shop, phone: str) -> None:
+    order = pickup() | details(recipient={"display_name": "M", "phone_number": phone})
+    assert shop.create(order).status == 200
