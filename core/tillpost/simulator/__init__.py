@@ -18,6 +18,7 @@ Modules:
     faults         fault plans: which requests fail, and how
     ledger         the orders as staff see them
     register_view  an order as text, as the person at the till reads it
+    sender         webhooks: real requests, to this machine only
     control        the control address, `/_simulator/`
     web_app        the web application: routes, faults and control address together
     server         serving it in a thread or in the foreground

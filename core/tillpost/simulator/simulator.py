@@ -37,7 +37,9 @@ def action(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P]
 
     def locked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.lock:
-            return method(self, *args, **kwargs)
+            result = method(self, *args, **kwargs)
+            self.after_action()
+            return result
 
     functools.update_wrapper(locked, method)
     setattr(locked, _ACTION_MARK, True)
@@ -162,6 +164,12 @@ class Simulator(ABC):
         `FaultPlan()` injects no faults.
         """
         self._injector = FaultInjector(plan)
+
+    def after_action(self) -> None:  # noqa: B027 - by default nothing follows
+        """Do what follows from a change, such as sending webhooks.
+
+        It is called after each action, under the lock.
+        """
 
     def actions(self) -> Mapping[str, Callable[..., object]]:
         """Return every method marked with `@action`, by name."""

@@ -38,8 +38,8 @@ from samples and third-party code. Where these are silent too, a comment `# unco
 would settle it; most of it can be set in `KountaSettings`.
 """
 
+from tillpost.simulator.sender import Sent
 from tillpost_simulators.kounta.settings import KountaSettings
 from tillpost_simulators.kounta.simulator import KountaSimulator
-from tillpost_simulators.kounta.webhooks import Sent
 
 __all__ = ["KountaSettings", "KountaSimulator", "Sent"]

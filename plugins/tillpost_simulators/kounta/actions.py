@@ -10,7 +10,6 @@ till's connection.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -42,10 +41,6 @@ T = TypeVar("T")
 
 class CompanyActions(WorldSimulator[World]):
     """The actions of the Kounta simulator."""
-
-    @abstractmethod
-    def send_events(self) -> None:
-        """Send callbacks and webhooks for the events since the last call."""
 
     # --- the menu ---
 
@@ -320,7 +315,6 @@ class CompanyActions(WorldSimulator[World]):
         site = self._site(site_id)
         site.ordering = online
         self.world.events.append(Event("sites/updated", site.id))
-        self.send_events()
 
     @action
     def set_pass_thru(self, register_id: int | None, site_id: int | None = None) -> None:
@@ -362,13 +356,11 @@ class CompanyActions(WorldSimulator[World]):
     def staff_delete(self, order: str) -> None:
         """Let staff delete an order at the register."""
         delete(self.world, on_register(self._order(order)))
-        self.send_events()
 
     # --- helpers ---
 
     def _staff_set_status(self, order: str, status: str) -> None:
         set_status(self.world, on_register(self._order(order)), status)
-        self.send_events()
 
     def _order(self, name: str) -> Order:
         """Return the order with this id, or the latest one with this reference."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Section
+from tillpost.simulator.sender import Sender, Sent
 from tillpost_simulators.kounta import (
     access,
     customers_api,
@@ -123,7 +124,7 @@ class KountaSimulator(CompanyActions):
         self, settings: KountaSettings | None = None, faults: FaultPlan | None = None
     ) -> None:
         self.settings = settings or KountaSettings()
-        self.sender = webhooks.Sender()
+        self.sender = Sender()
         super().__init__(faults)
 
     def new_world(self) -> World:
@@ -193,7 +194,7 @@ class KountaSimulator(CompanyActions):
     # --- callbacks and webhooks ---
 
     @property
-    def sent(self) -> tuple[webhooks.Sent, ...]:
+    def sent(self) -> tuple[Sent, ...]:
         """The callbacks and webhooks so far, oldest first, sent or only recorded."""
         with self.lock:
             return tuple(self.sender.recorded)
@@ -202,6 +203,10 @@ class KountaSimulator(CompanyActions):
         """Send callbacks and webhooks for the events since the last call."""
         for request in webhooks.requests_for_events(self.world):
             self.sender.send(request)
+
+    def after_action(self) -> None:
+        """Send callbacks and webhooks for what the action changed."""
+        self.send_events()
 
     def wait_for_sending(self) -> None:
         """Wait until every request so far was sent. Not for a thread that holds the lock."""

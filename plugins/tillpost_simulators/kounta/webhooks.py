@@ -15,16 +15,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
-import logging
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
-import httpx
 
 from tillpost.simulator import Answer, Call
+from tillpost.simulator.sender import Sent
 from tillpost_simulators.kounta.errors import bad_request
 from tillpost_simulators.kounta.order_json import single_order
 from tillpost_simulators.kounta.resources import created, find_in_path, paged
@@ -32,25 +26,11 @@ from tillpost_simulators.kounta.sites_api import site_json
 from tillpost_simulators.kounta.wire import Json, WebhookBody, json_answer, parse_body, to_json
 from tillpost_simulators.kounta.world import Event, Webhook, World
 
-log = logging.getLogger("tillpost_simulators.kounta")
-
 SIGNATURE = "X-Kounta-Signature"
 TOPICS = ("orders/completed", "sites/created", "sites/updated")
 
-_TIMEOUT_SECONDS = 5
-
 
 # --- sending ---
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A request that Kounta sends. `topic` is empty for an order's `callback_uri`."""
-
-    url: str
-    topic: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...]
 
 
 def requests_for_events(world: World) -> Iterator[Sent]:
@@ -91,58 +71,6 @@ def sent(
         SIGNATURE: signature,
     }
     return Sent(url, topic, body, tuple(all_headers.items()))
-
-
-class Sender:
-    """A sender of requests in the background, one after the other.
-
-    It sends to the loopback only.
-
-    Requests to other addresses are only recorded.
-    """
-
-    def __init__(self) -> None:
-        self.recorded: list[Sent] = []
-        self._executor: ThreadPoolExecutor | None = None
-        self._pending: list[Future[None]] = []
-
-    def send(self, request: Sent) -> None:
-        """Record a request, and send it when its address is on the loopback."""
-        self.recorded.append(request)
-        if _is_on_loopback(request.url):
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, "webhooks")
-            self._pending.append(self._executor.submit(_post, request))
-
-    def wait(self) -> None:
-        """Wait until every request so far has been sent or has failed."""
-        while self._pending:
-            self._pending.pop(0).result()
-
-    def clear(self) -> None:
-        """Forget the recorded requests."""
-        self.recorded.clear()
-
-
-def _is_on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _post(request: Sent) -> None:
-    try:
-        httpx.post(
-            request.url,
-            content=request.body,
-            headers=dict(request.headers),
-            timeout=_TIMEOUT_SECONDS,
-            trust_env=False,
-        )
-    except httpx.HTTPError as error:
-        log.warning("webhook_failed url=%r error=%s", request.url, type(error).__name__)
 
 
 # --- subscriptions ---

@@ -32,16 +32,17 @@ Modules, from a request's arrival inwards:
     catalogue_json      the catalogue's objects as JSON
     stock               the menu that it starts with
     clock               its clock; times and durations as Square writes them
+    webhooks            webhooks of orders and the catalogue, as badly delivered as the settings say
     register            which orders staff see; the ledger
     actions             what tests and people can change while it runs
     demo                the scenarios of `tillpost demo`
 
 Where Square's documents are silent, the simulator does the strictest plausible thing, and a comment
-`# unconfirmed:` says so. Webhooks, refunds, card payments, shipments and discounts from the
-catalogue are not simulated.
+`# unconfirmed:` says so. Refunds, card payments, shipments and discounts from the catalogue are
+not simulated.
 """
 
 from tillpost_simulators.square.simulator import SquareSimulator
-from tillpost_simulators.square.world import WorldSettings
+from tillpost_simulators.square.world import WebhookSettings, WorldSettings
 
-__all__ = ["SquareSimulator", "WorldSettings"]
+__all__ = ["SquareSimulator", "WebhookSettings", "WorldSettings"]

@@ -16,6 +16,7 @@ from typing import Literal
 
 from tillpost.simulator import WorldSimulator, action
 from tillpost_simulators.square import catalogue as c
+from tillpost_simulators.square import webhooks
 from tillpost_simulators.square.access import grant_code
 from tillpost_simulators.square.register import staff_move
 from tillpost_simulators.square.stock import add_item, add_modifier_list
@@ -364,6 +365,22 @@ class MerchantActions(WorldSimulator[World]):
             self.world.refused_contacts.add(text)
         else:
             self.world.refused_contacts.discard(text)
+
+    # --- webhooks ---
+
+    @action
+    def send_webhooks_to(self, url: str) -> None:
+        """Send webhooks about what changes from now on to this address."""
+        webhooks.announce(self.world)
+        self.world.webhooks.url = url
+        self.world.webhooks.catalogue_time = self.world.catalogue.latest_time
+        for stored in self.world.orders.values():
+            self.world.webhooks.versions[stored.id] = stored.order.version or 0
+
+    @action
+    def sell_at_counter(self) -> str:
+        """Sell something at the counter for cash, and return the order's id."""
+        return webhooks.sell_at_counter(self.world)
 
     # --- staff ---
 

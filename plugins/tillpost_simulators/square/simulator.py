@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from typing import NamedTuple, TypeAlias, cast
 
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Section
+from tillpost.simulator.sender import Sender, Sent
 from tillpost_simulators.square import (
     access,
     catalogue_api,
@@ -24,6 +25,7 @@ from tillpost_simulators.square import (
     order_updates,
     orders,
     payments,
+    webhooks,
 )
 from tillpost_simulators.square.actions import MerchantActions
 from tillpost_simulators.square.errors import Refusal, bad_request, of_status
@@ -151,11 +153,17 @@ class SquareSimulator(MerchantActions):
         self, settings: WorldSettings | None = None, faults: FaultPlan | None = None
     ) -> None:
         self.settings = settings or WorldSettings()
+        self.sender = Sender()
         super().__init__(faults)
 
     def new_world(self) -> World:
         """Return the merchant in its initial state."""
         return new_world(self.settings)
+
+    def start_afresh(self) -> None:
+        """Restore the initial state, and forget the webhooks that were sent."""
+        super().start_afresh()
+        self.sender.clear()
 
     def routes(self) -> Sequence[Route]:
         """Return the address of every operation."""
@@ -192,6 +200,34 @@ class SquareSimulator(MerchantActions):
             return answer
         return replace(answer, headers={"Retry-After": str(retry_after)})
 
+    # --- webhooks ---
+
+    @property
+    def sent(self) -> tuple[Sent, ...]:
+        """The webhooks so far, oldest first, sent or only recorded."""
+        with self.lock:
+            return tuple(self.sender.recorded)
+
+    def after_action(self) -> None:
+        """Send the webhooks that are due."""
+        self._send_webhooks()
+
+    def deliver_webhooks(self) -> None:
+        """Send all webhooks that wait, and once more those that weren't taken.
+
+        It returns when all were sent. Not for a thread that holds the lock.
+        """
+        self._send_webhooks(whole=True)
+        for request in self.sender.wait():
+            self.sender.send(request)
+        self.sender.wait()
+
+    def _send_webhooks(self, *, whole: bool = False) -> None:
+        with self.lock:
+            webhooks.announce(self.world)
+            for request in webhooks.take_waiting(self.world, whole=whole):
+                self.sender.send(request)
+
     # --- requests ---
 
     def _with_checks(self, operation: Operation) -> Callable[[Call], Answer]:
@@ -207,6 +243,7 @@ class SquareSimulator(MerchantActions):
             # The date is that of the simulator's clock, as all other times of the answer.
             date = format_datetime(self.world.clock.now(), usegmt=True)
             headers = {**answer.headers, "Square-Version": version, "Date": date}
+            self._send_webhooks()
             return replace(answer, headers=headers)
 
         return handle

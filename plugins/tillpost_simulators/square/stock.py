@@ -8,11 +8,19 @@ at the location, or archived, and a burger that requires a choice. Prices are in
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 
 from tillpost_simulators.square import catalogue as c
 from tillpost_simulators.square.catalogue import Catalogue
 from tillpost_simulators.square.clock import Clock
-from tillpost_simulators.square.world import ALL_SCOPES, Location, Token, World, WorldSettings
+from tillpost_simulators.square.world import (
+    ALL_SCOPES,
+    Location,
+    Token,
+    WebhookState,
+    World,
+    WorldSettings,
+)
 
 TAX_ID = "TAX-GST"
 OTHER_LOCATION_ID = "L-KIOSK"
@@ -31,7 +39,9 @@ def new_world(settings: WorldSettings) -> World:
         settings.location_id: Location(settings.location_id, "Cafe"),
         OTHER_LOCATION_ID: Location(OTHER_LOCATION_ID, "Kiosk"),
     }
-    world = World(settings=settings, clock=clock, catalogue=catalogue, locations=locations)
+    random = Random(settings.webhooks.seed)  # nosec B311  # noqa: S311 - repeatable on purpose
+    webhooks = WebhookState(settings.webhooks.url, random, "")
+    world = World(settings, clock, catalogue, locations, webhooks)
     expires_at = clock.now() + _TOKEN_LASTS
     world.tokens[settings.access_token] = Token(set(ALL_SCOPES), expires_at, settings.refresh_token)
     catalogue.add(
@@ -46,6 +56,7 @@ def new_world(settings: WorldSettings) -> World:
     if settings.stocked:
         _stock(catalogue, settings.location_id)
     _add_odd_objects(catalogue, settings.odd_objects)
+    webhooks.catalogue_time = catalogue.latest_time
     return world
 
 

@@ -10,8 +10,10 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import Random
 
 from tillpost.simulator import Answer
+from tillpost.simulator.sender import Sent
 from tillpost_simulators.square.catalogue import Catalogue
 from tillpost_simulators.square.clock import Clock
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request
@@ -31,6 +33,26 @@ _INCLUSIVE_DEDUCTED_IN = frozenset({"USD", "CAD", "JPY"})
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where Square sends webhooks, and how badly.
+
+    Without a `url` none are sent; the action `send_webhooks_to` sets it later. Only a `url` on the
+    loopback is called. `secret` is the subscription's signature key. Each notification is delivered
+    `deliveries` times. Notifications wait until there are `burst` of them, and are then sent one
+    after the other, `shuffled` or in their order. With each online order come `counter_sales` sales
+    at the counter. `seed` is that of the sequence and of the events' ids.
+    """
+
+    url: str = ""
+    secret: str = "not-a-real-signature-key"  # noqa: S105 - fake on purpose
+    deliveries: int = 1
+    burst: int = 1
+    shuffled: bool = False
+    counter_sales: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WorldSettings:
     """The initial state of the merchant, and Square's behaviour.
 
@@ -42,7 +64,7 @@ class WorldSettings:
     say. `delivery_partner` lets the register show DELIVERY fulfilments. `version_rises_every` so
     many reads of orders, beginning with the first, the order's version rises by itself once it was
     read; 0 is never. `odd_objects` is how many malformed objects the catalogue begins with, of each
-    kind in turn.
+    kind in turn. `webhooks` says where webhooks go, and how.
     """
 
     currency: str = "AUD"
@@ -65,6 +87,7 @@ class WorldSettings:
     delivery_partner: bool = False
     version_rises_every: int = 0
     odd_objects: int = 0
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 @dataclass
@@ -119,6 +142,21 @@ class Replay:
 
 
 @dataclass
+class WebhookState:
+    """What was announced by webhooks so far, and what waits to be sent.
+
+    `versions` are the last announced versions of orders, by their ids.
+    """
+
+    url: str
+    random: Random
+    catalogue_time: str
+    versions: dict[str, int] = field(default_factory=dict[str, int])
+    counter_sales: set[str] = field(default_factory=set[str])
+    waiting: list[Sent] = field(default_factory=list[Sent])
+
+
+@dataclass
 class World:
     """The state of one merchant at Square."""
 
@@ -126,6 +164,7 @@ class World:
     clock: Clock
     catalogue: Catalogue
     locations: dict[str, Location]
+    webhooks: WebhookState
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     codes: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     revoked_refresh_tokens: set[str] = field(default_factory=set[str])
