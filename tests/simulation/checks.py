@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from simulation.clocks import Stage
 from simulation.stores import is_live
 from tillpost.errors import Outcome
+from tillpost.models.order import Progress
 from tillpost.outbox.operations.orders import ActError, OrderOperations
 from tillpost.outbox.orders.models import OrderState, StoredOrder
 
@@ -129,7 +130,7 @@ def _wrong_error(stored: StoredOrder, live: list[LedgerEntry], *, was_ended: boo
     error = stored.error
     if error is None:
         return "silent: an error without a reason"
-    if stored.problem_at is None:
+    if stored.problem_at is None and stored.progress is not Progress.COMPLETED:
         return "silent: an error that no list of problems shows"
     if error.outcome is Outcome.NOT_CREATED and live:
         return "silent: it is said not to exist, but the register has it"

@@ -28,8 +28,11 @@ READ_TIMEOUT = 15.0
 """Seconds that a process waits for an answer (`Limits.read`)."""
 
 LATEST_EFFECT = 27.0
-"""A request takes effect so many seconds after it was sent at the latest: 12 after its sender gave
-it up, which is before the last look-up of each platform's schedule."""
+"""A request takes effect so many seconds after it was sent at the latest.
+
+That is 12 after its sender gave it up, or before the last look-up of a platform's schedule if that
+is shorter.
+"""
 
 EARLY_EFFECT = 13.0
 """The same where a sender may die or lose its lease, and another counts from then."""
@@ -123,7 +126,9 @@ class Network(httpx.BaseTransport):
         scenario = self.scenario
         schedule = scenario.schedule
         if fault == "effect late":
-            delay = schedule.random.uniform(READ_TIMEOUT * 0.6, scenario.latest_effect)
+            last_lookup = READ_TIMEOUT + sum(store.adapter().look_after)
+            latest = min(scenario.latest_effect, last_lookup - 1.0)
+            delay = schedule.random.uniform(READ_TIMEOUT * 0.6, latest)
             schedule.call(delay, carry_out)
             schedule.sleep(min(delay, READ_TIMEOUT))
             if delay >= READ_TIMEOUT or carry_out.answer is None:

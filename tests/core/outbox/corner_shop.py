@@ -24,7 +24,7 @@ from tillpost.outbox import (
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
-QUICK = OutboxSettings(first_wait=0.05, longest_wait=0.2, lease=2.0, outage_after=2)
+QUICK = OutboxSettings(first_wait=0.05, longest_wait=0.2, outage_after=2)
 
 _LUNCH = Path(__file__).parents[3] / "docs" / "examples" / "orders" / "lunch-pickup.json"
 
