@@ -6,8 +6,17 @@ import sys
 
 import pytest
 
-from adversary import judging
-from adversary.judging import ADAPTERS, DENSE, LIMITS, NOW, REQUESTS, dense_body, judge_many
+from adversary.judging import (
+    ADAPTERS,
+    DENSE,
+    LIMITS,
+    NOW,
+    REQUESTS,
+    dense_body,
+    forget_peak,
+    judge_many,
+    peak_megabytes,
+)
 from tillpost.adapter import bounds
 from tillpost.adapter.exchange import Response
 from tillpost.adapter.verdicts import judge
@@ -25,10 +34,10 @@ def test_densest_answer_takes_under_200_mb(shape: str) -> None:
     largest = largest_body(LIMITS, request)
     parts = bounds.MOST_MENU_PARTS if request.is_menu else bounds.MOST_PARTS
     body = dense_body(beginning, repeated, end, largest, parts)
-    judging.forget_peak()
-    at_start = judging.peak_megabytes()
+    forget_peak()
+    at_start = peak_megabytes()
     judge(ADAPTERS[platform], request, None, Response(200, {}, body), NOW)
-    assert judging.peak_megabytes() - at_start < (400 if sys.gettrace() else 200)
+    assert peak_megabytes() - at_start < (400 if sys.gettrace() else 200)
 
 
 @pytest.mark.slow

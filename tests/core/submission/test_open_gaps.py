@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from core.stand_in import (
+    LOST,
     Dropped,
     Keyed,
     Keyless,
@@ -26,11 +27,10 @@ from core.stand_in import (
 )
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.exchange import Fault, Request, Response
-from tillpost.errors import Applied, OrderError, Outcome
+from tillpost.errors import OrderError, Outcome
 from tillpost_kounta.settings import KountaSettings
 from tillpost_square.settings import SquareSettings
 
-LOST = Fault(Applied.MAYBE, "no answer in time")
 NOTHING_FOUND = Response(200, {}, b'{"orders": []}')
 KEYLESS = Keyless(StandInSettings())
 
