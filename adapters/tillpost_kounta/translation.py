@@ -66,8 +66,19 @@ def translate(
         "placed_at": order.placed_at.isoformat(timespec="seconds"),
         "fulfil_at": order.due_at.isoformat(timespec="seconds") if order.due_at else None,
     }
-    notices = [_ROUNDED] if any(line.is_rounding for line in lines) else []
-    return Translated(body, tuple(notices))
+    return Translated(body, tuple(_rounding_notices(lines)))
+
+
+def _rounding_notices(lines: Sequence[NetOrderLine]) -> list[str]:
+    """Return a notice if lines were shifted so that the order comes to what was paid."""
+    if not any(line.is_shifted for line in lines):
+        return []
+    has_line = any(line.is_rounding for line in lines)
+    what = "a line for rounding makes" if has_line else "others make"
+    return [
+        f"Some prices are a minor unit away from what was paid, and {what} up for it: no price "
+        "without tax comes to them"
+    ]
 
 
 def _shared_discounts(order: Order, settings: KountaSettings) -> list[str]:
@@ -79,12 +90,6 @@ def _shared_discounts(order: Order, settings: KountaSettings) -> list[str]:
         for each in order.discounts
         if each.amount
     ]
-
-
-_ROUNDED = (
-    "Some prices are a minor unit away from what was paid, and a line for rounding makes up for "
-    "it: no price without tax comes to them"
-)
 
 
 def products_of(order: Order, settings: KountaSettings) -> set[str]:

@@ -101,6 +101,7 @@ class NetOrderLine(NamedTuple):
         modifiers: The ids of its modifiers, repeated by quantity.
         multiplier: The factor that takes a discount off the line, None for no discount.
         is_rounding: Whether it isn't of the order, but makes up for a rounding.
+        is_shifted: Whether it comes to a minor unit more or less than was paid.
     """
 
     product_id: str
@@ -110,6 +111,7 @@ class NetOrderLine(NamedTuple):
     modifiers: tuple[str, ...]
     multiplier: Decimal | None
     is_rounding: bool = False
+    is_shifted: bool = False
 
 
 class BilledLine(NamedTuple):
@@ -156,8 +158,8 @@ def net_order_lines(
     """Return every line of an order: its own, then charges, discounts and the tip.
 
     Some amounts have no price without tax that comes to them however it is rounded (3 at 20 %).
-    Then a line goes a minor unit lower or higher, and the product of `charge_products` for
-    `rounding` makes up for it on a line of its own, the last.
+    Then a line goes a minor unit lower or higher, and another one makes up for it, or else the
+    product of `charge_products` for `rounding` on a line of its own, the last.
 
     Raises:
         SetupError: No setting names a product for a part of the order.
@@ -191,18 +193,32 @@ def net_order_lines(
         lines.append(line)
         equations.append(equation)
     # All values are found together, since the sums over the order must be right as well.
-    values, rounding = _values(equations, _rounding_equation(order, menu, substitutes))
+    found = _values(equations, _rounding_equation(order, menu, substitutes))
     settled: list[NetOrderLine] = []
-    for line, part, value in zip(lines, parts, values, strict=True):
+    for line, part, value, is_shifted in zip(lines, parts, *found[:2], strict=True):
         if part.discount:
             settled_line = line._replace(multiplier=value)
         else:
             settled_line = line._replace(price=value)
-        settled.append(settled_line)
-    if rounding:
+        settled.append(settled_line._replace(is_shifted=is_shifted))
+    if found.rounding:
         product_id = substitutes.charge_products[_ROUNDING]
-        settled.append(NetOrderLine(product_id, 1, rounding, "Rounding", (), None, True))
+        settled.append(NetOrderLine(product_id, 1, found.rounding, "Rounding", (), None, True))
     return settled
+
+
+class _Values(NamedTuple):
+    """The values of an order's lines.
+
+    Attributes:
+        values: Each line's price or multiplier.
+        is_shifted: Whether each line is a minor unit away from what was paid.
+        rounding: The price of one more line, which makes up for a rounding; 0 for none.
+    """
+
+    values: Sequence[Decimal]
+    is_shifted: Sequence[bool]
+    rounding: Decimal = _ZERO
 
 
 def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts) -> NetLine | None:
@@ -218,33 +234,36 @@ def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts
     return NetLine(0, Linear(_ZERO, minor_units), Linear(_ZERO, minor_units * rate))
 
 
-def _values(
-    equations: Sequence[NetLine], rounding: NetLine | None
-) -> tuple[Sequence[Decimal], Decimal]:
-    """Return each line's value, and that of one more which makes up for a rounding.
-
-    The latter is 0 if there is no need for it, or no help in it.
-    """
+def _values(equations: Sequence[NetLine], rounding: NetLine | None) -> _Values:
+    """Return each line's value, and that of one more line if that helps."""
+    count = len(equations)
     values = net_values(equations)
-    if rounding is None or all_fit(equations, values):
-        return values, _ZERO
+    unchanged = _Values(values, [False] * count)
+    if all_fit(equations, values):
+        return unchanged
     due = sum(equation.due for equation in equations)
     for candidate in shifted(equations):
         rest = due - sum(equation.due for equation in candidate)
-        extra = [rounding._replace(due=rest)] if rest else []
+        if rest and rounding is None:
+            continue  # nothing makes up for it
+        extra = [rounding._replace(due=rest)] if rest and rounding else []
         found = net_values([*candidate, *extra])
         if all_fit([*candidate, *extra], found):
-            return found[: len(equations)], found[-1] if extra else _ZERO
-    return values, _ZERO
+            is_shifted = [
+                after.due != before.due for before, after in zip(equations, candidate, strict=True)
+            ]
+            return _Values(found[:count], is_shifted, found[-1] if extra else _ZERO)
+    return unchanged
 
 
 def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     """Return the order's lines, then its charges, discounts and tip as products."""
     parts = _own_parts(order, substitutes)
     products = substitutes.charge_products
-    for charge in order.charges:
+    for index, charge in enumerate(order.charges):
         product_id = products.get(charge.name) or products.get(charge.kind)
-        for part in _substitute(product_id, "charge_products", charge.name, charge.amount):
+        where = _Substituted(f"charges[{index}]", "charge_products", charge.name)
+        for part in _substitute(product_id, where, charge.amount):
             discounted = part._replace(
                 paid=charge.total,
                 discount=charge.discount,
