@@ -80,7 +80,8 @@ class Generic(Adapter[GenericSettings]):
     compares_totals = True
     carries = EVERY_FEATURE
     public_fields = frozenset(
-        "reference item_id modifier_id sku item reason progress due_at placed_at".split()
+        "reference item_id modifier_id sku item reason order_field progress due_at placed_at "
+        "currency".split()
     )
 
     def __init__(self, settings: GenericSettings) -> None:
@@ -187,10 +188,15 @@ class Generic(Adapter[GenericSettings]):
         menu = yield from ask(Request("GET", "/menu", odd.reading(Menu, MENU_OBJECTS)))
         return menu.model_copy(update={"faults": (*menu.faults, *odd.faults)})
 
+    def store_currency(self) -> Exchange[str]:
+        """Return the store's currency, empty if the POS doesn't say it."""
+        health = yield from ask(_HEALTH)
+        return health.currency
+
     def check(self) -> Exchange[Readiness]:
         """Check the connection, the store and its register."""
         try:
-            health = yield from ask(Request("GET", "/health", reading(Health)))
+            health = yield from ask(_HEALTH)
         except PosError as error:
             return Readiness(findings=(Finding.unseen("connection", error),))
         connection = Finding(
@@ -209,6 +215,9 @@ class Generic(Adapter[GenericSettings]):
         """Return the one event of a webhook, which is signed as our requests are."""
         verify_webhook(webhook, self.config.signing_key, now)
         return (_EVENT.validate_json(webhook.body),)
+
+
+_HEALTH = Request("GET", "/health", reading(Health))
 
 
 def _order_path(pos_id: str) -> str:

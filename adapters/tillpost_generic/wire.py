@@ -67,12 +67,13 @@ class PosStatus(BaseModel):
 class Health(BaseModel):
     """Whether the store takes online orders, and whether its register is connected.
 
-    `message` is for staff.
+    `message` is for staff. `currency` is what the store sells in.
     """
 
     store_open: bool
     register_online: bool
     message: str = ""
+    currency: str = ""
 
 
 class ProblemDetails(BaseModel):
@@ -86,6 +87,18 @@ class ProblemDetails(BaseModel):
     detail: str = ""
     lines: tuple[Annotated[int, Field(ge=0)], ...] = ()
     item: str = ""
-    reason: Literal["", "gone", "sold_out", "price", "choices", "quantity", "table", "scopes"] = ""
+    reason: Literal[
+        "",
+        "gone",
+        "sold_out",
+        "price",
+        "net_price",
+        "choices",
+        "quantity",
+        "table",
+        "rounding",
+        "currency",
+        "scopes",
+    ] = ""
     order_field: Literal["", "customer", "customer.phone", "customer.email", "due_at"] = ""
     retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None

@@ -18,6 +18,7 @@ MENU = json.loads(Path(__file__).with_name("menu.json").read_text())
 
 VARIATIONS = [variation for item in MENU["items"] for variation in item["variations"]]
 OPTIONS = [option for group in MENU["groups"] for option in group["options"]]
+HEALTH = {"store_open": True, "register_online": True}
 PRICES = {thing["id"]: thing["price"] for thing in VARIATIONS + OPTIONS}
 
 # A real POS keeps both in its database, and writes both in one transaction.
@@ -34,8 +35,9 @@ def create(request):
     order = request["order"]
     for known in ORDERS.values():
         if known["reference"] == order["id"] and known["state"] != "cancelled":
-            detail = "an order with that reference exists, under another key"
-            raise Problem(409, "DoubtError", {"detail": detail})
+            raise Problem(409, "DoubtError", {"detail": "the reference was used"})
+    if order["currency"] != MENU["currency"]:
+        raise Problem(422, "OrderError", {"reason": "currency"})
     total = total_of(order, keep_paid=request["keep_paid"])
     if total != request["expected_total"]:
         kind = "TaxError" if order["tax"] else "MenuError"
@@ -64,8 +66,7 @@ def total_of(order, keep_paid):
             continue
         total += line["quantity"] * for_one - discount_on(line)
     if gone:
-        problem = {"lines": gone, "reason": "gone", "detail": "not on the menu"}
-        raise Problem(422, "MenuError", problem)
+        raise Problem(422, "MenuError", {"lines": gone, "reason": "gone"})
     return total
 
 
@@ -142,7 +143,7 @@ class Pos(BaseHTTPRequestHandler):
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 return {**MENU, "imported_at": now}
             case "GET", ["health"]:
-                return {"store_open": True, "register_online": True}
+                return {**HEALTH, "currency": MENU["currency"]}
         raise Problem(404, "OrderError", {"detail": "there is no such order"})
 
     def create_once(self, key, body):

@@ -37,7 +37,7 @@ def test_currency_other_than_the_menus_is_refused(platform: str, currency: str) 
     assert f"{currency}, the store's menu is in AUD" in error.remedy.manager
 
 
-@pytest.mark.parametrize("platform", ["square", "kounta"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_currency_is_learned_where_the_platform_says_it(platform: str) -> None:
     error = refused(shop_of(platform), "JPY")
     assert (type(error), error.reason) == (OrderError, "currency")
@@ -94,7 +94,17 @@ def test_setting_says_the_currency_where_nothing_else_does(platform: str) -> Non
     error = refused(shop, "USD")
     assert error.reason == "currency"
     assert "the order is in USD" in error.detail
-    assert shop.paths("/locations/") == []
+    assert shop.paths("/locations/") == shop.paths("/health") == []
+
+
+def test_pos_that_says_no_currency_judges_it_itself() -> None:
+    shop = shop_of("generic")
+    shop.spoil = lambda path, body: {**body, "currency": ""} if path.endswith("/health") else body
+    error = shop.refused(plain_order(currency="JPY"))
+    assert (type(error), error.reason) == (OrderError, "currency")
+    assert error.detail == "this store sells in AUD, the order is in JPY"
+    assert error.remedy.actor is Actor.DEVELOPER
+    assert shop.arrived() == 0
 
 
 def test_quote_in_another_currency_is_refused() -> None:

@@ -528,7 +528,7 @@ OTHER = (
         "wrong currency",
         GENERIC,
         PLATFORM,
-        "SetupError",
+        "OrderError",
         order=lambda: toastie().model_copy(update={"currency": "NZD"}),
     ),
     Situation(

@@ -64,4 +64,4 @@ def _known_currencies(connection: Connection, menu: Menu | None) -> Iterator[tup
     elif connection.menu_cache.currency:
         yield "the store sells in", connection.menu_cache.currency
     if connection.adapter.config.currency:
-        yield "the connection's setting `currency` is", connection.adapter.config.currency
+        yield "the connection is set to", connection.adapter.config.currency

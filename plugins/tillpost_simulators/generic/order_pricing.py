@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple, TypeAlias
 
-from tillpost.errors import MenuError, OrderError, SetupError, TaxError
+from tillpost.errors import MenuError, OrderError, TaxError
 from tillpost.models.menu import Menu, Tax
+from tillpost.models.money import format_money
 from tillpost.models.order import Order
 from tillpost_generic.wire import NewOrder
 from tillpost_simulators.generic.order_check import check_menu, item_of
@@ -52,7 +53,8 @@ def price(menu: Menu, new: NewOrder) -> Bill:
     """
     order = new.order
     if order.currency != menu.currency:
-        raise Refusal(SetupError, f"this store takes {menu.currency}, not {order.currency}")
+        detail = f"this store sells in {menu.currency}, the order is in {order.currency}"
+        raise Refusal(OrderError, detail, reason="currency")
     if order.due_at and order.due_at < order.placed_at:
         raise Refusal(OrderError, "it is due before it was placed", order_field="due_at")
     check_menu(menu, new)
@@ -63,7 +65,9 @@ def price(menu: Menu, new: NewOrder) -> Bill:
     total += order.tip
     total += order.tax
     if total != new.expected_total:
-        detail = f"it comes to {total}, not to {new.expected_total}"
+        comes_to = format_money(total, order.currency)
+        expected = format_money(new.expected_total, order.currency)
+        detail = f"it comes to {comes_to}, not to {expected}"
         raise Refusal(MenuError, detail, reason="price")
     return Bill(total, tax.included + order.tax)
 
@@ -75,7 +79,9 @@ def _check_paid_tax(order: Order, tax: _Tax) -> None:
     difference = abs(tax.added - order.tax)
     if difference > tolerance:
         names = ", ".join(tax.names) or "no tax"
-        detail = f"this store adds {tax.added} of tax ({names}), the order holds {order.tax}"
+        added = format_money(tax.added, order.currency)
+        in_order = format_money(order.tax, order.currency)
+        detail = f"this store adds {added} of tax ({names}), the order has {in_order}"
         raise Refusal(TaxError, detail)
 
 
@@ -147,9 +153,11 @@ def _taxes_of_each_line(menu: Menu, order: Order) -> list[Taxes]:
             wrong[number] = others
     if wrong:
         names = ", ".join(dict.fromkeys(name for names in wrong.values() for name in names))
-        here = "leave the tax out" if order.prices_include_tax else "hold the tax"
-        detail = f"this store's prices {here} ({names}), the order's don't"
-        raise Refusal(TaxError, detail, lines=tuple(wrong))
+        if order.prices_include_tax:
+            detail = f"this store's prices exclude the tax ({names}), the order's include it"
+            raise Refusal(TaxError, detail, lines=tuple(wrong))
+        detail = f"the order adds tax ({names}) to this store's prices, which include it"
+        raise Refusal(MenuError, detail, lines=tuple(wrong), reason="net_price")
     return taxes_by_line
 
 

@@ -239,6 +239,7 @@ class GenericSimulator(StoreActions):
             store_open=world.store_open,
             register_online=world.register_online,
             message="" if ready else "see the register",
+            currency=world.menu.currency,
         )
         return _json(health)
 

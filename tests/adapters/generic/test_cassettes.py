@@ -131,6 +131,11 @@ def test_a_menu_is_imported_whole(store: Store) -> None:
     assert [(str(tax.rate), tax.included) for tax in menu.taxes] == [("0.1", True)]
 
 
+@plays("store_currency", from_simulator(note=NO_SAMPLE))
+def test_store_says_its_currency(store: Store) -> None:
+    assert store.ask("store_currency") == "AUD"
+
+
 @plays("check", from_simulator(lambda pos: pos.connect_register(online=False), note=NO_SAMPLE))
 def test_check_reports_what_is_wrong_at_the_store(store: Store) -> None:
     found = {finding.what: finding.ok for finding in store.check().findings}

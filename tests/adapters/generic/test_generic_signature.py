@@ -77,7 +77,7 @@ def test_wrong_secrets_are_permissions_errors(changed: dict[str, Any], why: str)
     error = store.refused(ORDER)
     assert isinstance(error, PermissionsError)
     assert (error.detail, error.outcome) == (why, Outcome.NOT_CREATED)
-    assert store.paths == ["POST /orders"]
+    assert store.paths == ["GET /health", "POST /orders"]
 
 
 def test_wrong_clock_is_reported() -> None:
