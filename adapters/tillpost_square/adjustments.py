@@ -77,7 +77,9 @@ def _check_rounding(order: Order, index: int) -> None:
     """Check that a rounding can be taken off the lines without changing the tax."""
     if not order.prices_include_tax:
         raise OrderError(
-            f"charges[{index}].amount: Square takes no negative charge where prices exclude tax"
+            f"charges[{index}].amount: Square takes no negative charge where prices exclude tax",
+            subjects=("a negative charge",),
+            reason="unsupported",
         )
     lines = sum(line.discounted for line in order.lines)
     taken_off = sum(discount.amount for discount in order.discounts)
@@ -85,7 +87,9 @@ def _check_rounding(order: Order, index: int) -> None:
     if taken_off > lines:
         raise OrderError(
             f"charges[{index}].amount: Square takes a negative charge off the lines, and they come "
-            "to less"
+            "to less",
+            subjects=("a negative charge",),
+            reason="unsupported",
         )
 
 
@@ -196,7 +200,9 @@ def _taxes_on_lines(order: Order, menu: Menu, settings: SquareSettings) -> Seque
         )
         raise OrderError(
             f"charges[{place}].taxed: Square's taxes differ from line to line, so it isn't known "
-            "which of them the charge has"
+            "which of them the charge has",
+            subjects=("a taxed charge beside items of different taxes",),
+            reason="unsupported",
         )
     return next(iter(found.values()), ())
 

@@ -83,13 +83,17 @@ class Trimming:
         return text[: limit.characters - 1].rstrip() + "…"
 
 
-def intact(limit: Limit, text: str, index: int = 0) -> str:
-    """Return a text that must not be cut.
+def intact(limit: Limit, text: str, words: str, index: int = 0) -> str:
+    """Return a text that must not be cut. `words` says what it is, for people.
 
     Raises:
         OrderError: It is longer than Square allows.
     """
     if len(text) > limit.characters:
         field = limit.what.format(index)
-        raise OrderError(f"{field} is longer than Square's {limit.characters} characters")
+        raise OrderError(
+            f"{field}: it is longer than Square's {limit.characters} characters",
+            subjects=(f"{words} of this length",),
+            reason="unsupported",
+        )
     return text

@@ -81,7 +81,11 @@ def spread(
         notices.append(f"The order's note continues in the note of line {index + 1}")
     if rest:
         field = _field_of_rest(words, len(rest))
-        raise OrderError(f"{field} is too long: Square's notes have no room for all of it")
+        raise OrderError(
+            f"{field}: Square's notes have no room for all of it",
+            subjects=("notes of this length",),
+            reason="unsupported",
+        )
     return Notes(note, tuple(lines), tuple(notices))
 
 

@@ -124,7 +124,7 @@ def check_payable(order: Order) -> None:
         OrderError: A payment's reference is too long for Square.
     """
     for index, part in enumerate(order.payments):
-        intact(limits.PAYMENT_REFERENCE, part.reference, index)
+        intact(limits.PAYMENT_REFERENCE, part.reference, "a payment reference", index)
 
 
 def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:

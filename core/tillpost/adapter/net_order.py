@@ -134,7 +134,8 @@ class _Part(NamedTuple):
     """A part of the order, and the product that it is sent as.
 
     `paid` is what the customer paid for it in minor units, after the `discount` on it. `is_taxed`
-    says that the site charged tax on it; otherwise only its product tells.
+    says that the site charged tax on it; otherwise only its product tells. `is_own` says that the
+    product is what was ordered, and not named by a setting.
     """
 
     product_id: str
@@ -146,6 +147,7 @@ class _Part(NamedTuple):
     discount: int = 0
     is_tip: bool = False
     is_taxed: bool = False
+    is_own: bool = False
 
 
 # Sending
@@ -272,10 +274,10 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
             )
             parts.append(discounted)
     if substitutes.discounts == "product":
-        for discount in order.discounts:
-            product_id = substitutes.discount_product
-            parts += _substitute(product_id, "discount_product", discount.name, -discount.amount)
-    tip = _substitute(substitutes.tip_product, "tip_product", "Tip", order.tip)
+        for index, discount in enumerate(order.discounts):
+            where = _Substituted(f"discounts[{index}]", "discount_product", discount.name)
+            parts += _substitute(substitutes.discount_product, where, -discount.amount)
+    tip = _substitute(substitutes.tip_product, _Substituted("tip", "tip_product", "Tip"), order.tip)
     parts += [part._replace(is_tip=True) for part in tip]
     return parts
 
@@ -298,6 +300,7 @@ def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
             note=_line_note(line, order.currency),
             modifiers=line.flat_modifiers(),
             discount=line.discount + share,
+            is_own=not line.is_open,
         )
         for index, (line, share) in enumerate(zip(order.lines, discount_shares, strict=True))
     ]
@@ -312,6 +315,7 @@ def _product_of(order: Order, index: int, substitutes: SubstituteProducts) -> st
             f"lines[{index}].item_id: {line.name!r} isn't on the menu, and the setting "
             "open_item_product names no product for it",
             lines=(index,),
+            reason="product",
         )
     return substitutes.open_item_product
 
@@ -338,13 +342,27 @@ def _joined(*texts: str) -> str:
     return "\n".join(text for text in texts if text)
 
 
-def _substitute(product_id: str | None, setting: str, name: str, amount: int) -> list[_Part]:
+class _Substituted(NamedTuple):
+    """A charge, discount or tip.
+
+    It has its field in the order, the setting that names its product, and its name.
+    """
+
+    field: str
+    setting: str
+    name: str
+
+
+def _substitute(product_id: str | None, what: _Substituted, amount: int) -> list[_Part]:
     """Return a charge, discount or tip as a product, nothing if it amounts to nothing."""
+    name = what.name
     if not amount:
         return []
     if product_id is None:
         raise SetupError(
-            f"the order has {name!r}, but the setting {setting} names no product for it"
+            f"{what.field}: the setting {what.setting} names no product for {name!r}",
+            subjects=(name,),
+            reason="product",
         )
     return [_Part(product_id, quantity=1, paid=amount, name=name, note=name)]
 
@@ -352,13 +370,17 @@ def _substitute(product_id: str | None, setting: str, name: str, amount: int) ->
 def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     product = menu.by_variation.get(part.product_id)
     if product is None:
-        text = f"the product {part.product_id}, which replaces {part.name}, isn't on the menu"
-        raise MenuError(text, subjects=(part.name,), reason="gone")
+        if part.is_own:
+            raise MenuError(f"{part.name} isn't on the menu", subjects=(part.name,), reason="gone")
+        text = f"the product {part.product_id}, which {part.name} is sent as, isn't on the menu"
+        raise MenuError(text, subjects=(part.name,), reason="product")
     taxes = menu.taxes_on(product[0])
     if part.is_taxed and not taxes:
         raise SetupError(
             f"{part.name!r} was charged with tax, but its product {part.product_id} has none; "
-            "name another in the setting charge_products"
+            "name another in the setting charge_products",
+            subjects=(f"{part.name} with tax",),
+            reason="product",
         )
     return taxes
 

@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
-from tillpost.errors.remedies import MENU_IMPORTED, REMEDIES, Remedy, fill
+from tillpost.errors.remedies import (
+    HAS_ORDER,
+    MAY_EXIST,
+    MENU_IMPORTED,
+    NOT_THERE,
+    REMEDIES,
+    Remedy,
+    fill,
+)
 from tillpost.models.base import LONGEST_WORDS, FrozenModel, OutsideWords
 from tillpost.models.order import PosOrder
 from tillpost.models.safe_text import plain
@@ -63,6 +71,17 @@ class Outcome(StrEnum):
     NOT_CREATED = "not_created"
     CREATED = "created"
     UNKNOWN = "unknown"
+
+
+_WHEREABOUTS = {
+    Outcome.NOT_CREATED: NOT_THERE,
+    Outcome.CREATED: HAS_ORDER,
+    Outcome.UNKNOWN: MAY_EXIST,
+}
+
+
+_SENDING_NOTHING = frozenset({"fetch", "cancel"})
+"""Operations on an order that was sent before."""
 
 
 class Transcript(FrozenModel):
@@ -210,8 +229,9 @@ class PosError(Exception):
             imported=MENU_IMPORTED if self.menu_imported else "",
             contact=self.support_contact,
             granted_by=plain(self.granted_by, LONGEST_CODE),
-            may_exist=self.outcome is Outcome.UNKNOWN,
+            register=_WHEREABOUTS[self.outcome],
             concerns_order=self.concerns_order,
+            is_sending=self.operation not in _SENDING_NOTHING,
         )
 
     def record(self) -> ErrorRecord:

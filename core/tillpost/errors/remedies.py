@@ -6,13 +6,14 @@ error's kind, or `kind.reason` where one kind has several remedies.
 Placeholders of the texts:
     `{platform}`: the platform's name.
     `{subjects}`: the lines, items or taxes at fault. `{taxes}`: the taxes in brackets, if known.
-    `{detail}`: the platform's own message.
+    `{detail}`: the platform's own message; a manager isn't shown the field of the order before it.
     `{who}`: the person who authorised the connection.
     `{imported}`: `MENU_IMPORTED` after a menu import that didn't help, else nothing.
-    `{register}`: `MAY_EXIST` if the order may be on the register, else `NOTHING_TO_DO`.
+    `{register}`: where the order is: `NOT_THERE`, `MAY_EXIST` or `HAS_ORDER`.
 
 What is in square brackets speaks of an order. It is left out where there is none, such as while a
-store is connected or its menu imported.
+store is connected or its menu imported. What is in angle brackets speaks of sending an order again.
+It is left out if the platform has the order, or if nothing was to be sent.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from tillpost.models.base import FrozenModel
 
 __all__ = [
     "ACTORS",
+    "HAS_ORDER",
     "MAY_EXIST",
     "MENU_IMPORTED",
-    "NOTHING_TO_DO",
+    "NOT_THERE",
     "REMEDIES",
     "Action",
     "Actor",
@@ -93,7 +95,7 @@ class RemedyText(NamedTuple):
     """A row of the remedy table. Its texts still hold their placeholders.
 
     `says_to_look` is set where the manager's text says by itself to look for the order at the
-    register; other texts get `MAY_EXIST` if the order may be there.
+    register; other texts without `{register}` get `MAY_EXIST` if the order may be there.
     """
 
     action: Action
@@ -117,84 +119,99 @@ class StepText(NamedTuple):
 
 MENU_IMPORTED = " The menu has been imported again, but the problem remains."
 
+NOT_THERE = "The order isn't on the register."
+
 MAY_EXIST = "The order may be on the register already: look there before keying it in."
 
-NOTHING_TO_DO = "There is nothing to do at the register."
+HAS_ORDER = "{platform} has the order: don't key it in or send it again."
 
 REMEDIES: Mapping[str, RemedyText] = {
     "menu": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{platform} doesn't accept {subjects} at this location. The menu there may lack an item "
-        "or option, or its setup may not allow online orders.{imported} Correct the menu in "
-        "{platform}[, then send the order again].",
+        "{platform} doesn't accept {subjects} at this location.[ {register}] The menu there may "
+        "lack an item or option, or its setup may not allow online orders.{imported} Correct the "
+        "menu in {platform}[<, then have the order sent again>].",
         "{platform} refused an item or option: {detail}.{imported} Importing the menu resolves "
         "drift. Anything else has to be corrected in the store's setup.",
     ),
     "menu.gone": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{platform} doesn't have {subjects} on its menu at this location.{imported} Add what is "
-        "missing to the menu, or ask the customer to choose something else, then send the order "
-        "again.",
-        "No item or option on the imported menu matches by id, by SKU, or by exact name and price."
-        "{imported}",
+        "{platform} doesn't have {subjects} on its menu at this location.{imported} {register} Add "
+        "what is missing in {platform} and have the order sent again, or agree on something else "
+        "with the customer and key the order in.",
+        "{detail}. No item or option on the imported menu matches by id, by SKU, or by exact name "
+        "and price.{imported}",
     ),
     "menu.sold_out": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{platform} shows {subjects} as sold out.{imported} Update the availability in {platform}, "
-        "or ask the customer to choose something else, then send the order again.",
+        "{platform} shows {subjects} as sold out.{imported} {register} Update the availability in "
+        "{platform} and have the order sent again, or agree on something else with the customer "
+        "and key the order in.",
         "The item or option is sold out at this location.{imported} Update the ordering site's "
         "availability with each menu import.",
     ),
     "menu.price": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{platform} has a different price for {subjects} than the customer paid.{imported} Correct "
-        "the price in {platform} or on the ordering site, then send the order again.",
+        "{platform} has a different price for {subjects} than the customer paid ({detail})."
+        "{imported} {register} If the price in {platform} is wrong, correct it and have the order "
+        "sent again. If it is right, key the order in as it was paid, and ask the ordering site's "
+        "support to correct the price there.",
         "{detail}.{imported} Policy(prices='keep_paid') submits the price that was paid and says "
         "so in the order's note.",
     ),
     "menu.net_price": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,
-        "The ordering site added tax to {subjects}, whose prices in {platform} include it. There "
-        "is nothing to correct in {platform}. Ask the ordering site's support to correct the "
-        "prices there, and give the customer back what was charged too much.",
+        "The ordering site added tax to {subjects}, whose prices in {platform} include it. "
+        "{register} There is nothing to correct in {platform}. Key the order in, and ask the "
+        "ordering site's support to correct the prices there and to give the customer back what "
+        "was charged too much.",
         "{detail}.{imported} The site sends the menu's prices with prices_include_tax false, and "
         "adds tax to them. Send prices_include_tax true, or the prices without tax.",
     ),
     "menu.choices": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "The options chosen for {subjects} don't match what {platform} allows.{imported} Correct "
-        "the minimum and maximum number of options in {platform}, or ask the customer to choose "
-        "again, then send the order again.",
+        "The options chosen for {subjects} don't match what {platform} allows ({detail})."
+        "{imported} {register} Agree on the options with the customer and key the order in. If "
+        "{platform} allows too few or asks for too many, correct that there instead and have the "
+        "order sent again.",
         "{detail}.{imported} The ordering site offers choices that the POS doesn't allow.",
     ),
     "menu.quantity": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "The order has more of {subjects} than {platform} allows in one order.{imported} Raise the "
-        "limit in {platform}, or agree on a smaller quantity with the customer, then send the "
-        "order again.",
+        "The order has more of {subjects} than {platform} allows in one order.{imported} "
+        "{register} Raise the limit in {platform} and have the order sent again, or agree on a "
+        "smaller quantity with the customer and key the order in.",
         "{detail}.{imported} The ordering site allows larger quantities than the POS.",
     ),
     "menu.table": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
-        "{platform} doesn't list {subjects}.{imported} Add the table in {platform}, or ask the "
-        "customer where they sit and correct the order's table, then send the order again.",
+        "{platform} doesn't list {subjects}.{imported} {register} Add the table in {platform} and "
+        "have the order sent again, or ask the customer where they sit and key the order in.",
         "{detail} in the imported menu's `tables`.{imported} Let customers choose only from the "
         "menu's tables.",
+    ),
+    "menu.product": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.DEVELOPER,
+        "The product that {subjects} should be sent as isn't on {platform}'s menu at this "
+        "location.{imported} {register} Key the order in. Then put the product back on the menu, "
+        "or tell the ordering site's support which product to use instead.",
+        "{detail}.{imported} Name another product in the connection's settings.",
     ),
     "menu.held": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
         "{platform}'s menu has lost so many items at once that its import is held for review. "
-        "Check the menu in {platform}. If it is correct, accept the import, then send the order "
-        "again.",
+        "{register} Check the menu in {platform}. Add what is missing there, or if nothing is, ask "
+        "the ordering site's support to accept the import. Then have the order sent again.",
         "{detail}. Till.import_menu(accept=True) accepts the menu as it is.",
     ),
     "menu.created": RemedyText(
@@ -207,8 +224,8 @@ REMEDIES: Mapping[str, RemedyText] = {
     "outage": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} can't be reached or isn't working at the moment.[ {register} The order can be "
-        "sent again as soon as {platform} is back.]",
+        "{platform} can't be reached or isn't working at the moment.[ {register}< The order can be "
+        "sent again as soon as {platform} is back.>]",
         "{detail}. Retry unchanged. If the outage lasts, send the exchange to {platform}'s "
         "support.",
     ),
@@ -216,8 +233,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.WAIT,
         Actor.OPERATIONS,
         "Our request was refused, but not by {platform} itself: something on the way to it, such "
-        "as a firewall, answered instead.[ {register} The order can be sent again as soon as the "
-        "way is clear.]",
+        "as a firewall, answered instead.[ {register}< The order can be sent again as soon as the "
+        "way is clear.>]",
         "The answer isn't in {platform}'s own format, so a proxy, a firewall or a captive portal "
         "may have sent it: {detail}. Retry unchanged; the credentials aren't to blame. If it "
         "lasts, check what is between this program and `base_url`, then send the exchange to "
@@ -226,16 +243,16 @@ REMEDIES: Mapping[str, RemedyText] = {
     "rate_limit": RemedyText(
         Action.WAIT,
         Actor.OPERATIONS,
-        "{platform} accepts no more requests for the moment.[ {register} The order can be sent "
-        "again shortly.]",
+        "{platform} accepts no more requests for the moment.[ {register}< The order can be sent "
+        "again shortly.>]",
         "{platform} limits the rate of requests. Wait for `retry_after` seconds, and spread out "
         "menu imports.",
     ),
     "register_offline": RemedyText(
         Action.CHECK_REGISTER,
         Actor.STORE,
-        "The register isn't connected to {platform}. Check that it is switched on, online and "
-        "showing the {platform} app, then send the order again.",
+        "The register isn't connected to {platform}. {register} Check that the register is "
+        "switched on, online and showing the {platform} app<, then have the order sent again>.",
         "{platform} is up, but the store's register is offline: {detail}.",
     ),
     "doubt": RemedyText(
@@ -260,10 +277,11 @@ REMEDIES: Mapping[str, RemedyText] = {
     "permissions": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "{platform} rejected the ordering site's access. If the store was connected before, most "
-        "often {who} was removed or lost admin rights: ask another admin of the {platform} account "
-        "to reconnect the store. If it never was, the connection may be set up for a test account: "
-        "ask the ordering site's support.",
+        "{platform} rejected the ordering site's access.[ {register}] If the store was connected "
+        "before, most often {who} was removed or lost admin rights: ask another admin of the "
+        "{platform} account to reconnect the store. If it never was, the connection may be set up "
+        "for a test account: ask the ordering site's support.[< After that, the order can be sent "
+        "again.>]",
         "{platform} refused the credentials: {detail}. Check that `base_url` is of the same "
         "environment as the token: a sandbox token is refused in production, and the other way "
         "round. Otherwise reconnect with another admin's authorisation[, then submit the orders "
@@ -273,8 +291,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.RECONNECT,
         Actor.STORE,
         "Access to {platform} has expired and can't be renewed automatically. This doesn't mean "
-        "that anyone was removed. Ask {who} or another admin of the {platform} account to "
-        "reconnect the store.",
+        "that anyone was removed.[ {register}] Ask {who} or another admin of the {platform} "
+        "account to reconnect the store.[< After that, the order can be sent again.>]",
         "The token has expired and there is no refresh token to renew it with: {detail}. "
         "Reconnect[, then submit the orders again].",
     ),
@@ -282,7 +300,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.RECONNECT,
         Actor.STORE,
         "Access to {platform} was withdrawn, most often because {who} was removed there or revoked "
-        "it. Ask another admin of the {platform} account to reconnect the store.",
+        "it.[ {register}] Ask another admin of the {platform} account to reconnect the store.[< "
+        "After that, the order can be sent again.>]",
         "The authorisation itself was revoked, not only the token: {detail}. Reconnect with "
         "another admin's authorisation[, then submit the orders again].",
     ),
@@ -290,15 +309,17 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.RECONNECT,
         Actor.STORE,
         "In {platform}, {who} no longer has the rights that online orders need, most often because "
-        "of lost admin rights. Ask another admin of the {platform} account to reconnect the store.",
+        "of lost admin rights.[ {register}] Ask another admin of the {platform} account to "
+        "reconnect the store.[< After that, the order can be sent again.>]",
         "The token is valid, but its user lacks the permission: {detail}. Reconnect with another "
         "admin's authorisation[, then submit the orders again].",
     ),
     "permissions.scopes": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "The connection to {platform} isn't allowed to do this. Ask an admin of the {platform} "
-        "account to reconnect the store and to grant every permission that is requested.",
+        "The connection to {platform} isn't allowed to do this.[ {register}] Ask an admin of the "
+        "{platform} account to reconnect the store and to grant every permission that is requested."
+        "[< After that, the order can be sent again.>]",
         "The token is valid but lacks a scope: {detail}. Request the missing scopes when "
         "reconnecting.",
     ),
@@ -306,17 +327,19 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.RECONNECT,
         Actor.STORE,
         "{platform} rejected the ordering site's access: the token or signing key has changed or "
-        "was withdrawn. Give the current one from {platform} to the ordering site's support.",
+        "was withdrawn.[ {register}] Give the current one from {platform} to the ordering site's "
+        "support.[< After that, the order can be sent again.>]",
         "{platform} refused the token or the signature: {detail}. Set the current token and "
         "signing key[; the orders that wait go on by themselves].",
     ),
     "tax": RemedyText(
         Action.FIX_TAXES,
         Actor.STORE,
-        "{platform}'s tax{taxes} isn't what the customer was charged ({detail}). If one of the "
-        "taxes in {platform} is really a surcharge, set it up as a service charge instead. If all "
-        "of them are right, ask the ordering site's support to charge the same. Then send the "
-        "order again.",
+        "{platform}'s tax{taxes} isn't what the customer was charged ({detail}). {register} If a "
+        "tax in {platform} is wrong, correct it; if it is really a surcharge, set it up as a "
+        "service charge instead. Then have the order sent again. If all taxes are right, key the "
+        "order in as it was paid, and ask the ordering site's support to charge the same as "
+        "{platform}.",
         "{detail}. Nothing was changed at the register. Compare the site's rates with the POS's, "
         "and submit the order again once they agree.",
     ),
@@ -324,8 +347,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.FIX_ORDER,
         Actor.DEVELOPER,
         "{platform} rounds the tax of this order differently than the ordering site, so the totals "
-        "differ by very little ({detail}). The taxes in {platform} are right. Key this order in at "
-        "the register, and tell the ordering site's support.",
+        "differ by very little ({detail}). The taxes in {platform} are right. {register} Key the "
+        "order in, and tell the ordering site's support.",
         "{detail}. Only rounding differs, and it couldn't be made up for. Nothing was changed at "
         "the register.",
     ),
@@ -334,49 +357,53 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.DEVELOPER,
         "{platform} already has the order. It rounds the tax differently than the ordering site, "
         "so the totals differ by very little ({detail}). The taxes in {platform} are right, and "
-        "the order can be served. It mustn't be sent again.",
+        "the order can be served. The customer doesn't pay the difference. The order mustn't be "
+        "sent again.",
         "The order was created, and only rounding differs when it is read back: {detail}. It isn't "
         "submitted again.",
     ),
     "tax.created": RemedyText(
-        Action.FIX_TAXES,
+        Action.CHECK_REGISTER,
         Actor.STORE,
-        "{platform} already has the order, but its taxes{taxes} give a different total than "
-        "the customer paid. Correct the total at the register, then the taxes in {platform}. The "
-        "order mustn't be sent again.",
+        "{platform} already has the order, but its tax{taxes} gives a different total than the "
+        "customer paid ({detail}). Correct the total at the register. Then, if a tax in {platform} "
+        "is wrong, correct it; if all are right, ask the ordering site's support to charge the "
+        "same. The order mustn't be sent again.",
         "The order was created, but its taxes differ when read back: {detail}. It isn't submitted "
         "again.",
     ),
     "store_closed": RemedyText(
         Action.REOPEN,
         Actor.STORE,
-        "The store takes no online orders in {platform} at the moment. Switch online ordering on "
-        "again, or reject the order and refund the customer.",
+        "The store takes no online orders in {platform} at the moment. {register} Switch online "
+        "ordering on again< and have the order sent again>, or reject the order and refund the "
+        "customer.",
         "{detail}. Hold the order until it is due, and stop taking orders for this store in the "
         "meantime.",
     ),
     "store_closed.deactivated": RemedyText(
         Action.REOPEN,
         Actor.STORE,
-        "This location is deactivated in {platform}, so it can take no orders. Activate it again "
-        "in {platform}, or ask the ordering site's support to connect the location that replaces "
-        "it. Until then, reject the order and refund the customer.",
+        "This location is deactivated in {platform}, so it can take no orders. {register} Activate "
+        "the location again in {platform}, or ask the ordering site's support to connect the one "
+        "that replaces it. Until then, reject the order and refund the customer.",
         "{detail}. The connection itself works. Stop taking orders for this store until its "
         "manager has activated the location; if it is closed for good, disconnect the store.",
     ),
     "order": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,
-        "{platform} refused this order because something in it isn't valid. Ask the ordering "
-        "site's support to correct it.",
+        "{platform} refused this order because something in it isn't valid. {register} Ask the "
+        "ordering site's support to correct it< and send it again, or key the order in and tell "
+        "them so>.",
         "{platform} refused the order itself: {detail}. Correct it and submit it again under the "
         "same id.",
     ),
     "order.late": RemedyText(
         Action.FIX_ORDER,
         Actor.STORE,
-        "The time for which the order was placed has passed before it could be sent. Agree on "
-        "another time with the customer and have the order corrected, or refund the customer.",
+        "The time of this order can't be kept ({detail}). {register} Agree on another time with "
+        "the customer and key the order in, or refund the customer.",
         "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
         "as soon as possible.",
     ),
@@ -389,19 +416,63 @@ REMEDIES: Mapping[str, RemedyText] = {
     "order.unsupported": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,
-        "{platform} can't take an order with {subjects}, so nothing was sent. Key this order in at "
-        "the register, and ask the ordering site's support to take no such orders for this store.",
+        "{platform} can't take an order with {subjects}, so nothing was sent. {register} Key the "
+        "order in, and ask the ordering site's support to take no such orders for this store.",
         "{detail}. Nothing was sent. `capabilities` lists the fields that the adapter carries. "
         "Take it out of the order, or out of what the site offers for this store.",
     ),
     "order.currency": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,
-        "The order isn't in the store's currency ({detail}), so it wasn't delivered. There is "
-        "nothing to correct in {platform}. Ask the ordering site's support to send the order to "
-        "the store that it is for, or to sell in the store's currency.",
+        "This order isn't in the store's currency ({detail}). {register} There is nothing to "
+        "correct in {platform}. Ask the ordering site's support to send the order to the store "
+        "that it is for, or to sell in the store's currency.",
         "{detail}. Check that the order went to the right connection, and that the site sells in "
         "the store's currency. Convert no amounts: the customer paid in theirs.",
+    ),
+    "order.changed": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "The ordering site has changed this order since it was sent, and only what was sent first "
+        "counts. {register} Ask the ordering site's support what has changed, and correct the "
+        "order at the register if it is there.",
+        "{detail}. An id stands for one content.",
+    ),
+    "order.cancelled": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "This order was cancelled, so it isn't sent again. If the customer still wants it, key it "
+        "in, and tell the ordering site's support.",
+        "{detail}.",
+    ),
+    "order.uncancelled": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.STORE,
+        "{platform} hasn't cancelled this order ({detail}). Cancel it at the register if it is "
+        "still to be made. Otherwise refund the customer there.",
+        "{detail}. Cancel the order at the register, or refund it there.",
+    ),
+    "order.copy": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.STORE,
+        "{platform} has a copy of this order, which was taken over by hand. Cancel the copy at the "
+        "register, so that the order isn't made twice.",
+        "{detail}.",
+    ),
+    "order.created": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.STORE,
+        "{platform} already has the order, but at another total ({detail}). Correct it at the "
+        "register. The order mustn't be sent again.",
+        "{detail}. The order isn't submitted again.",
+    ),
+    "order.missing": RemedyText(
+        Action.CHECK_REGISTER,
+        Actor.SUPPORT,
+        "{platform} doesn't show this order. Look for it at the register. If it isn't there, tell "
+        "the ordering site's support before keying it in.",
+        "{detail}. Either it was deleted there, or this connection is to another store or address.",
+        says_to_look=True,
     ),
     "order.unreadable": RemedyText(
         Action.CHECK_REGISTER,
@@ -415,15 +486,23 @@ REMEDIES: Mapping[str, RemedyText] = {
     "setup": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,
-        "The connection to {platform} isn't set up correctly. Ask the ordering site's support to "
-        "correct it.",
+        "The connection to {platform} isn't set up correctly.[ {register}] Ask the ordering site's "
+        "support to correct it[<, then to send the order again>].",
         "{detail}. Correct the connection's settings[, then submit the order again].",
+    ),
+    "setup.product": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.DEVELOPER,
+        "This order has {subjects}, and the connection names no product in {platform} for that, so "
+        "nothing was sent. {register} Key the order in. Then choose a product in {platform} for "
+        "that, or add one, and give its name to the ordering site's support.",
+        "{detail}. Set it to the id of a product at the store.",
     ),
     "unknown": RemedyText(
         Action.READ_ANSWER,
         Actor.SUPPORT,
-        "{platform} sent an unexpected answer.[ Handle the order by hand for now.] Contact the "
-        "ordering site's support.",
+        "{platform} sent an unexpected answer.[ {register} Handle the order by hand for now.] "
+        "Contact the ordering site's support.",
         "{platform} answered: {detail}. `exchange` has the raw answer. Report it, so that a row "
         "for it can be added to the error table.",
     ),
@@ -446,8 +525,9 @@ def fill(
     imported: str,
     contact: str,
     granted_by: str = "",
-    may_exist: bool = False,
+    register: str = NOT_THERE,
     concerns_order: bool = True,
+    is_sending: bool = True,
 ) -> Remedy:
     """Return a row of the table with its placeholders filled in.
 
@@ -459,38 +539,59 @@ def fill(
         imported: `MENU_IMPORTED` after a menu import that didn't help, else empty.
         contact: A sentence appended to both texts, such as a support phone number.
         granted_by: The person who authorised the connection, where known.
-        may_exist: Whether the order may be at the platform.
+        register: Where the order is: `NOT_THERE`, `MAY_EXIST` or `HAS_ORDER`.
         concerns_order: Whether there is an order that the texts may speak of.
+        is_sending: Whether that order is to be sent; otherwise it was only looked at or cancelled.
     """
     manager, developer = (
-        _ABOUT_ORDER.sub(r"\1" if concerns_order else "", each)
+        _without_brackets(
+            each,
+            concerns_order=concerns_order,
+            is_sent_again=is_sending and register != HAS_ORDER,
+        )
         for each in (text.manager, text.developer)
     )
     connected_by = f"{granted_by}, who connected it," if granted_by else _UNKNOWN_PERSON
+    detail = detail.rstrip(".") or "no detail given"
     values = {
         "platform": platform,
         "subjects": _join(subjects, concerns_order=concerns_order),
         "taxes": f" ({_join(subjects, concerns_order=concerns_order)})" if subjects else "",
-        "detail": detail.rstrip(".") or "no detail given",
         "imported": imported,
         "who": connected_by,
-        "register": MAY_EXIST if may_exist else NOTHING_TO_DO,
+        "register": register.format(platform=platform),
     }
     ending = f" {contact}" if contact else ""
-    says_to_look = text.says_to_look or "{register}" in text.manager
-    look = f" {MAY_EXIST}" if may_exist and concerns_order and not says_to_look else ""
+    says_where = text.says_to_look or "{register}" in text.manager
+    look = f" {MAY_EXIST}" if register == MAY_EXIST and concerns_order and not says_where else ""
+    for_manager = manager.format(**values, detail=_FIELD.sub("", detail))
+    for_developer = developer.format(**values, detail=detail)
     return Remedy(
         action=text.action,
         actor=text.actor,
-        manager=_capitalise(manager.format_map(values)) + look + ending,
-        developer=_capitalise(developer.format_map(values)) + ending,
+        manager=_capitalise(for_manager) + look + ending,
+        developer=_capitalise(for_developer) + ending,
     )
 
 
 _ABOUT_ORDER = re.compile(r"\[([^\]]*)\]")
+_SENT_AGAIN = re.compile(r"<([^>]*)>")
+_FIELD = re.compile(r"^[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*: ")
+"""The field of an order that a detail begins with, as in `amount_due: too much`."""
+
+_NAME_IN_CODE = re.compile(r"[a-z]+(?:_|\[|\.[a-z]|: )")
 _UNKNOWN_PERSON = "the person who connected it"
 _UNKNOWN_SUBJECT = "something on the order"
 _UNKNOWN_ON_MENU = "something on the menu"
+
+
+def _without_brackets(text: str, *, concerns_order: bool, is_sent_again: bool) -> str:
+    """Return a text without its brackets.
+
+    What they hold is left out where it doesn't apply.
+    """
+    text = _SENT_AGAIN.sub(r"\1" if is_sent_again else "", text)
+    return _ABOUT_ORDER.sub(r"\1" if concerns_order else "", text)
 
 
 def _join(subjects: Sequence[str], *, concerns_order: bool) -> str:
@@ -504,5 +605,10 @@ def _join(subjects: Sequence[str], *, concerns_order: bool) -> str:
 
 
 def _capitalise(text: str) -> str:
-    """Return the text with its first letter in upper case and the rest as it is."""
+    """Return the text with its first letter in upper case and the rest as it is.
+
+    The name of a field or setting at its beginning stays as it is.
+    """
+    if _NAME_IN_CODE.match(text):
+        return text
     return text[:1].upper() + text[1:]

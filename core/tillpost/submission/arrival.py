@@ -16,7 +16,18 @@ from tillpost.errors import Applied, OrderError, OutageError, PosError
 from tillpost.models.money import format_money
 from tillpost.models.order import Order, PosOrder, PosState
 
-__all__ = ["Proof", "another_order", "names_another", "not_there", "proof_of", "why_unproved"]
+__all__ = [
+    "NOT_THERE",
+    "Proof",
+    "another_order",
+    "names_another",
+    "not_there",
+    "proof_of",
+    "why_unproved",
+]
+
+NOT_THERE = (404, 410)
+"""Statuses with which a platform says that it has no such order."""
 
 _REFUSED = (PosState.REJECTED, PosState.CANCELLED)
 
@@ -80,7 +91,7 @@ def why_unproved(order: Order, seen: PosOrder, proof: Proof) -> PosError:
         at_platform = format_money(seen.total or 0, order.currency)
         paid = format_money(order.total, order.currency)
         detail = f"the platform has an order of {at_platform} under this id; {paid} was paid"
-        return OrderError(detail, pos_order=seen)
+        return OrderError(detail, reason="created", pos_order=seen)
     if proof is Proof.ANOTHER:
         return another_order()
     missing = "total" if seen.reference else "reference"

@@ -31,7 +31,7 @@ from tillpost.errors import (
 )
 from tillpost.menus.matching import Binding
 from tillpost.models.order import Draft, Order, PosOrder
-from tillpost.submission.arrival import Proof, not_there, proof_of, why_unproved
+from tillpost.submission.arrival import NOT_THERE, Proof, not_there, proof_of, why_unproved
 from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
 from tillpost.submission.commands import Announce, Flow, Suspend
 from tillpost.submission.context import Connection
@@ -61,9 +61,6 @@ from tillpost.submission.store_currency import learn_currency, refuse_other_curr
 from tillpost.submission.withholding import Withheld, is_past_due, without
 
 __all__ = ["Submission"]
-
-NOT_THERE = (404, 410)
-"""Statuses with which a platform says that it has no such order."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -253,7 +250,8 @@ class Submission:
             since=self.history.since,
             withheld=frozenset(fields),
         )
-        return _Outgoing(withheld.order, attempt, fields, withheld.notices)
+        notices = (*withheld.notices, *binding.remarks)
+        return _Outgoing(withheld.order, attempt, fields, notices)
 
     def _withheld_fields(self) -> tuple[str, ...]:
         """Return the fields of the order that aren't sent.
@@ -328,14 +326,16 @@ class Submission:
         history = self.history
         other_content = history.digest not in ("", self.order.digest)
         if history.cancelled:
+            reason = "cancelled"
             detail = "the order was cancelled; a new order needs a new id"
         elif other_content and history.may_exist:
+            reason = "changed"
             detail = (
                 "another content was sent under this order's id; submit that again, or use a new id"
             )
         else:
             return
-        error = OrderError(detail, pos_order=history.pos_order)
+        error = OrderError(detail, reason=reason, pos_order=history.pos_order)
         raise self._context("submit").stamp(error)
 
     def _refuse_uncarried(self) -> None:

@@ -17,7 +17,7 @@ from tillpost.errors import Applied, OrderError, Outcome, PosError
 from tillpost.errors.remedies import Actor
 from tillpost.menus.matching import Binding, rebind
 from tillpost.models.order import Order, PosOrder
-from tillpost.submission.arrival import another_order, names_another
+from tillpost.submission.arrival import NOT_THERE, another_order, names_another
 from tillpost.submission.commands import Flow, Record
 from tillpost.submission.context import Connection
 from tillpost.submission.forecast import first_attempt
@@ -68,9 +68,17 @@ class StoreFlows:
                 this one, another order may have that id.
         """
         context = self._context("fetch", history)
-        fetched = yield from run_operation(context, self._adapter.fetch, pos_id)
-        if fetched.id != pos_id:
-            raise context.stamp(another_order())
+        try:
+            fetched = yield from run_operation(context, self._adapter.fetch, pos_id)
+            if fetched.id != pos_id:
+                raise context.stamp(another_order())
+        except PosError as error:
+            if error.outcome is Outcome.NOT_CREATED:
+                is_known = history is not None and history.pos_order is not None
+                error.outcome = Outcome.CREATED if is_known else Outcome.UNKNOWN
+            if error.status_code in NOT_THERE:
+                raise _missing(error) from error
+            raise
         return fetched
 
     def check_platform(self) -> Flow[Readiness]:
@@ -144,6 +152,8 @@ class StoreFlows:
                 error.outcome = Outcome.UNKNOWN
             else:
                 error.outcome = Outcome.CREATED
+            if isinstance(error, OrderError) and not error.reason:
+                error.reason = "uncancelled"
             raise
         now = self._connection.clock()
         yield Record(Cancelled(now, cancelled))
@@ -183,3 +193,13 @@ class StoreFlows:
         """Bind an order to the cached menu."""
         menu = self._connection.menu_cache.menu
         return rebind(order, menu, self._connection.policy.prices)
+
+
+def _missing(error: PosError) -> PosError:
+    """Return the error of an order that the platform doesn't show.
+
+    It blames neither the order nor the connection: nothing says which is at fault.
+    """
+    missing = error.as_kind(OrderError)
+    missing.reason = "missing"
+    return missing

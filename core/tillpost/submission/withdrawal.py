@@ -100,7 +100,7 @@ class Withdrawal:
         if "cancel" not in adapter.capabilities():
             detail = "the platform has a copy of the order; cancel it at the register"
             copy = found if isinstance(found, PosOrder) else None
-            raise context.stamp(OrderError(detail, pos_order=copy))
+            raise context.stamp(OrderError(detail, reason="copy", pos_order=copy))
         cancelled = yield from run_operation(context, adapter.cancel, found.id)
         yield self._journal.record(Cancelled(self._connection.clock(), cancelled))
 

@@ -228,7 +228,7 @@ def test_deactivated_location_is_for_the_store_to_activate(code: str, text: str)
     assert isinstance(error, StoreClosedError)
     assert (error.reason, error.applied) == ("deactivated", Applied.NO)
     assert error.remedy.actor is Actor.STORE
-    assert "Activate it again" in error.remedy.manager
+    assert "Activate the location again" in error.remedy.manager
 
 
 def test_unknown_location_is_for_the_developer_to_correct() -> None:

@@ -238,7 +238,7 @@ def test_text_that_fits_nowhere_is_refused_before_sending(
     bench = checked_bench()
     order = an_order(**change)
 
-    with pytest.raises(OrderError, match=f"^{field} is too long"):
+    with pytest.raises(OrderError, match=f"^{field}: Square.s notes have no room"):
         bench.run(bench.adapter.submit(order, Attempt()), order)
 
     assert bench.sent == []

@@ -24,7 +24,15 @@ from tillpost.errors import (
     UnknownPosError,
     UnsupportedError,
 )
-from tillpost.errors.remedies import MAY_EXIST, MENU_IMPORTED, NOTHING_TO_DO, REMEDIES, Action, fill
+from tillpost.errors.remedies import (
+    HAS_ORDER,
+    MAY_EXIST,
+    MENU_IMPORTED,
+    NOT_THERE,
+    REMEDIES,
+    Action,
+    fill,
+)
 
 ERROR_CLASSES: tuple[type[PosError], ...] = (
     DoubtError,
@@ -43,8 +51,11 @@ ERROR_CLASSES: tuple[type[PosError], ...] = (
     UnsupportedError,
 )
 
-ONLY_OF_ORDERS = ("tax", "order", "doubt", "store_closed", "register_offline")
+ONLY_OF_ORDERS = ("tax", "order", "doubt", "store_closed", "register_offline", "setup.product")
 """Without an order there are no such errors, or they are about the register."""
+
+ONLY_BEFORE_SENDING = ("menu", "tax", "order", "setup")
+"""Without a reason of their own these are of orders that the platform doesn't have."""
 
 SUBJECTS = ((), ("Tea (line 1)",), ("Tea (line 1)", "Chai (line 2)", "Mate (line 3)"))
 DETAILS = ("", "it failed", "It failed.", "{braces} and %s")
@@ -70,6 +81,7 @@ def test_every_row_is_complete_sentences_for_any_input(row: str) -> None:
             assert text[0].isupper() or text.startswith("{braces}")
             assert text.endswith(contact or ".")
             assert not re.search(r"\.\.|  | \.|\{(platform|subjects|detail|imported)\}", text)
+            assert not re.search(r"[\[\]<>]", text)
 
 
 def test_subjects_are_joined_as_a_list() -> None:
@@ -123,14 +135,58 @@ def test_order_in_doubt_is_looked_for_before_it_is_keyed_in(error_class: type[Po
     error.outcome = Outcome.UNKNOWN
     manager = error.remedy.manager
     assert re.search(r"before keying (it|the order) in", manager), manager
-    assert NOTHING_TO_DO not in manager
+    assert NOT_THERE not in manager
     error.outcome = Outcome.NOT_CREATED
     assert MAY_EXIST not in error.remedy.manager
 
 
 @pytest.mark.parametrize("row", REMEDIES)
+def test_every_remedy_says_where_the_order_is(row: str) -> None:
+    text = REMEDIES[row].manager
+    says_so = re.search(r"already has|has a copy|may be at another|was (rejected|cancelled)", text)
+    looks = re.search(r"[Cc]heck (the|whether)|[Ll]ook for it at the register", text)
+    only_access = row == "unsupported" or row == "order.uncancelled"
+    assert "{register}" in text or says_so or looks or only_access, text
+
+
+@pytest.mark.parametrize("row", REMEDIES)
+def test_order_that_the_platform_has_is_not_sent_again(row: str) -> None:
+    manager = fill(
+        REMEDIES[row],
+        platform="Square",
+        subjects=(),
+        detail="it failed",
+        imported="",
+        contact="",
+        register=HAS_ORDER,
+    ).manager
+    if "{register}" in REMEDIES[row].manager:
+        assert "Square has the order: don't key it in or send it again." in manager
+    if row.partition(".")[0] not in ONLY_BEFORE_SENDING:
+        assert not re.search(r"order (can be )?sent again|and send it again|key the", manager), row
+
+
+@pytest.mark.parametrize(
+    ("detail", "manager", "developer"),
+    [
+        ("charges[0].amount: no such thing", "(no such thing)", "charges[0].amount: no such"),
+        ("currency: in JPY", "(in JPY)", "currency: in JPY"),
+        ("lines[0].modifiers[1].unit_price: odd", "(odd)", "lines[0].modifiers[1].unit"),
+        ("Tea was paid: no", "(Tea was paid: no)", "Tea was paid: no"),
+        ("it failed", "(it failed)", "It failed"),
+    ],
+)
+def test_field_of_an_order_is_named_to_developers_only(
+    detail: str, manager: str, developer: str
+) -> None:
+    remedy = OrderError(detail, reason="currency").remedy
+    assert manager in remedy.manager
+    assert remedy.developer.startswith(developer)
+
+
+@pytest.mark.parametrize("row", REMEDIES)
 def test_remedy_without_an_order_does_not_speak_of_one(row: str) -> None:
-    if row.partition(".")[0] in ONLY_OF_ORDERS or row.startswith("menu."):
+    if {row, row.partition(".")[0]} & {*ONLY_OF_ORDERS} or row.startswith("menu."):
         return
     remedy = fill(
         REMEDIES[row],
