@@ -7,6 +7,7 @@ alone, so is every setting without a default.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import SecretStr
@@ -14,14 +15,16 @@ from pydantic.fields import FieldInfo
 
 from tillpost.adapter.base import Adapter
 from tillpost.cli.exit_codes import CliError
+from tillpost.cli.stored_connections import StoredSettings, stored_settings
 from tillpost.client.base import adapter_for
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError
 from tillpost.models.menu import Menu
 from tillpost.plugins.manager import adapter_named
 from tillpost.submission.context import Connection, MenuCache
+from tillpost.submission.policy import Policy
 
-__all__ = ["configured", "offline_connection", "platform_connection"]
+__all__ = ["KnownSettings", "known_settings", "offline_connection", "platform_connection"]
 
 _STAND_IN = "0"
 """What is set for a setting that isn't known: it is an id, a number and a secret."""
@@ -29,38 +32,72 @@ _STAND_IN = "0"
 _NO_ADDRESS = "https://localhost"
 
 
-def configured(name: str, config: str) -> Sequence[ConnectionSettings]:
-    """Return the TOML file's connections: all, or the one with this name.
+@dataclass(frozen=True, slots=True)
+class KnownSettings:
+    """What the TOML file and the database say of a connection.
+
+    Attributes:
+        name: Its name.
+        configured: What the file says, if anything.
+        stored: What the database says, if anything.
+    """
+
+    name: str
+    configured: ConnectionSettings | None = None
+    stored: StoredSettings | None = None
+
+
+def known_settings(name: str, config: str, db: str) -> Sequence[KnownSettings]:
+    """Return the connections of the TOML file and of the database: all, or the named one.
 
     Raises:
-        CliError: There is none with this name.
+        CliError: There is none with this name, or the database can't be read.
         ConfigError: The file can't be read, or it was named and is missing.
     """
-    known = load_connections(config or None, needed=bool(name or config))
-    if not name:
-        return list(known.values())
-    if name not in known:
-        raise CliError(f"no connection {name!r}; {config_path(config)} has: {', '.join(known)}")
-    return [known[name]]
+    stored = stored_settings(db, config) or {}
+    configured = load_connections(config or None, needed=bool(config or (name and not stored)))
+    names = list(dict.fromkeys((*configured, *stored)))
+    if name and name not in names:
+        listing = f"{config_path(config)} has: {', '.join(configured) or 'none'}"
+        if stored:
+            listing += f"; the database has: {', '.join(stored)}"
+        raise CliError(f"no connection {name!r}; {listing}")
+    chosen = [name] if name else names
+    return [KnownSettings(each, configured.get(each), stored.get(each)) for each in chosen]
 
 
-def offline_connection(settings: ConnectionSettings, menu: Menu | None) -> Connection:
-    """Return a connection of the TOML file, with a menu if one is at hand.
+def offline_connection(known: KnownSettings, menu: Menu | None) -> Connection:
+    """Return a connection with which nothing is sent, with a menu if one is at hand.
+
+    What the file says of it counts before what the database has.
 
     Raises:
         ConfigError: Its settings are wrong.
     """
-    platform = settings.platform
-    values = settings.available_settings
-    missing = settings.table.keys() - values.keys()
-    secrets = _secrets(adapter_named(platform).settings.model_fields) & missing
-    values |= dict.fromkeys(secrets, _STAND_IN)
+    configured, stored = known.configured, known.stored
+    if stored and stored.fault:
+        raise ConfigError(f"its row in the database can't be read ({stored.fault})")
+    platform = configured.platform if configured else ""
+    if stored:
+        if platform and platform != stored.platform:
+            raise ConfigError(f"it is at {platform}, but was connected at {stored.platform}")
+        platform = stored.platform
+    secrets = _secrets(adapter_named(platform).settings.model_fields)
+    missing = secrets if stored else set[str]()
+    values: dict[str, Any] = dict(stored.settings) if stored else {}
+    if configured:
+        available = configured.available_settings
+        values |= available
+        missing |= secrets & configured.table.keys()
+    values |= dict.fromkeys(missing - values.keys(), _STAND_IN)
     try:
         adapter = adapter_for(platform, values)
     except ConfigError:
-        _ = settings.settings  # a variable that isn't set is the better reason
+        if configured:
+            _ = configured.settings  # a variable that isn't set is the better reason
         raise
-    return _connection(adapter, menu, name=settings.name, policy=settings.policy)
+    policy = configured.policy if configured else Policy()
+    return _connection(adapter, menu, name=known.name, policy=policy)
 
 
 def platform_connection(platform: str, menu: Menu | None) -> Connection:

@@ -9,11 +9,23 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from tillpost.cli.outbox_option import opened_if_there
 from tillpost.client.sync import Till
 
-__all__ = ["open_stored_till", "stored_platforms"]
+__all__ = ["StoredSettings", "open_stored_till", "stored_platforms", "stored_settings"]
+
+
+class StoredSettings(NamedTuple):
+    """What the database has of a connection, but for its secrets.
+
+    `fault` says why it can't be read; it is empty otherwise.
+    """
+
+    platform: str
+    settings: Mapping[str, object]
+    fault: str
 
 
 def stored_platforms(db: str, config: str, *, new: bool = False) -> Mapping[str, str] | None:
@@ -21,13 +33,28 @@ def stored_platforms(db: str, config: str, *, new: bool = False) -> Mapping[str,
 
     Returns None without a database. One that `--db` names must exist, unless it may be `new`.
     """
+    stored = stored_settings(db, config, new=new)
+    if stored is None:
+        return None
+    return {name: connection.platform for name, connection in stored.items()}
+
+
+def stored_settings(
+    db: str, config: str, *, new: bool = False
+) -> Mapping[str, StoredSettings] | None:
+    """Return what the database has of its connections, by name.
+
+    No secret is decrypted, so no key is needed. Otherwise it is as `stored_platforms`.
+    """
     with opened_if_there(db, config, new=new) as outbox:
         if outbox is None:
             return None
         from tillpost.outbox.connections.credentials import CredentialStore
 
-        stored = CredentialStore(outbox.database).all()
-        return {name: connection.platform for name, connection in stored.items()}
+        return {
+            name: StoredSettings(stored.platform, stored.settings, ", ".join(stored.unreadable))
+            for name, stored in CredentialStore(outbox.database).all().items()
+        }
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def test_sum_that_ends_in_two_halves_is_made_up_for(rounding: Rounding) -> None:
 
 @pytest.mark.parametrize("products", [None, {}], ids=["product for it", "no product for it"])
 def test_two_such_lines_make_up_for_each_other(products: dict[str, str] | None) -> None:
-    settings = {} if products is None else {"charge_products": products}
+    settings: dict[str, Any] = {} if products is None else {"charge_products": products}
     bench = bench_with("0.2", **settings)
     lines = [{"name": name, "quantity": 1, "unit_price": 3} for name in "AB"]
     payments = [{"method": "card", "amount": 6}]

@@ -20,7 +20,13 @@ from tillpost.adapter.order_features import uncarried_fields
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import BAD_INPUT, NOT_RIGHT, OK, CliError, code_for
 from tillpost.cli.input import STDIN, read_content, read_model
-from tillpost.cli.offline_connections import configured, offline_connection, platform_connection
+from tillpost.cli.offline_connections import (
+    KnownSettings,
+    known_settings,
+    offline_connection,
+    platform_connection,
+)
+from tillpost.cli.outbox_option import DatabaseUrl
 from tillpost.cli.output import error_facts, print_line, show_facts, show_json, show_table
 from tillpost.config import config_path
 from tillpost.errors import ConfigError, PosError
@@ -98,7 +104,7 @@ def check(
             "--connection",
             "-c",
             metavar="NAME",
-            help="Look at this connection only; without it, at all of the TOML file.",
+            help="Look at this connection only; without it, at all that are known.",
         ),
     ] = "",
     platform: Annotated[
@@ -106,7 +112,7 @@ def check(
         typer.Option(
             "--platform",
             metavar="NAME",
-            help="Look at this platform with its default settings, whatever the TOML file has.",
+            help="Look at this platform with its default settings, whatever is connected.",
         ),
     ] = "",
     menu_file: Annotated[
@@ -114,12 +120,14 @@ def check(
         typer.Option("--menu", metavar="FILE", help="The store's menu, as `menu import` wrote it."),
     ] = "",
     config: ConfigFile = "",
+    db: DatabaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
     """Explain an order's sums, and what each platform would do with it.
 
-    Nothing is sent, and no token is needed. An order that passes may still be refused by the
-    platform, which knows more than this command.
+    The connections are those of the TOML file and of the outbox's database. Nothing is sent, and
+    no token is needed. An order that passes may still be refused by the platform, which knows more
+    than this command.
     """
     order = _read(order_file)
     menu = read_model(Menu, menu_file) if menu_file else None
@@ -127,7 +135,12 @@ def check(
     lines = _menu_lines(order, menu)
     outlooks: list[_Outlook] = []
     if not sums.faults:
-        outlooks += _outlooks(order, connection, platform, config, menu)
+        if platform and connection:
+            raise CliError("--platform and --connection don't go together")
+        if platform:
+            outlooks.append(_outlook(order, platform_connection(platform, menu)))
+        else:
+            outlooks += _outlooks(order, known_settings(connection, config, db), menu, connection)
     code = next((outlook.code for outlook in outlooks if outlook.code), OK)
     is_missing = any(not line.on_menu for line in lines)
     if code == OK and (sums.faults or is_missing):
@@ -169,24 +182,19 @@ def _menu_lines(order: Order, menu: Menu | None) -> Sequence[_MenuLine]:
 
 
 def _outlooks(
-    order: Order, name: str, platform: str, config: str, menu: Menu | None
+    order: Order, connections: Sequence[KnownSettings], menu: Menu | None, name: str
 ) -> Iterator[_Outlook]:
-    if platform:
-        if name:
-            raise CliError("--platform and --connection don't go together")
-        yield _outlook(order, platform_connection(platform, menu))
-        return
-    connections = configured(name, config)
+    """Yield what each connection would do. One that was named must be right."""
     if menu and len(connections) > 1:
         names = ", ".join(each.name for each in connections)
         raise CliError(f"whose menu is it? Name one with --connection: {names}")
-    for settings in connections:
+    for known in connections:
         try:
-            found = offline_connection(settings, menu)
+            found = offline_connection(known, menu)
         except ConfigError as error:
             if name:
                 raise
-            yield _Outlook(settings.name, setup=str(error))
+            yield _Outlook(known.name, setup=str(error))
         else:
             yield _outlook(order, found)
 

@@ -541,6 +541,54 @@ def test_stored_connection_is_found_by_the_db_option(
     assert result.code == 0, result.err
 
 
+def test_order_check_sees_stored_connections_without_a_key(
+    tillpost: Command,
+    square: Running[SquareSimulator],
+    lunch: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect_in_database(tillpost, square)
+    monkeypatch.delenv("TILLPOST_KEY")
+    seen = square.simulator.requests
+    assert "cafe (Square): would be sent" in tillpost("order", "check", lunch).out
+    write_config(bar={"location_id": "L1", "access_token": "env:NO_SUCH_TOKEN"})
+    facts = tillpost("order", "check", lunch, "--json").json
+    assert [each["connection"] for each in facts["connections"]] == ["bar", "cafe"]
+    unknown = tillpost("order", "check", lunch, "-c", "pub").error_line
+    assert unknown == ("no connection 'pub'; tillpost.toml has: bar; the database has: cafe")
+    (folder / "tillpost.db").rename(folder / "elsewhere.db")
+    assert "cafe" not in tillpost("order", "check", lunch).out
+    elsewhere = f"sqlite:///{folder / 'elsewhere.db'}"
+    assert (
+        "cafe (Square): would be sent" in tillpost("order", "check", lunch, "--db", elsewhere).out
+    )
+    assert square.simulator.requests == seen
+
+
+def test_order_check_takes_the_files_settings_before_stored_ones(
+    tillpost: Command, square: Running[SquareSimulator], lunch: str
+) -> None:
+    connect_in_database(tillpost, square, "currency=AUD")
+    write_config(cafe={"currency": "NZD"})
+    told = " ".join(tillpost("order", "check", lunch).out.split())
+    assert "the order is in AUD, the connection is set to NZD" in told
+    write_config(cafe={"platform": "kounta", "company_id": "1"})
+    told = " ".join(tillpost("order", "check", lunch).out.split())
+    assert "it is at kounta, but was connected at square" in told
+
+
+def test_order_check_names_a_stored_row_that_cannot_be_read(
+    tillpost: Command, square: Running[SquareSimulator], lunch: str, folder: Path
+) -> None:
+    connect_in_database(tillpost, square)
+    with closing(sqlite3.connect(folder / "tillpost.db")) as database, database:
+        database.execute("UPDATE tillpost_credentials SET settings = '{'")
+    result = tillpost("order", "check", lunch)
+    assert result.code == 2
+    assert "its row in the database can't be read (settings)" in " ".join(result.out.split())
+
+
 def test_ambiguous_connection_lists_file_and_database(
     tillpost: Command, square: Running[SquareSimulator]
 ) -> None:
