@@ -48,7 +48,9 @@ class KnownSettings:
 
 
 def known_settings(name: str, config: str, db: str) -> Sequence[KnownSettings]:
-    """Return the connections of the TOML file and of the database: all, or the named one.
+    """Return the connections of the TOML file and of the database.
+
+    With a name it is only that one.
 
     Raises:
         CliError: There is none with this name, or the database can't be read.
