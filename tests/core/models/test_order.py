@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,9 @@ OLD_DIGESTS = {
 @pytest.mark.parametrize("name", OLD_DIGESTS)
 def test_order_of_first_format_keeps_its_digest(name: str) -> None:
     """An order that is being submitted during an upgrade mustn't pass for another one."""
-    order = Order.model_validate_json((EXAMPLES / f"{name}.json").read_text())
+    written = json.loads((EXAMPLES / f"{name}.json").read_text())
+    order = Order.model_validate(written)
+    assert "format" not in written
     assert order.digest == OLD_DIGESTS[name]
     assert Order.model_validate_json(order.model_dump_json()).digest == OLD_DIGESTS[name]
 
@@ -174,12 +177,34 @@ def test_nested_quantities_are_multiplied_through() -> None:
     assert line.total == 5 * (1000 + 2 * (100 + 3 * 10))
 
 
+def described(schema: Any, path: str = "Order") -> Iterator[tuple[str, str]]:
+    """Yield every property of a schema, at any depth, with its description."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from described(part, path)
+    if not isinstance(schema, dict):
+        return
+    for name, field in schema.get("properties", {}).items():
+        yield f"{path}.{name}", field.get("description", "")
+    for name, part in schema.items():
+        yield from described(part, path if name == "properties" else f"{path}.{name}")
+
+
 def test_every_field_of_the_json_schema_is_described() -> None:
     schema = Order.model_json_schema()
+    properties = dict(described(schema))
+    fields = {name for model in schema["$defs"].values() for name in model["properties"]}
+    assert {path.rpartition(".")[2] for path in properties} == fields | {*schema["properties"]}
+    assert [path for path, text in properties.items() if not text] == []
     for model in (schema, *schema["$defs"].values()):
         assert model["description"]
-        for name, field in model["properties"].items():
-            assert field.get("description"), f"{model['title']}.{name}"
+
+
+def test_json_schema_names_the_formats_version() -> None:
+    version = Order.model_json_schema()["properties"]["format"]
+    assert (version["const"], version["default"]) == ("1", "1")
+    assert refusal(format="2").startswith("format: ")
+    assert Order.model_validate(LUNCH).format == "1"
 
 
 @given(orders())
