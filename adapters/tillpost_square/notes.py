@@ -54,7 +54,7 @@ def spread(
         line_notes: What the customer wrote of each line.
 
     Raises:
-        OrderError: There isn't room for all of it. The error names the field.
+        OrderError: There isn't room for all of it. The error names the field of the longest text.
     """
     notices: list[str] = []
     lines: list[str] = []
@@ -80,9 +80,9 @@ def spread(
         lines[index] = beginning + part
         notices.append(f"The order's note continues in the note of line {index + 1}")
     if rest:
-        field = _field_of_rest(words, len(rest))
+        longest = max(words, key=lambda each: len(each.text))
         raise OrderError(
-            f"{field}: Square's notes have no room for all of it",
+            f"{longest.field}: Square's notes have no room for all of it",
             subjects=("notes of this length",),
             reason="unsupported",
         )
@@ -105,12 +105,3 @@ def divided(text: str, most: int) -> tuple[str, str]:
             end = found + len(separator)
             break
     return text[:end].rstrip() + _MORE, text[end:].lstrip()
-
-
-def _field_of_rest(words: Sequence[Words], length: int) -> str:
-    """Return the field of the text in which the last `length` characters of all begin."""
-    for field, text in reversed(words):
-        length -= len(text) + 1
-        if length <= 0:
-            return field
-    return words[0].field

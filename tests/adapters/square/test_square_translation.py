@@ -244,6 +244,18 @@ def test_text_that_fits_nowhere_is_refused_before_sending(
     assert bench.sent == []
 
 
+def test_longest_text_is_named_where_another_has_no_room() -> None:
+    line = {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1450}
+    order = plain_order(
+        lines=[line | {"note": "l" * 1990}],
+        note="n" * 498,
+        fulfilment={"type": "dine_in", "table": "7"},
+    )
+    bench = checked_bench()
+    with pytest.raises(OrderError, match=r"^note: Square.s notes have no room"):
+        bench.run(bench.adapter.submit(order, Attempt()), order)
+
+
 @given(
     note=st.text("αβ \n", max_size=3000),
     instructions=st.text("γδ ", max_size=3000),
