@@ -1,4 +1,7 @@
-"""Random orders in the whole format, with the tax that a careful site charges for them."""
+"""Random orders in the whole format, with the tax that a careful site charges for them.
+
+Each word of their texts has a number of its own, so that none passes for another.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,8 @@ SECRET = "stays-with-us"
 WORDS = (
     "no onion, crème brûlée “well done” & sauce\u00a0aside 🌶 <b>SEVERE ALLERGY</b> ñandú"
 ).split(" ")
+LONGEST = 120
+"""Words of a note; three such notes are more than Square's notes hold."""
 OFTEN, SELDOM = 0.3, 0.05
 
 
@@ -41,6 +46,7 @@ class OrderMaker:
     def __init__(self, shop: MoneyShop, random: Random) -> None:
         self._shop = shop
         self._random = random
+        self._words_so_far = 0
         faulty = {fault.subject for fault in shop.menu.faults}
         self._sold = [
             sold
@@ -71,7 +77,7 @@ class OrderMaker:
         parts = (("card", first), ("gift card", total - due - first))
         return Order(
             id=order_id,
-            code=random.choice(["B42", self._words(1), "A code that is longer than a ticket name"]),
+            code=random.choice(["B42", self._words(1), f"A code of many words {self._words(3)}"]),
             placed_at=datetime.now(UTC),
             currency=model.currency,
             prices_include_tax=model.included,
@@ -84,7 +90,11 @@ class OrderMaker:
             tax=tax,
             taxes=taxes if random.random() < 0.5 else [],
             amount_due=due,
-            payments=[Payment(method=how, amount=amount) for how, amount in parts if amount],
+            payments=[
+                Payment(method=how, amount=amount, reference=f"pi_{how[0]}_{order_id}")
+                for how, amount in parts
+                if amount
+            ],
             note=self._note(),
             metadata={"site": SECRET},
         )
@@ -162,7 +172,8 @@ class OrderMaker:
         random = self._random
         kind = random.choice(["delivery", "service", "surcharge", "rounding"])
         if kind == "rounding":
-            return Charge(kind="rounding", name="Rounded up", amount=random.randint(1, 4))
+            name = f"Rounded up {self._words(1)}"
+            return Charge(kind="rounding", name=name, amount=random.randint(1, 4))
         amount = random.randint(1, 900)
         # At Kounta the product of a charge has the tax, or hasn't.
         taxed = kind == "delivery" if self._shop.platform == "kounta" else random.random() < 0.5
@@ -215,21 +226,32 @@ class OrderMaker:
         due = None
         if random.random() < 0.5:
             due = datetime.now(UTC) + timedelta(days=random.randint(1, 5))
-        address = Address(line1=f"{random.randint(1, 99)} Wattle St", city="Ultimo")
+        address = Address(
+            line1=f"{random.randint(1, 99)} Wattle St",
+            line2=f"Flat {random.randint(1, 99)}",
+            city="Ultimo",
+            region="NSW",
+            postcode="2007",
+            country="AU",
+        )
         ways: list[Fulfilment] = [
             Pickup(due_at=due),
-            Pickup(due_at=due, curbside=Curbside(details="White Mazda, bay 4")),
-            DineIn(due_at=due, table="7", guests=random.choice([None, 4])),
+            Pickup(due_at=due, curbside=Curbside(details=f"White Mazda {self._words(2)}")),
+            DineIn(due_at=due, table="7", guests=random.choice([None, random.randint(11, 30)])),
             Delivery(due_at=due, address=address, instructions=self._note()),
         ]
         return random.choice(ways)
 
     def _note(self) -> str:
-        count = self._random.choice([0, 0, 2, 5, 40, 150])
+        count = self._random.choice([0, 0, 2, 5, 40, LONGEST])
         return self._words(count)
 
     def _words(self, count: int) -> str:
-        return " ".join(self._random.choice(WORDS) for _ in range(count))
+        return " ".join(self._word() for _ in range(count))
+
+    def _word(self) -> str:
+        self._words_so_far += 1
+        return f"{self._random.choice(WORDS)}{self._words_so_far}"
 
 
 def _rounded(amounts: Sequence[Fraction], by_line: bool, to_even: bool) -> int:
