@@ -105,7 +105,7 @@ class OrderMaker:
         random = self._random
         quantity = random.randint(1, 9)
         if random.random() < 0.15:
-            price = random.randint(0, 3000)
+            price = random.choice([0, random.randint(0, 3000), random.randint(0, 3000)])
             name = f"Corkage {self._words(2)}"
             line = Line(name=name, quantity=quantity, unit_price=price, note=self._note())
         else:
@@ -157,7 +157,7 @@ class OrderMaker:
             )
             for option in random.sample(options, count)
         ]
-        if chosen and not use.once and count < most and random.random() < OFTEN:
+        if chosen and not use.once and count < most and random.random() < 2 * OFTEN:
             chosen[-1] = chosen[-1].model_copy(update={"quantity": most - count + 1})
         return chosen
 

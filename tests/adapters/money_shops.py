@@ -112,7 +112,7 @@ def _square(model: TaxModel, random: Random) -> Shop:
         if variation.price:
             variation.price = random.randint(1, 3000)
     for modifier in catalogue.of(square.Modifier):
-        modifier.price = random.randint(0, 300)
+        modifier.price = random.choice([0, random.randint(0, 300)])
     return shop_of("square", simulator=simulator, policy=ONCE)
 
 
@@ -186,7 +186,7 @@ def _generic(model: TaxModel, random: Random) -> Shop:
     ]
     groups = [
         group.model_copy(
-            update={"options": tuple(_any_price(random, each, 300, -40) for each in group.options)}
+            update={"options": tuple(_any_option_price(random, each) for each in group.options)}
         )
         for group in menu.groups
     ]
@@ -198,6 +198,12 @@ def _generic(model: TaxModel, random: Random) -> Shop:
 def _any_price(random: Random, priced: Any, most: int, least: int = 0) -> Any:
     price = None if priced.price is None else random.randint(least, most)
     return priced.model_copy(update={"price": price})
+
+
+def _any_option_price(random: Random, option: Any) -> Any:
+    """Return an option that costs something, takes something off, or is free."""
+    is_free = option.price is not None and random.random() < 0.3
+    return _any_price(random, option, 0) if is_free else _any_price(random, option, 300, -40)
 
 
 _OPENED = {"square": _square, "kounta": _kounta, "generic": _generic}
