@@ -285,7 +285,8 @@ def _assert_discounts(rows: Sequence[Row], view: str, order: Order) -> None:
 
 def _discounts(order: Order) -> Iterator[Discount]:
     yield from (each for each in order.discounts if each.amount)
-    for part in (*order.lines, *order.charges):
+    parts: Sequence[Line | Charge] = (*order.lines, *order.charges)
+    for part in parts:
         yield from (each for each in part.discounts if each.amount)
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from pydantic import BaseModel
 
 from adapters.menu_shops import PLATFORMS
 from adapters.money_orders import SECRET
@@ -29,7 +30,10 @@ ORDERS = 12
 Change = Callable[[Order], Order]
 
 
-def changed(part: Any, **update: Any) -> Any:
+M = TypeVar("M", bound=BaseModel)
+
+
+def changed(part: M, **update: object) -> M:
     return part.model_copy(update=update)
 
 
