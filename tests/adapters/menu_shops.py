@@ -47,6 +47,7 @@ class Shop:
         self.spoil: Spoil = lambda _, body: body
         self.refuse: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
         self.before: Callable[[httpx.Request], None] = lambda _: None
+        self.lose: Callable[[httpx.Request], bool] = lambda _: False
         self.waited = 0.0
         self.policy = policy or Policy(first_wait=0, longest_wait=0)
         self.till = self.connect()
@@ -103,6 +104,8 @@ class Shop:
         if refusal is not None:
             return refusal
         answer = carry_out()
+        if self.lose(request):
+            raise httpx.ReadTimeout("the answer was lost", request=request)
         path = request.url.path
         is_read = request.method == "GET" or "catalog" in path
         if not is_read or answer.status_code != 200:

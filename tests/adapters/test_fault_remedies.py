@@ -597,6 +597,38 @@ def assert_plain(text: str) -> None:
     assert not re.search(r"[_`\[\]{}]|\bcharges\b:|None", text), text
 
 
+# ---------------------------------------------------------------- where there is no order
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_token_of_another_environment_names_the_address(platform: str) -> None:
+    opened = shop(platform, access_token="a-token-of-the-sandbox")
+    for operation in (opened.till.import_menu, lambda: opened.till.submit(plain_order())):
+        with pytest.raises(PermissionsError) as caught:
+            operation()
+        remedy = caught.value.remedy
+        assert "`base_url` is of the same environment as the token" in remedy.developer
+        assert "a test account: ask the ordering site's support" in remedy.manager
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("status", [400, 404])
+def test_import_that_is_refused_speaks_of_no_order(platform: str, status: int) -> None:
+    opened = shop(platform)
+    bodies: Mapping[str, object] = {
+        "square": {"errors": [{"code": "NOT_FOUND" if status == 404 else "BAD_REQUEST"}]},
+        "kounta": {"error": "invalid_request", "error_description": "The site was not found."},
+        "generic": {"kind": "OrderError", "detail": "there is no such site"},
+    }
+    opened.refuse = lambda _: httpx.Response(status, json=bodies[platform])
+    with pytest.raises(SetupError) as caught:
+        opened.till.import_menu()
+    error = caught.value
+    assert not error.concerns_order
+    for text in (error.remedy.manager, error.remedy.developer):
+        assert not re.search(r"\border(s|ed)?\b", text.replace("ordering site", "")), text
+
+
 # ---------------------------------------------------------------- an order that was looked at only
 
 

@@ -136,6 +136,12 @@ def test_modifiers_stay_where_their_item_is_not_found() -> None:
     assert bound(line) is line
 
 
+def test_a_blank_sku_matches_nothing() -> None:
+    blank = Item(id="b", name="Blank", variations=(Variation(id="b1", sku="", price=1450),))
+    unknown = COFFEE.model_copy(update={"item_id": "old", "sku": "", "name": "?"})
+    assert bound(unknown, menu_with(blank)).item_id == "old"
+
+
 def test_a_sku_that_two_items_share_binds_to_neither() -> None:
     twin = TOASTIE.model_copy(
         update={
