@@ -119,7 +119,7 @@ def test_tax_left_out_of_the_order_is_refused_by_amount() -> None:
     assert error.detail == (
         "the order has 0.55 AUD of tax, the menu's (GST 5, PST 7) come to 1.32 AUD on its lines"
     )
-    assert "If all of them are right" in error.remedy.manager
+    assert "If all taxes are right" in error.remedy.manager
 
 
 def test_rounded_tax_of_each_line_and_tax_fits() -> None:
