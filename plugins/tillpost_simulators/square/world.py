@@ -18,7 +18,7 @@ from tillpost_simulators.square.catalogue import Catalogue
 from tillpost_simulators.square.clock import Clock
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request
 from tillpost_simulators.square.request_bodies import Payment
-from tillpost_simulators.square.wire import Money, Order
+from tillpost_simulators.square.wire import Fulfilment, Money, Order
 
 ALL_SCOPES = (
     "ORDERS_READ",
@@ -141,17 +141,25 @@ class Replay:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedOrder:
+    """What webhooks last said of an order: its version, and its fulfilments by their uids."""
+
+    version: int
+    fulfilments: dict[str, Fulfilment]
+
+
 @dataclass
 class WebhookState:
     """What was announced by webhooks so far, and what waits to be sent.
 
-    `versions` are the last announced versions of orders, by their ids.
+    `orders` has what was last announced of each order, by their ids.
     """
 
     url: str
     random: Random
     catalogue_time: str
-    versions: dict[str, int] = field(default_factory=dict[str, int])
+    orders: dict[str, AnnouncedOrder] = field(default_factory=dict[str, AnnouncedOrder])
     counter_sales: set[str] = field(default_factory=set[str])
     waiting: list[Sent] = field(default_factory=list[Sent])
 
