@@ -60,6 +60,7 @@ def platform_simulators() -> Mapping[str, Callable[..., object]]:  # type: ignor
     """Return a factory for each platform's simulator, by the platform's name.
 
     A factory takes `faults`, a `FaultPlan` or None, and returns a `tillpost.simulator.Simulator`.
+    It may take `items`, too: how many items the menu has beside its usual ones.
     """
 
 

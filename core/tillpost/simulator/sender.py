@@ -1,4 +1,7 @@
-"""Webhooks that a simulator sends: real requests, in the background, to this machine only."""
+"""Webhooks that a simulator sends.
+
+They are real requests, sent in the background, to this machine only.
+"""
 
 from __future__ import annotations
 

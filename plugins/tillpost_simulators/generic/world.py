@@ -28,7 +28,8 @@ class WorldSettings:
 
     With a `username`, the store requires basic authentication instead of a bearer token.
     `tax_percentage` and `tax_inclusive` describe the one tax of every item. `clock` returns epoch
-    seconds; a request whose timestamp differs by more than `tolerance` seconds is refused.
+    seconds; a request whose timestamp differs by more than `tolerance` seconds is refused. `items`
+    is how many ordinary items the menu begins with beside its usual ones.
     """
 
     currency: str = "AUD"
@@ -40,6 +41,7 @@ class WorldSettings:
     site: str = "cafe"
     clock: Callable[[], float] = time.time
     tolerance: float = 300.0
+    items: int = 0
 
 
 @dataclass

@@ -133,9 +133,9 @@ def _announce_order(world: World, order: Order, change: str) -> None:
 
 
 def _fulfilment_changes(before: AnnouncedOrder, after: AnnouncedOrder) -> list[dict[str, object]]:
-    """Return the fulfilments that changed, and their states (SDK: OrderFulfillmentUpdatedUpdate).
+    """Return the fulfilments that changed, with their states.
 
-    A new one has no old state. A removed one isn't named.
+    A new one has no old state (SDK: OrderFulfillmentUpdatedUpdate). A removed one isn't named.
     """
     changes: list[dict[str, object]] = []
     for uid, fulfilment in after.fulfilments.items():

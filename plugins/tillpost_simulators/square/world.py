@@ -64,7 +64,8 @@ class WorldSettings:
     say. `delivery_partner` lets the register show DELIVERY fulfilments. `version_rises_every` so
     many reads of orders, beginning with the first, the order's version rises by itself once it was
     read; 0 is never. `odd_objects` is how many malformed objects the catalogue begins with, of each
-    kind in turn. `webhooks` says where webhooks go, and how.
+    kind in turn, and `items` how many ordinary items beside its usual ones. `webhooks` says where
+    webhooks go, and how.
     """
 
     currency: str = "AUD"
@@ -87,6 +88,7 @@ class WorldSettings:
     delivery_partner: bool = False
     version_rises_every: int = 0
     odd_objects: int = 0
+    items: int = 0
     webhooks: WebhookSettings = WebhookSettings()
 
 
@@ -143,7 +145,10 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedOrder:
-    """What webhooks last said of an order: its version, and its fulfilments by their uids."""
+    """What webhooks last said of an order.
+
+    `fulfilments` are as they were then, by their uids.
+    """
 
     version: int
     fulfilments: dict[str, Fulfilment]
