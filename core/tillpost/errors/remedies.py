@@ -351,7 +351,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.REOPEN,
         Actor.STORE,
         "The store takes no online orders in {platform} at the moment. Switch online ordering on "
-        "again, or reject the order and refund the customer.",
+        "again, or reject the order and refund what the customer paid.",
         "{detail}. Hold the order until it is due, and stop taking orders for this store in the "
         "meantime.",
     ),
@@ -360,7 +360,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.STORE,
         "This location is deactivated in {platform}, so it can take no orders. Activate it again "
         "in {platform}, or ask the ordering site's support to connect the location that replaces "
-        "it. Until then, reject the order and refund the customer.",
+        "it. Until then, reject the order and refund what the customer paid.",
         "{detail}. The connection itself works. Stop taking orders for this store until its "
         "manager has activated the location; if it is closed for good, disconnect the store.",
     ),
@@ -376,15 +376,20 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.FIX_ORDER,
         Actor.STORE,
         "The time for which the order was placed has passed before it could be sent. Agree on "
-        "another time with the customer and have the order corrected, or refund the customer.",
+        "another time with the customer and have the order corrected, or refund what the customer "
+        "paid.",
         "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
         "as soon as possible.",
     ),
     "order.rejected": RemedyText(
         Action.REFUND,
         Actor.STORE,
-        "The order was rejected at the store, so it won't be prepared. Refund the customer.",
-        "{detail}. Inform the customer and refund the payment. Don't submit the order again.",
+        "The order was rejected at the store, so it won't be prepared. Inform the customer, and "
+        "refund what was paid online. If the order was to be paid at the store, there is nothing "
+        "to refund.",
+        "{detail}. Inform the customer, and refund what was paid: `Order.paid`, which is only a "
+        "part if the order has an `amount_due`, and 0 if it is unpaid. Don't submit the order "
+        "again.",
     ),
     "order.unsupported": RemedyText(
         Action.FIX_ORDER,
