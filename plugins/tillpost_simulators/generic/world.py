@@ -89,11 +89,13 @@ class Replay:
 class World:
     """The state of one store.
 
-    When `refusal` is set, every new order is answered with it.
+    When `refusal` is set, every new order is answered with it. `oddities` are fields with which
+    objects of the menu are answered instead of their own, by their ids.
     """
 
     settings: WorldSettings
     menu: Menu
+    oddities: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     orders: dict[str, StoredOrder] = field(default_factory=dict[str, StoredOrder])
     replays: dict[str, Replay] = field(default_factory=dict[str, Replay])
     store_open: bool = True
