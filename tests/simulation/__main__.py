@@ -21,7 +21,7 @@ from simulation.clocks import replaced_clocks
 from simulation.mutants import FAULTS
 from simulation.scenario import Outcome, Runner
 
-BATCH = 250
+BATCH = 500
 """How many scenarios a process runs at a time."""
 
 COLLECT_EVERY = 50
