@@ -29,7 +29,7 @@ def site(shop_outbox: Outbox) -> Iterator[Site]:
 
 def run_once(outbox: Outbox, site: Site, order_id: str) -> OrderState:
     """Add an order that is searched for first, run it once, and return its state."""
-    settings = {**site.settings, **SUBSTITUTES, "import_pace": 0.0}
+    settings: dict[str, object] = {**site.settings, **SUBSTITUTES, "import_pace": 0.0}
     adapter = adapter_for("kounta", settings)
     connections = from_mapping({"cafe": OutboxConnection(adapter)})
     outbox.add(lunch(order_id, placed_at=datetime.now(UTC)), connection="cafe")
