@@ -15,10 +15,11 @@ from tillpost.adapter import hookimpl
 __all__ = ["demo_scenarios", "platform_simulators"]
 
 _SIMULATORS = {
-    "generic": "GenericSimulator",
-    "kounta": "KountaSimulator",
-    "square": "SquareSimulator",
+    "generic": ("GenericSimulator", "WorldSettings"),
+    "kounta": ("KountaSimulator", "KountaSettings"),
+    "square": ("SquareSimulator", "WorldSettings"),
 }
+"""The class of each simulator, and that of its settings."""
 
 
 @hookimpl
@@ -27,7 +28,7 @@ def platform_simulators() -> Mapping[str, Callable[..., object]]:
 
     A simulator's module is imported when its factory is called.
     """
-    return {platform: _simulator(platform, name) for platform, name in _SIMULATORS.items()}
+    return {platform: _simulator(platform, *names) for platform, names in _SIMULATORS.items()}
 
 
 @hookimpl
@@ -36,11 +37,12 @@ def demo_scenarios() -> Mapping[str, Callable[[], Sequence[object]]]:
     return {platform: _scenarios(platform) for platform in _SIMULATORS}
 
 
-def _simulator(platform: str, class_name: str) -> Callable[..., object]:
-    def make(faults: object = None) -> object:
+def _simulator(platform: str, class_name: str, settings_name: str) -> Callable[..., object]:
+    def make(faults: object = None, items: int = 0) -> object:
         module = import_module(f"tillpost_simulators.{platform}")
         simulator_class = getattr(module, class_name)
-        return simulator_class(faults=faults)
+        settings_class = getattr(module, settings_name)
+        return simulator_class(settings_class(items=items), faults=faults)
 
     return make
 

@@ -486,6 +486,26 @@ def test_taxed_charge_is_sent_alike_after_a_look_and_an_import() -> None:
     assert second["order"]["taxes"] == first["order"]["taxes"] != []
 
 
+def test_quote_reads_what_it_needs_of_the_menu() -> None:
+    shop = shop_of("square")
+    order = plain_order(**TAXED_CHARGE)
+    assert shop.till.quote(order) == order.total
+    assert shop.till.menu is None
+    looks = len(shop.paths("catalog"))
+    assert shop.till.submit(order, is_new=True).total == order.total
+    assert len(shop.paths("catalog")) == looks
+    assert shop.connect().quote(order) == order.total
+
+
+def test_quote_of_unknown_items_imports_the_whole_menu() -> None:
+    shop = shop_of("square")
+    gone = {**TAXED_CHARGE["lines"][0], "item_id": "0000", "sku": "BLT"}
+    order = plain_order(**{**TAXED_CHARGE, "lines": [gone]})
+    assert shop.till.quote(order) == order.total
+    assert shop.till.menu is not None
+    assert shop.arrived() == 0
+
+
 def is_create(request: httpx.Request) -> bool:
     return request.url.path == "/v2/orders"
 

@@ -8,6 +8,7 @@ nothing says when: a search of many pages, of which one in five fails, takes man
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -50,6 +51,17 @@ STUCK_AFTER = 120.0
 
 ROWS_SHOWN = 12
 
+ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+"""Makes glibc give back what is freed.
+
+By itself it keeps memory for each thread, and more the larger the answers were that the thread has
+met. That took turns of some 10 MB for longer than half an hour, and hid what the worker keeps.
+"""
+
 
 class Sample(NamedTuple):
     """What a process holds."""
@@ -90,9 +102,7 @@ def table(samples: Sequence[Sample]) -> str:
 def grown(samples: Sequence[Sample]) -> Sequence[str]:
     """Return what is larger in the last third than in the middle third, beyond chance.
 
-    The worker's pools of threads fill up during the first minutes, each up to eight. The allocator
-    keeps for each thread what the largest answer needed: it takes some ten minutes until all of
-    them have met the hostile stores' largest ones.
+    The worker's pools of threads fill up during the first minutes, each up to eight.
     """
     third = len(samples) // 3
     middle, last = samples[third : 2 * third], samples[2 * third :]
@@ -194,7 +204,8 @@ def test_worker_needs_no_more_of_anything_in_time(
         command = [sys.executable, str(PROGRAM), str(program), "--for-ever"]
         log = tmp_path / "worker.log"
         with log.open("wb") as output:
-            worker = subprocess.Popen(command, stdout=output, stderr=output)
+            environment = {**os.environ, **ALLOCATOR}
+            worker = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         try:
             began = time.monotonic()
             while (seconds := time.monotonic() - began) < soak_seconds:

@@ -144,11 +144,11 @@ def test_rejected_order_is_refunded_then_closed() -> None:
     rejected = PosOrder(id="1", reference="ord_1", status="REJECTED", state=PosState.REJECTED)
     assert_in_order(
         steps_of(facts("rejected", pos_order=rejected)),
-        "refund the payment",
+        "refund what was paid online",
         "tillpost orders cancel ord_1",
     )
     (only,) = steps_of(facts("received", live=rejected))
-    assert "refund the payment" in only.do
+    assert "refund what was paid online" in only.do
 
 
 def test_missing_docket_steps_follow_the_runbook() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from simulation.clocks import replaced_clocks
 from simulation.mutants import FAULTS
 from simulation.scenario import Outcome, Runner
 
-BATCH = 250
+BATCH = 500
 """How many scenarios a process runs at a time."""
 
 COLLECT_EVERY = 50
@@ -94,6 +95,14 @@ def _take_mend_out(fault: str) -> None:
         FAULTS[fault](pytest.MonkeyPatch())
 
 
+def _show_progress(done: int, total: int, broken: int) -> None:
+    """Show a person how far it is."""
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        text = f"\r{done} of {total} scenarios, {broken} broken"
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Run scenarios, and print what they came to."""
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
@@ -114,10 +123,11 @@ def main() -> None:
         arguments.jobs, initializer=_take_mend_out, initargs=(arguments.fault,)
     ) as pool:
         jobs = [pool.submit(run_scenarios, it, arguments.without, arguments.only) for it in batches]
-        for job in jobs:
+        for number, job in enumerate(jobs, 1):
             found, ended = job.result()
             broken += found
             states += ended
+            _show_progress(min(number * BATCH, len(seeds)), len(seeds), len(broken))
     seconds = time.perf_counter() - began
     for outcome in broken[: arguments.show]:
         print(outcome, "\n")

@@ -14,6 +14,7 @@ trouble of all kinds at once hides what each can do.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ from simulation.processes import (
     new_client,
 )
 from simulation.schedule import EPOCH, Killed, Process, Schedule, Task
-from simulation.stores import KINDS, MENU, Delivery, GenericStore, Store
+from simulation.stores import KINDS, MENU, Delivery, GenericStore, Store, is_live
 from tillpost.models.order import Order
 from tillpost.outbox import OutboxSettings
 from tillpost.outbox import outbox as outbox_module
@@ -665,13 +666,14 @@ class Scenario:
         if request.method == "GET":
             return
         self.schedule.note(f"  {request.method} {request.url.path}: {answer.status_code}")
+        live = Counter(entry.reference for entry in store.all_entries() if is_live(entry))
         for added in self.orders.values():
             if added.store != store.name:
                 continue
-            live = store.live(added.order.id)
-            if live and added.arrived_at is None:
+            copies = live[added.order.id]
+            if copies and added.arrived_at is None:
                 added.arrived_at = self.schedule.now
-            if len(live) > 1:
+            if copies > 1:
                 self._found(f"twice: {added.order.id}")
 
     def _found(self, wrong: str) -> None:

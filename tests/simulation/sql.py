@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -27,20 +27,19 @@ _Reader = tuple[int, Callable[[Any], Any]]
 _PLANS = "_plans_of_simulation"
 
 
-@dataclass(slots=True)
-class _Parameter:
+class _Parameter(NamedTuple):
     """One `?` of a statement.
 
     Attributes:
         name: Its name among the values that are passed with the statement.
-        index: Which of the values in the statement's own text it is; -1 for none.
-        value: Its value in every statement with this text, if it is neither.
+        place: Which of the values in the statement's own text it is; -1 for none.
+        fixed: Its value in every statement with this text, if it is neither.
         processor: What turns it into a value of SQLite.
     """
 
     name: str
-    index: int
-    value: Any
+    place: int
+    fixed: Any
     processor: _Processor
 
 
@@ -298,15 +297,14 @@ def _parameter(
 
 def _arguments(plan: _Plan, own: Sequence[Any], values: Mapping[str, Any] | None) -> Sequence[Any]:
     arguments: list[Any] = []
-    for parameter in plan.parameters:
-        if parameter.name:
+    for name, place, fixed, process in plan.parameters:
+        value = fixed
+        if name:
             assert values is not None
-            value = values[parameter.name]
-        elif parameter.index >= 0:
-            value = own[parameter.index].effective_value
-        else:
-            value = parameter.value
-        arguments.append(parameter.processor(value) if parameter.processor else value)
+            value = values[name]
+        elif place >= 0:
+            value = own[place].effective_value
+        arguments.append(process(value) if process else value)
     return arguments
 
 

@@ -90,10 +90,13 @@ class Store(ABC):
         """Return the adapter with today's settings."""
         return _adapter(type(self), self.address, self.token)
 
+    def all_entries(self) -> list[LedgerEntry]:
+        """Return what the registers have, at both addresses."""
+        return [entry for simulator in self.simulators for entry in simulator.ledger().entries]
+
     def entries(self, order_id: str) -> list[LedgerEntry]:
         """Return what the registers have of an order, at both addresses."""
-        ledgers = [simulator.ledger() for simulator in self.simulators]
-        return [entry for ledger in ledgers for entry in ledger.for_reference(order_id)]
+        return [entry for entry in self.all_entries() if entry.reference == order_id]
 
     def live(self, order_id: str) -> list[LedgerEntry]:
         """Return what a kitchen would make of an order."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from tillpost.adapter.base import Adapter
@@ -30,20 +31,27 @@ def need_simulators() -> None:
         raise CliError("simulators need an extra: pip install 'tillpost[simulator]'")
 
 
-def make_simulator(adapter: type[Adapter[Any]], faults: FaultPlan | None = None) -> Simulator:
+def make_simulator(
+    adapter: type[Adapter[Any]], faults: FaultPlan | None = None, *, items: int = 0
+) -> Simulator:
     """Return a new simulator of the adapter's platform.
 
     Args:
         adapter: The adapter.
         faults: The fault plan to start with; no faults by default.
+        items: How many items its menu has beside its usual ones.
 
     Raises:
-        CliError: No plugin has a simulator of this platform.
+        CliError: No plugin has a simulator of this platform, or this one takes no `items`.
     """
     make = factories("platform_simulators").get(adapter.platform)
     if make is None:
         raise CliError(f"{adapter.platform} has no simulator")
-    return cast("Simulator", make(faults=faults))
+    if not items:
+        return cast("Simulator", make(faults=faults))
+    if "items" not in signature(make).parameters:
+        raise CliError(f"the simulator of {adapter.platform} has only its own menu: leave --items")
+    return cast("Simulator", make(faults=faults, items=items))
 
 
 def has_scenarios(adapter: type[Adapter[Any]]) -> bool:

@@ -376,8 +376,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.REOPEN,
         Actor.STORE,
         "The store takes no online orders in {platform} at the moment. {register} Switch online "
-        "ordering on again< and have the order sent again>, or reject the order and refund the "
-        "customer.",
+        "ordering on again< and have the order sent again>, or reject the order and refund what "
+        "the customer paid.",
         "{detail}. Hold the order until it is due, and stop taking orders for this store in the "
         "meantime.",
     ),
@@ -386,7 +386,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.STORE,
         "This location is deactivated in {platform}, so it can take no orders. {register} Activate "
         "the location again in {platform}, or ask the ordering site's support to connect the one "
-        "that replaces it. Until then, reject the order and refund the customer.",
+        "that replaces it. Until then, reject the order and refund what the customer paid.",
         "{detail}. The connection itself works. Stop taking orders for this store until its "
         "manager has activated the location; if it is closed for good, disconnect the store.",
     ),
@@ -403,15 +403,19 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.FIX_ORDER,
         Actor.STORE,
         "The time of this order can't be kept ({detail}). {register} Agree on another time with "
-        "the customer and key the order in, or refund the customer.",
+        "the customer and key the order in, or refund what the customer paid.",
         "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
         "as soon as possible.",
     ),
     "order.rejected": RemedyText(
         Action.REFUND,
         Actor.STORE,
-        "The order was rejected at the store, so it won't be prepared. Refund the customer.",
-        "{detail}. Inform the customer and refund the payment. Don't submit the order again.",
+        "The order was rejected at the store, so it won't be prepared. Inform the customer, and "
+        "refund what was paid online. If the order was to be paid at the store, there is nothing "
+        "to refund.",
+        "{detail}. Inform the customer, and refund what was paid: `Order.paid`, which is only a "
+        "part if the order has an `amount_due`, and 0 if it is unpaid. Don't submit the order "
+        "again.",
     ),
     "order.unsupported": RemedyText(
         Action.FIX_ORDER,
@@ -449,7 +453,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.CHECK_REGISTER,
         Actor.STORE,
         "{platform} hasn't cancelled this order ({detail}). Cancel it at the register if it is "
-        "still to be made. Otherwise refund the customer there.",
+        "still to be made. Otherwise refund there what the customer paid.",
         "{detail}. Cancel the order at the register, or refund it there.",
     ),
     "order.copy": RemedyText(

@@ -60,6 +60,7 @@ def platform_simulators() -> Mapping[str, Callable[..., object]]:  # type: ignor
     """Return a factory for each platform's simulator, by the platform's name.
 
     A factory takes `faults`, a `FaultPlan` or None, and returns a `tillpost.simulator.Simulator`.
+    It may take `items`, too: how many items the menu has beside its usual ones.
     """
 
 
@@ -150,7 +151,11 @@ def ticket_left(connection: str, order: Order, ticket: PosOrder | None) -> None:
 
 @hookspec
 def order_rejected(connection: str, order: Order | None, pos_order: PosOrder) -> None:
-    """Staff rejected or cancelled the order at the register. Refund the customer."""
+    """Staff rejected or cancelled the order at the register.
+
+    Inform the customer, and refund `order.paid`: the whole of a paid order, the payments of one
+    that has an `amount_due` too, and nothing of an unpaid one.
+    """
 
 
 @hookspec

@@ -57,9 +57,10 @@ class LedgerEntry(LedgerModel):
     """One order at the platform.
 
     `reference` is the caller's, `order_id` the platform's. `shown` says whether the register shows
-    the order to staff, `settled` whether it is paid for (an order of 0 can be settled with `paid`
-    at 0). `state` and `fulfilment` are the platform's own terms. `note` is all the text that staff
-    see beside the lines.
+    the order to staff, `settled` whether the caller has nothing left to pay: an order of 0 can be
+    settled with `paid` at 0, and so can one that is to be paid at the register. `state` and
+    `fulfilment` are the platform's own terms. `note` is all the text that staff see beside the
+    lines.
     """
 
     reference: str
@@ -84,7 +85,7 @@ class LedgerEntry(LedgerModel):
 
     @property
     def half_done(self) -> bool:
-        """Whether it is neither paid for nor cancelled: only the caller can finish it."""
+        """Whether it is neither settled nor cancelled: only the caller can finish it."""
         return not self.settled and not self.cancelled
 
 
@@ -100,7 +101,7 @@ class Ledger(LedgerModel):
 
     @property
     def half_done(self) -> tuple[LedgerEntry, ...]:
-        """The orders that are neither paid for nor cancelled."""
+        """The orders that are neither settled nor cancelled."""
         return tuple(entry for entry in self.entries if entry.half_done)
 
     @computed_field  # type: ignore[prop-decorator]

@@ -1,6 +1,6 @@
 """Webhooks that a simulator sends.
 
-They are real requests, sent in the background, and go to this machine only.
+They are real requests, sent in the background, to this machine only.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Sender:
     def __init__(self) -> None:
         self.recorded: list[Sent] = []
         self._executor: ThreadPoolExecutor | None = None
+        self._client: httpx.Client | None = None
         self._pending: list[tuple[Sent, Future[bool]]] = []
 
     def send(self, request: Sent) -> None:
@@ -50,7 +51,7 @@ class Sender:
         if _is_on_loopback(request.url):
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(1, "webhooks")
-            self._pending.append((request, self._executor.submit(_post, request)))
+            self._pending.append((request, self._executor.submit(self._post, request)))
 
     def wait(self) -> list[Sent]:
         """Wait until every request so far has been sent.
@@ -68,6 +69,20 @@ class Sender:
         """Forget the recorded requests."""
         self.recorded.clear()
 
+    def _post(self, request: Sent) -> bool:
+        """Send a request, and return whether it was answered with success."""
+        if self._client is None:
+            # Nobody closes a sender, so no connection is kept open.
+            alone = httpx.Limits(max_keepalive_connections=0)
+            self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, limits=alone, trust_env=False)
+        headers = dict(request.headers)
+        try:
+            answer = self._client.post(request.url, content=request.body, headers=headers)
+        except httpx.HTTPError as error:
+            log.warning("webhook_failed url=%r error=%s", request.url, type(error).__name__)
+            return False
+        return answer.is_success
+
 
 def _is_on_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
@@ -75,19 +90,3 @@ def _is_on_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _post(request: Sent) -> bool:
-    """Send a request, and return whether it was answered with success."""
-    try:
-        answer = httpx.post(
-            request.url,
-            content=request.body,
-            headers=dict(request.headers),
-            timeout=_TIMEOUT_SECONDS,
-            trust_env=False,
-        )
-    except httpx.HTTPError as error:
-        log.warning("webhook_failed url=%r error=%s", request.url, type(error).__name__)
-        return False
-    return answer.is_success

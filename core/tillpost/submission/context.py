@@ -29,8 +29,9 @@ class MenuCache:
 
     Attributes:
         menu: The menu in force, None before the first import.
-        part: What orders have named so far, while there is no menu; see `Adapter.menu_for`.
-        imported_at: When it was imported, in epoch seconds.
+        part: What orders have named so far, while there is no menu; see `Adapter.menu_for`. It has
+            no time of its own, since each order adds what was read for it.
+        imported_at: When the menu in force was imported, in epoch seconds; 0 while there is none.
         held: A newer menu that is held for review, because it lacks too many items.
         failure: How the last import failed, for those who waited for it.
         failed_at: When it failed, in epoch seconds.
@@ -45,6 +46,11 @@ class MenuCache:
     failure: ErrorRecord | None = None
     failed_at: float = 0.0
     currency: str | None = None
+
+    @property
+    def known(self) -> Menu | None:
+        """The menu as far as it is known: the whole, or what orders have named."""
+        return self.menu or self.part
 
 
 @dataclass(slots=True)

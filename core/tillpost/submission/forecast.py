@@ -27,7 +27,7 @@ class FirstAttempt(NamedTuple):
     """An order as it would be sent if it was never sent before.
 
     Attributes:
-        order: The order, bound to the cached menu, without what is withheld.
+        order: The order, bound to the known menu, without what is withheld.
         attempt: What `Adapter.submit` would know besides.
         notices: What was changed, for people.
     """
@@ -54,7 +54,7 @@ class Forecast(NamedTuple):
 def forecast(connection: Connection, order: Order) -> Forecast:
     """Return what would become of an order that was never sent, by what is known now.
 
-    The connection's cached menu counts, if there is one. Its credentials aren't used.
+    The connection's menu counts, as far as it is known. Its credentials aren't used.
     """
     adapter = connection.adapter
     context = OperationContext(connection, "submit", order)
@@ -74,7 +74,7 @@ def forecast(connection: Connection, order: Order) -> Forecast:
 def first_attempt(connection: Connection, order: Order) -> FirstAttempt:
     """Return an order that was never sent, as it would be sent now."""
     adapter = connection.adapter
-    menu = connection.menu_cache.menu
+    menu = connection.menu_cache.known
     binding = rebind(order, menu, connection.policy.prices)
     is_late = is_past_due(order, connection.platform_now())
     fields = frozenset({"due_at"}) if is_late else frozenset[str]()

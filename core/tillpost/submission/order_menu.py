@@ -57,7 +57,7 @@ class OrderMenu:
     @property
     def known(self) -> Menu | None:
         """The menu as far as it is known: the whole, or what orders have named."""
-        return self._completed or self._cache.menu or self._cache.part
+        return self._completed or self._cache.known
 
     # ------------------------------------------------------------------ the order on the menu
 

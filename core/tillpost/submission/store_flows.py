@@ -25,6 +25,7 @@ from tillpost.submission.history import History
 from tillpost.submission.journal import Cancelled
 from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.order_menu import OrderMenu
 from tillpost.submission.platform_clock import TOLERATED_SKEW
 from tillpost.submission.store_currency import learn_currency, refuse_other_currency
 
@@ -123,11 +124,16 @@ class StoreFlows:
         )
 
     def quote(self, order: Order) -> Flow[int]:
-        """Ask for the total of an order, in minor units."""
+        """Ask for the total of an order, in minor units.
+
+        What the adapter needs of the menu is read, as before a submission.
+        """
         context = self._context("quote", about=order)
         try:
             refuse_uncarried(order, self._adapter.carries, self._adapter.title)
-            menu = self._connection.menu_cache.menu
+            if self._adapter.needs_menu_for(order):
+                yield from OrderMenu(self._connection, order, OrderJournal()).know()
+            menu = self._connection.menu_cache.known
             yield from learn_currency(self._connection, menu)
             refuse_other_currency(self._connection, order, menu)
         except OrderError as error:
@@ -190,8 +196,8 @@ class StoreFlows:
         return OperationContext(self._connection, operation, journal=journal, about=about)
 
     def _bind(self, order: Order) -> Binding:
-        """Bind an order to the cached menu."""
-        menu = self._connection.menu_cache.menu
+        """Bind an order to the known menu."""
+        menu = self._connection.menu_cache.known
         return rebind(order, menu, self._connection.policy.prices)
 
 

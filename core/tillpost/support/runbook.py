@@ -152,8 +152,9 @@ WHY_NO_DOCKET: tuple[StepText, ...] = (
 
 REFUND = StepText(
     Actor.STORE,
-    "The order was rejected at the register. Inform the customer, and refund the payment.",
-    "The payment shows as refunded.",
+    "The order was rejected at the register. Inform the customer, and refund what was paid online. "
+    "What was to be paid at the store needs no refund.",
+    "The payment shows as refunded, if there was one.",
 )
 
 CLOSE_ORDER = StepText(
@@ -164,10 +165,10 @@ CLOSE_ORDER = StepText(
 
 HANDLE_WITHDRAWN = StepText(
     Actor.STORE,
-    "The order was cancelled at the register or in {platform}, and the customer has paid. If it "
-    "should still be made, handle it by hand (`tillpost orders manual {order}`). Otherwise inform "
-    "the customer, and refund the payment.",
-    "The order is being made, or the payment shows as refunded.",
+    "The order was cancelled at the register or in {platform}. If it should still be made, handle "
+    "it by hand (`tillpost orders manual {order}`). Otherwise inform the customer, and refund what "
+    "was paid online.",
+    "The order is being made, or the payment shows as refunded, if there was one.",
 )
 
 # The platform can't be used.

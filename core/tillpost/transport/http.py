@@ -64,7 +64,7 @@ class Limits:
         menu_bytes: The same for a page of a menu.
         menu_import: The longest time for a menu import, however many pages the menu has. It ends
             with the page that is being read. Kounta lists the options of each product on a page of
-            its own, and takes 180 requests a minute: a menu of 5,000 products takes 28 minutes.
+            its own, and takes 180 requests a minute: a menu of 10,000 products takes an hour.
         operation: The same for any other operation, such as a search of many pages.
     """
 
@@ -73,7 +73,7 @@ class Limits:
     answer: float = 30.0
     answer_bytes: int = 4 * 1024 * 1024
     menu_bytes: int = 8 * 1024 * 1024
-    menu_import: float = 1800.0
+    menu_import: float = 5400.0
     operation: float = 120.0
 
     def __post_init__(self) -> None:

@@ -9,17 +9,28 @@ reference. Prices are in minor units. An unknown id raises LookupError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tillpost.models.menu import GroupUse, Item, ModifierGroup, ModifierOption, Tax, Variation
+from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.models.order import PosState, Progress
 from tillpost.simulator import WorldSimulator, action
 from tillpost_simulators.generic.world import Refusal, World
 
 __all__ = ["StoreActions"]
+
+
+def _ids_on(menu: Menu) -> Iterator[str]:
+    """Yield the id of each object of a menu."""
+    for item in menu.items:
+        yield item.id
+        yield from (variation.id for variation in item.variations)
+    for group in menu.groups:
+        yield group.id
+        yield from (option.id for option in group.options)
+    yield from (tax.id for tax in menu.taxes)
 
 
 class StoreActions(WorldSimulator[World]):
@@ -71,6 +82,17 @@ class StoreActions(WorldSimulator[World]):
         """Rename the item of a variation."""
         item, _ = self._variation(variation_id)
         self._replace_item(item, item.model_copy(update={"name": name}))
+
+    @action
+    def spoil_object(self, object_id: str, changes: dict[str, object]) -> None:
+        """Answer an object of the menu with other fields than it should have.
+
+        That is an item, a variation, a group, an option or a tax. No changes make it whole again.
+        Orders are priced as before.
+        """
+        if object_id not in _ids_on(self.world.menu):
+            raise LookupError(f"the menu has no object {object_id!r}")
+        self.world.oddities[object_id] = changes
 
     @action
     def change_price(self, object_id: str, price: int | None) -> None:

@@ -62,7 +62,7 @@ def scenarios() -> Sequence[Scenario[GenericSimulator]]:
         Scenario(
             name="A store that is closed",
             provoked="The store stops taking online orders.",
-            expected="A StoreClosedError says: open the store again, or refund the customer.",
+            expected="A StoreClosedError says: open the store again, or refund what was paid.",
             order=paid_order(7),
             provoke=lambda pos: pos.open_store(is_open=False),
             restore=lambda pos: pos.open_store(),

@@ -15,7 +15,7 @@ import hashlib
 import hmac
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
@@ -230,7 +230,10 @@ class GenericSimulator(StoreActions):
         return stored
 
     def _menu(self, _: Call) -> Answer:
-        return _json(self.world.menu)
+        world = self.world
+        if not world.oddities:
+            return _json(world.menu)
+        return Answer.of(_spoiled(world.menu.model_dump(mode="json"), world.oddities))
 
     def _health(self, _: Call) -> Answer:
         world = self.world
@@ -246,6 +249,17 @@ class GenericSimulator(StoreActions):
 
 def _json(value: BaseModel) -> Answer:
     return Answer(body=value.model_dump_json().encode())
+
+
+def _spoiled(value: object, oddities: Mapping[str, Mapping[str, object]]) -> object:
+    """Return JSON in which the objects with these ids have other fields."""
+    if isinstance(value, list):
+        return [_spoiled(each, oddities) for each in cast("list[object]", value)]
+    if not isinstance(value, dict):
+        return value
+    fields = cast("dict[str, object]", value)
+    own = {name: _spoiled(each, oddities) for name, each in fields.items()}
+    return own | dict(oddities.get(str(own.get("id")), {}))
 
 
 def _equal(given: str, expected: str) -> bool:

@@ -7,6 +7,7 @@ is free, one that is priced at the register, a burger that requires a choice, an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -27,6 +28,8 @@ class _Settings(Protocol):
     def tax_percentage(self) -> str: ...
     @property
     def site(self) -> str: ...
+    @property
+    def items(self) -> int: ...
 
 
 def stocked_menu(settings: _Settings) -> Menu:
@@ -36,8 +39,8 @@ def stocked_menu(settings: _Settings) -> Menu:
         site=settings.site,
         currency=settings.currency,
         imported_at=datetime.now(UTC),
-        items=_ITEMS,
-        groups=_GROUPS,
+        items=(*_ITEMS, *_dishes(settings.items)),
+        groups=(*_GROUPS, _SIDES) if settings.items else _GROUPS,
         taxes=(Tax(id=TAX_ID, name="GST", rate=rate, included=settings.tax_inclusive),),
         tables=tuple(str(number) for number in range(1, 21)),
     )
@@ -82,6 +85,24 @@ def _option(
     return ModifierOption(id=option_id, sku=sku, name=name, price=price, sold_out=sold_out)
 
 
+def _dishes(count: int) -> Iterator[Item]:
+    """Yield items for a large menu: one in three in two sizes, one in two with sides."""
+    sides = GroupUse(group_id=_SIDES.id, maximum=2)
+    for number in range(1, count + 1):
+        price = 1000 + number % 40 * 50
+        sizes = (
+            _variation(f"DISH-{number}", f"D{number}", price),
+            _variation(f"DISH-{number}-L", f"D{number}-L", price + 400, name="Large"),
+        )
+        yield _item(
+            f"ITEM-DISH-{number}",
+            f"Dish no. {number}",
+            "Dishes",
+            *sizes[: 1 if number % 3 else 2],
+            groups=(sides,) if number % 2 else (),
+        )
+
+
 _MILK = GroupUse(group_id="MILK", maximum=1)
 _EXTRAS = GroupUse(group_id="EXTRAS", maximum=3)
 
@@ -119,6 +140,13 @@ _GROUPS = (
             _option("252", "Chilli sauce", 100),
         ),
     ),
+)
+
+_SIDES = ModifierGroup(
+    id="SIDES",
+    name="Sides",
+    maximum=2,
+    options=(_option("SIDE-1", "Chips", 500), _option("SIDE-2", "Salad", 600)),
 )
 
 _ITEMS = (

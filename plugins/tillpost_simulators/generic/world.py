@@ -28,7 +28,8 @@ class WorldSettings:
 
     With a `username`, the store requires basic authentication instead of a bearer token.
     `tax_percentage` and `tax_inclusive` describe the one tax of every item. `clock` returns epoch
-    seconds; a request whose timestamp differs by more than `tolerance` seconds is refused.
+    seconds; a request whose timestamp differs by more than `tolerance` seconds is refused. `items`
+    is how many ordinary items the menu begins with beside its usual ones.
     """
 
     currency: str = "AUD"
@@ -40,6 +41,7 @@ class WorldSettings:
     site: str = "cafe"
     clock: Callable[[], float] = time.time
     tolerance: float = 300.0
+    items: int = 0
 
 
 @dataclass
@@ -87,11 +89,13 @@ class Replay:
 class World:
     """The state of one store.
 
-    When `refusal` is set, every new order is answered with it.
+    When `refusal` is set, every new order is answered with it. `oddities` are fields with which
+    objects of the menu are answered instead of their own, by their ids.
     """
 
     settings: WorldSettings
     menu: Menu
+    oddities: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     orders: dict[str, StoredOrder] = field(default_factory=dict[str, StoredOrder])
     replays: dict[str, Replay] = field(default_factory=dict[str, Replay])
     store_open: bool = True

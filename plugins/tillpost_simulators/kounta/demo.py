@@ -108,7 +108,7 @@ def scenarios() -> Sequence[Scenario[KountaSimulator]]:
         scenario(
             name="Online ordering switched off",
             provoked="The site is overwhelmed, and staff switch online ordering off.",
-            expected="A StoreClosedError says: switch it on again, or refund the customer.",
+            expected="A StoreClosedError says: switch it on again, or refund what was paid.",
             order=paid_order(7),
             provoke=lambda kounta: kounta.switch_ordering(online=False),
             restore=lambda kounta: kounta.switch_ordering(online=True),

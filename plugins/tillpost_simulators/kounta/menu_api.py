@@ -7,7 +7,7 @@ the answer is that site's (vendor's page); without one it is the company's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from tillpost.simulator import Answer, Call
@@ -37,13 +37,12 @@ def list_products(world: World, call: Call) -> Answer:
     """List the products of the company, a site or a category, filtered by the query."""
     site = _site_in_path(world, call)
     fields = frozenset(call.query.get("fields", "").split(","))
-    category = call.path_values.get("category")
-    found: list[Product] = []
-    for product in _products_at(world, site):
-        category_ids = [str(category_id) for category_id in product.category_ids]
-        in_category = category is None or category in category_ids
-        if in_category and _matches_query(product, site, call):
-            found.append(product)
+    filters = _filters(call, site)
+    found = [
+        product
+        for product in _products_at(world, site)
+        if all(passes(product) for passes in filters)
+    ]
     return paged(
         world,
         call,
@@ -120,24 +119,32 @@ def _products_at(world: World, site: Site | None) -> Iterator[Product]:
             yield product
 
 
-def _matches_query(product: Product, site: Site | None, call: Call) -> bool:
-    """Return whether a product passes the query's filters (vendor's page: Products)."""
+def _filters(call: Call, site: Site | None) -> list[Callable[[Product], bool]]:
+    """Return the filters of a list of products: its category, and those of the query.
+
+    They are the vendor's (page: Products). Only those that the call names are there, since a large
+    menu has many pages.
+    """
     query = call.query
-    if query.get("name", "").lower() not in product.name.lower():
-        return False
-    if query.get("exactname", product.name) != product.name:
-        return False
-    if query.get("sku", product.code) != product.code:
-        return False
-    if "tag" in query and query["tag"] not in product.tags:
-        return False
-    ids = query.get("ids", "")
-    if ids and str(product.id) not in ids.split(","):
-        return False
+    filters: list[Callable[[Product], bool]] = []
+    if "category" in call.path_values:
+        category = id_from(call.path_values["category"])
+        filters.append(lambda product: category in product.category_ids)
+    if name := query.get("name", "").lower():
+        filters.append(lambda product: name in product.name.lower())
+    if "exactname" in query:
+        filters.append(lambda product: product.name == query["exactname"])
+    if "sku" in query:
+        filters.append(lambda product: product.code == query["sku"])
+    if "tag" in query:
+        filters.append(lambda product: query["tag"] in product.tags)
+    if ids := query.get("ids", ""):
+        wanted = frozenset(ids.split(","))
+        filters.append(lambda product: str(product.id) in wanted)
     if site is not None and "is_available" in query:
-        wanted = query["is_available"] == "true"
-        return product.sites[site.id].is_available == wanted
-    return True
+        available = query["is_available"] == "true"
+        filters.append(lambda product: product.sites[site.id].is_available == available)
+    return filters
 
 
 # --- the rest of the menu ---

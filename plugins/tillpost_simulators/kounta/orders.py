@@ -24,7 +24,16 @@ from tillpost_simulators.kounta.wire import (
     json_answer,
     parse_body,
 )
-from tillpost_simulators.kounta.world import Event, Line, Order, Payment, Product, Site, World
+from tillpost_simulators.kounta.world import (
+    ZERO,
+    Event,
+    Line,
+    Order,
+    Payment,
+    Product,
+    Site,
+    World,
+)
 
 STATUSES = ("SUBMITTED", "ON_HOLD", "PENDING", "ACCEPTED", "REJECTED", "COMPLETE")
 """The vendor's page; `COMPLETED` is in a sample of its own."""
@@ -251,6 +260,7 @@ def _new_order(
         fulfil_at=fulfil_at,
         lines=lines,
         payments=payments,
+        sent_paid=sum((payment.amount for payment in payments), ZERO),
         sale_number=body.sale_number or "",
         order_type=body.order_type,
         guests=body.guests,

@@ -47,7 +47,11 @@ def on_register(order: Order) -> Order:
 
 
 def ledger(world: World) -> Ledger:
-    """Return all orders. Prices include tax, as on the register."""
+    """Return all orders. Prices include tax, as on the register.
+
+    An order is settled once it has the payments that it was sent with: staff take what is still
+    due.
+    """
     return Ledger(entries=tuple(_entry(world, order) for order in world.orders.values()))
 
 
@@ -59,7 +63,7 @@ def _entry(world: World, order: Order) -> LedgerEntry:
         reference=order.sale_number,
         order_id=str(order.id),
         shown=is_shown(order),
-        settled=order.paid >= amounts.total,
+        settled=order.paid >= order.sent_paid,
         cancelled=order.deleted or order.status == "REJECTED",
         state=order.status,
         total=_minor(world, amounts.total),

@@ -140,9 +140,9 @@ def _start_after_cursor(call: Call, items: Sequence[T], key: Callable[[T], int])
     """
     if CURSOR not in call.query:
         return 0
-    last_id = call.query[CURSOR]
+    last_id = id_from(call.query[CURSOR])
     for index, item in enumerate(items):
-        if str(key(item)) == last_id:
+        if key(item) == last_id:
             return index + 1
     return len(items)
 

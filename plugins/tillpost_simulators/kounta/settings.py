@@ -38,6 +38,8 @@ class KountaSettings:
     redirect_uri: str = "http://localhost:8765/callback"
     webhook_secret: str = "not-a-real-webhook-secret"  # noqa: S105 - fake on purpose
     stocked: bool = True
+    items: int = 0
+    """How many ordinary products the menu begins with beside its usual ones."""
     first_order_id: int = 93824701
     """Set it above 2**53 to find code that reads ids as floats.
 

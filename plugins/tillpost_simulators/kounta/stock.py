@@ -59,6 +59,10 @@ _COFFEE = 1
 _FOOD = 2
 _OTHER = 3
 _EXTRAS = 4
+_DISHES = 5
+
+# The first product of a large menu.
+_FIRST_DISH_ID = 500_000
 
 
 def new_world(settings: KountaSettings) -> World:
@@ -94,7 +98,8 @@ def new_world(settings: KountaSettings) -> World:
     )
     if settings.stocked:
         _stock(world, here)
-        _convert_prices(world)
+    _add_dishes(world, settings.items)
+    _convert_prices(world)
     return world
 
 
@@ -174,6 +179,29 @@ def _stock(world: World, here: int) -> None:
             f"TEA-{number}",
             category=_OTHER,
         )
+
+
+def _add_dishes(world: World, count: int) -> None:
+    """Add products for a large menu: one in two with sides."""
+    if not count:
+        return
+    world.categories[_DISHES] = "Dishes"
+    sides = (
+        add_product(world, _FIRST_DISH_ID - 2, "Chips", "4.5455", "SIDE-1", category=_DISHES),
+        add_product(world, _FIRST_DISH_ID - 1, "Salad", "5.4545", "SIDE-2", category=_DISHES),
+    )
+    for number in range(1, count + 1):
+        price = Decimal(1000 + number % 40 * 50) / 110
+        dish = add_product(
+            world,
+            _FIRST_DISH_ID + number,
+            f"Dish no. {number}",
+            round(price, 4),
+            f"D{number}",
+            category=_DISHES,
+        )
+        if number % 2:
+            dish.modifiers = [Choice(side.id) for side in sides]
 
 
 def _stock_modifiers(world: World, *coffees: Product) -> None:

@@ -32,8 +32,7 @@ def to_json(value: object) -> str:
             mapping = cast("dict[str, object]", value)
             members: list[str] = []
             for name, item in mapping.items():
-                key = json.dumps(name)
-                members.append(f"{key}: {to_json(item)}")
+                members.append(f'"{name}": {to_json(item)}')
             listed = ", ".join(members)
             return f"{{{listed}}}"
         case list() | tuple():

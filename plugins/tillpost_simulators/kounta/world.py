@@ -183,8 +183,8 @@ class Payment:
 class Order:
     """An order.
 
-    `sale_id` is Kounta's short name for it, `sale_number` the caller's. `reached` is set once a
-    register has fetched it.
+    `sale_id` is Kounta's short name for it, `sale_number` the caller's. `sent_paid` is the sum of
+    the payments that it was sent with. `reached` is set once a register has fetched it.
     """
 
     id: int
@@ -199,6 +199,7 @@ class Order:
     placed_at: str
     lines: list[Line]
     payments: list[Payment]
+    sent_paid: Decimal
     sale_number: str = ""
     order_type: str | None = None
     guests: int | None = None

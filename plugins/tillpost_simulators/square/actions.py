@@ -375,7 +375,7 @@ class MerchantActions(WorldSimulator[World]):
         self.world.webhooks.url = url
         self.world.webhooks.catalogue_time = self.world.catalogue.latest_time
         for stored in self.world.orders.values():
-            self.world.webhooks.versions[stored.id] = stored.order.version or 0
+            webhooks.note_announced(self.world, stored.order)
 
     @action
     def sell_at_counter(self) -> str:

@@ -18,12 +18,14 @@ from tillpost_simulators.square.clock import Clock, written
 class Entry:
     """What all catalogue objects have (spec: CatalogObject).
 
-    They have an id, a version, and the locations where they are present.
+    They have an id, a version, and the locations where they are present. `place` is an object's
+    number in the catalogue, in whose order objects are listed.
     """
 
     type: ClassVar[str] = ""
 
     id: str
+    place: int = 0
     version: int = 0
     updated_at: str = ""
     is_deleted: bool = False
@@ -195,6 +197,7 @@ class Catalogue:
         """Add an object, whose id must be new, and give it a version."""
         if entry.id in self.objects:
             raise ValueError(f"there is an object {entry.id!r} already")
+        entry.place = len(self.objects)
         self.objects[entry.id] = entry
         self.touch(entry)
         return entry

@@ -6,6 +6,7 @@ A list has no deleted objects; a search has them on request. Searching by attrib
 from __future__ import annotations
 
 import base64
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from tillpost.simulator import Answer, Call
@@ -207,8 +208,8 @@ def _start(world: World, found: list[c.Entry], cursor: str, query: str) -> int:
         raise _invalid_cursor("The cursor has expired.")
     if world.settings.shifting_pages:
         return position
-    place = {object_id: number for number, object_id in enumerate(world.catalogue.objects)}
-    return sum(place[entry.id] <= place[object_id] for entry in found)
+    last_place = world.catalogue.objects[object_id].place
+    return bisect_right(found, last_place, key=lambda entry: entry.place)
 
 
 def _invalid_cursor(detail: str) -> Refusal:

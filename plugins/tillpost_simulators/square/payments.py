@@ -141,10 +141,7 @@ def get_payment(world: World, call: Call) -> Answer:
 
 
 def list_payments(world: World, call: Call) -> Answer:
-    """List payments (spec: ListPayments).
-
-    Newest first unless `sort_order` is ASC. The cursor is the number of payments already listed.
-    """
+    """List payments (spec: ListPayments), newest first unless `sort_order` is ASC."""
     # Without an end there is no limit: "9" is after every time.
     begin = _time(call, "begin_time", default="")
     end = _time(call, "end_time", default="9")
@@ -159,15 +156,31 @@ def list_payments(world: World, call: Call) -> Answer:
             found.append(payment)
     if order == "DESC":
         found.reverse()
-    start = _number(call, "cursor", 0)
+    start = _position(world, call)
     size = min(_number(call, "limit", _MAX_PAGE), _MAX_PAGE)
     page = found[start : start + size]
     body: dict[str, object] = {}
     if page:
         body["payments"] = [payment.written() for payment in page]
     if start + size < len(found):
-        body["cursor"] = str(start + size)
+        body["cursor"] = f"{start + size}-{int(world.clock.now().timestamp())}"
     return Answer.of(body)
+
+
+def _position(world: World, call: Call) -> int:
+    """Return how many payments the pages before have listed.
+
+    A cursor is that number and its time; it isn't valid for long.
+    """
+    text = call.query.get("cursor", "")
+    if not text:
+        return 0
+    position, _, issued_at = text.partition("-")
+    if not (position.isdecimal() and issued_at.isdecimal()):
+        raise bad_request("INVALID_CURSOR", f"`{text}` is not valid.", "cursor")
+    if world.clock.now().timestamp() - int(issued_at) > world.settings.cursor_seconds:
+        raise bad_request("INVALID_CURSOR", "The cursor has expired.", "cursor")
+    return int(position)
 
 
 def _time(call: Call, name: str, default: str) -> str:
@@ -179,8 +192,7 @@ def _time(call: Call, name: str, default: str) -> str:
 def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, str(default))
     if not text.isdecimal():
-        code = "INVALID_CURSOR" if name == "cursor" else "EXPECTED_INTEGER"
-        raise bad_request(code, f"`{text}` is not valid.", name)
+        raise bad_request("EXPECTED_INTEGER", f"`{text}` is not valid.", name)
     return int(text)
 
 

@@ -56,6 +56,7 @@ def new_world(settings: WorldSettings) -> World:
     if settings.stocked:
         _stock(catalogue, settings.location_id)
     _add_odd_objects(catalogue, settings.odd_objects)
+    _add_dishes(catalogue, settings.items)
     webhooks.catalogue_time = catalogue.latest_time
     return world
 
@@ -100,6 +101,33 @@ def _add_odd_objects(catalogue: Catalogue, count: int) -> None:
         variation = c.Variation(f"ODD-{number}", name="Regular", price=520)
         add_item(catalogue, item, variation)
         catalogue.oddities[variation.id] = _ODD_FIELDS[number % len(_ODD_FIELDS)]
+
+
+def _add_dishes(catalogue: Catalogue, count: int) -> None:
+    """Add items for a large menu: one in three in two sizes, one in two with sides."""
+    if not count:
+        return
+    catalogue.add(c.Category("CAT-DISHES", name="Dishes"))
+    add_modifier_list(
+        catalogue,
+        c.ModifierList("ML-SIDES", name="Sides", minimum=0, maximum=2),
+        c.Modifier("SIDE-1", name="Chips", price=500),
+        c.Modifier("SIDE-2", name="Salad", price=600),
+    )
+    for number in range(1, count + 1):
+        price = 1000 + number % 40 * 50
+        sizes = [
+            c.Variation(f"DISH-{number}", name="Regular", sku=f"D{number}", price=price),
+            c.Variation(f"DISH-{number}-L", name="Large", sku=f"D{number}-L", price=price + 400),
+        ]
+        _sell(
+            catalogue,
+            f"ITEM-DISH-{number}",
+            f"Dish no. {number}",
+            "CAT-DISHES",
+            *sizes[: 1 if number % 3 else 2],
+            limits=[c.ModifierLimits("ML-SIDES")] if number % 2 else [],
+        )
 
 
 def _stock(catalogue: Catalogue, here: str) -> None:

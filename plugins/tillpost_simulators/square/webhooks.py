@@ -1,8 +1,12 @@
-"""Webhooks: `order.created`, `order.updated` and `catalog.version.updated`.
+"""Webhooks of orders, their fulfilments and the catalogue.
+
+Their types are `order.created`, `order.updated`, `order.fulfillment.updated` and
+`catalog.version.updated`.
 
 The signature is base64 HMAC-SHA256 over the notification URL and the raw body, and a notification
 that is delivered again has the same `event_id` (developer documentation). What is announced is
-found by comparison: each order whose version is another than at the last time, and the catalogue.
+found by comparison: each order whose version is another than at the last time, its fulfilments,
+and the catalogue.
 
 Deliveries can be made as bad as they may be: several times, late and together, out of their order,
 and among those of sales at the counter, each of which brings six `order.updated` (developer forum
@@ -24,9 +28,9 @@ from tillpost_simulators.square.clock import written
 from tillpost_simulators.square.orders import create_order, mark_changed
 from tillpost_simulators.square.payments import create_payment
 from tillpost_simulators.square.wire import Order
-from tillpost_simulators.square.world import World
+from tillpost_simulators.square.world import AnnouncedOrder, World
 
-__all__ = ["SIGNATURE", "announce", "sell_at_counter", "take_waiting"]
+__all__ = ["SIGNATURE", "announce", "note_announced", "sell_at_counter", "take_waiting"]
 
 SIGNATURE = "x-square-hmacsha256-signature"
 
@@ -41,8 +45,8 @@ def announce(world: World) -> None:
     online: list[Order] = []
     for stored in list(world.orders.values()):
         order = stored.order
-        known = state.versions.get(stored.id)
-        if known == order.version:
+        known = state.orders.get(stored.id)
+        if known is not None and known.version == order.version:
             continue
         _announce_order(world, order, "order_updated" if known else "order_created")
         if not known and stored.id not in state.counter_sales:
@@ -102,11 +106,51 @@ def _call(body: object) -> Call:
     return Call("POST", "", json.dumps(body).encode())
 
 
+def note_announced(world: World, order: Order) -> None:
+    """Note that an order was announced as it is now."""
+    assert order.id is not None
+    fulfilments = {
+        fulfilment.uid: fulfilment.model_copy(deep=True)
+        for fulfilment in order.fulfillments or ()
+        if fulfilment.uid is not None
+    }
+    world.webhooks.orders[order.id] = AnnouncedOrder(order.version or 0, fulfilments)
+
+
 def _announce_order(world: World, order: Order, change: str) -> None:
     assert order.id is not None
-    assert order.version is not None
-    world.webhooks.versions[order.id] = order.version
-    facts = {
+    before = world.webhooks.orders.get(order.id)
+    note_announced(world, order)
+    facts = _facts(order)
+    _wait(world, change.replace("_", "."), change, order.id, facts)
+    changes = _fulfilment_changes(before, world.webhooks.orders[order.id]) if before else []
+    if changes:
+        # unconfirmed: that a move by staff sends order.fulfillment.updated. The SDK's text says
+        # that only UpdateOrder does; a subscription and a register would show it.
+        updated = {**facts, "fulfillment_update": changes}
+        kind, name = "order.fulfillment.updated", "order_fulfillment_updated"
+        _wait(world, kind, name, order.id, updated)
+
+
+def _fulfilment_changes(before: AnnouncedOrder, after: AnnouncedOrder) -> list[dict[str, object]]:
+    """Return the fulfilments that changed, with their states.
+
+    A new one has no old state (SDK: OrderFulfillmentUpdatedUpdate). A removed one isn't named.
+    """
+    changes: list[dict[str, object]] = []
+    for uid, fulfilment in after.fulfilments.items():
+        known = before.fulfilments.get(uid)
+        if known == fulfilment:
+            continue
+        change: dict[str, object] = {"fulfillment_uid": uid, "new_state": fulfilment.state}
+        if known is not None:
+            change["old_state"] = known.state
+        changes.append(change)
+    return changes
+
+
+def _facts(order: Order) -> Mapping[str, object]:
+    return {
         "order_id": order.id,
         "location_id": order.location_id,
         "state": order.state,
@@ -114,7 +158,6 @@ def _announce_order(world: World, order: Order, change: str) -> None:
         "created_at": order.created_at,
         "updated_at": order.updated_at,
     }
-    _wait(world, change.replace("_", "."), change, order.id, facts)
 
 
 def _wait(world: World, kind: str, name: str, object_id: str, facts: Mapping[str, object]) -> None:

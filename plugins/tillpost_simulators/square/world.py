@@ -18,7 +18,7 @@ from tillpost_simulators.square.catalogue import Catalogue
 from tillpost_simulators.square.clock import Clock
 from tillpost_simulators.square.errors import Problem, Refusal, bad_request
 from tillpost_simulators.square.request_bodies import Payment
-from tillpost_simulators.square.wire import Money, Order
+from tillpost_simulators.square.wire import Fulfilment, Money, Order
 
 ALL_SCOPES = (
     "ORDERS_READ",
@@ -64,7 +64,8 @@ class WorldSettings:
     say. `delivery_partner` lets the register show DELIVERY fulfilments. `version_rises_every` so
     many reads of orders, beginning with the first, the order's version rises by itself once it was
     read; 0 is never. `odd_objects` is how many malformed objects the catalogue begins with, of each
-    kind in turn. `webhooks` says where webhooks go, and how.
+    kind in turn, and `items` how many ordinary items beside its usual ones. `webhooks` says where
+    webhooks go, and how.
     """
 
     currency: str = "AUD"
@@ -87,6 +88,7 @@ class WorldSettings:
     delivery_partner: bool = False
     version_rises_every: int = 0
     odd_objects: int = 0
+    items: int = 0
     webhooks: WebhookSettings = WebhookSettings()
 
 
@@ -141,17 +143,28 @@ class Replay:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedOrder:
+    """What webhooks last said of an order.
+
+    `fulfilments` are as they were then, by their uids.
+    """
+
+    version: int
+    fulfilments: dict[str, Fulfilment]
+
+
 @dataclass
 class WebhookState:
     """What was announced by webhooks so far, and what waits to be sent.
 
-    `versions` are the last announced versions of orders, by their ids.
+    `orders` has what was last announced of each order, by their ids.
     """
 
     url: str
     random: Random
     catalogue_time: str
-    versions: dict[str, int] = field(default_factory=dict[str, int])
+    orders: dict[str, AnnouncedOrder] = field(default_factory=dict[str, AnnouncedOrder])
     counter_sales: set[str] = field(default_factory=set[str])
     waiting: list[Sent] = field(default_factory=list[Sent])
 

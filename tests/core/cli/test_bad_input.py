@@ -28,6 +28,7 @@ SETTINGS = {"base_url": "https://pos.invalid", "access_token": SECRET, "location
         (("simulate", "square", "--port", "many"), "--port"),
         (("simulate", "square", "--faults", "2"), "--faults"),
         (("simulate", "square", "--port", "70000"), "--port"),
+        (("simulate", "square", "--items", "-1"), "--items"),
         (("simulate", "pasta"), "no adapter for 'pasta'; installed: "),
         (("simulate", "square", "--script", "nope.json"), "nope.json: No such file or directory"),
         (("simulate", "square", "--host", "192.0.2.1"), "can't listen at 192.0.2.1:0"),

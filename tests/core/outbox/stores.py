@@ -93,13 +93,15 @@ def outbox(open_outbox: Opening) -> Outbox:
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test moves. It stands still from when it is first read."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._now = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        self._now = self._now or time.time()
+        return self._now + self.ahead
 
 
 class Heard:

@@ -21,6 +21,7 @@ from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import NOT_RIGHT, CliError
 from tillpost.cli.outbox_option import DatabaseUrl, opened
 from tillpost.cli.output import print_line, progress, show_json
+from tillpost.models.money import format_money
 from tillpost.models.order import Progress
 
 if TYPE_CHECKING:
@@ -141,13 +142,13 @@ def cancel(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """Cancel an order, also at the platform. This doesn't refund the customer."""
+    """Cancel an order, also at the platform. This refunds nothing."""
     with (
         _operations(order, by, db, config) as (operations, order_id),
         progress("Cancelling the order at the platform"),
     ):
         cancelled = operations.cancel(order_id)
-    _show(cancelled, f"{_name(cancelled)} is cancelled. Refund the customer.", as_json=as_json)
+    _show(cancelled, f"{_name(cancelled)} is cancelled. {_refund(cancelled)}", as_json=as_json)
 
 
 def export(order: OrderName, by: By = "", db: DatabaseUrl = "", config: ConfigFile = "") -> None:
@@ -158,6 +159,16 @@ def export(order: OrderName, by: By = "", db: DatabaseUrl = "", config: ConfigFi
     with _operations(order, by, db, config) as (operations, order_id):
         exported = operations.export(order_id)
     show_json(exported)
+
+
+def _refund(cancelled: StoredOrder) -> str:
+    """Say what has to be refunded of a cancelled order."""
+    order = cancelled.order
+    if order is None:
+        return "Refund what the customer paid."
+    if not order.paid:
+        return "Nothing of it was paid online."
+    return f"Refund {format_money(order.paid, order.currency)} to the customer."
 
 
 @contextmanager

@@ -66,7 +66,7 @@ _STATES: Mapping[str, str] = {
     "sending": "is being sent",
     "received": "received by the platform; not yet confirmed by the register",
     "accepted": "accepted at the register",
-    "rejected": "rejected by staff; the customer has to be refunded",
+    "rejected": "rejected by staff; what the customer paid has to be refunded",
     "error": "failed: a person has to act",
     "manual": "handled by hand",
     "cancelled": "cancelled",

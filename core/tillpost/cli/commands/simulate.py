@@ -58,6 +58,12 @@ _Script = Annotated[
         help="A fault plan in JSON: which requests fail, and how.",
     ),
 ]
+_Items = Annotated[
+    int,
+    typer.Option(
+        "--items", min=0, help="How many items its menu has beside its usual ones: 10000 is large."
+    ),
+]
 _Name = Annotated[str, typer.Option("--name", help="The connection's name. [PLATFORM-simulator]")]
 _WriteConfig = Annotated[
     str,
@@ -76,6 +82,7 @@ def simulate(
     faults: _Rate = 0.0,
     seed: _Seed = 0,
     script: _Script = "",
+    items: _Items = 0,
     name: _Name = "",
     write_config: _WriteConfig = "",
     as_json: AsJson = False,
@@ -94,7 +101,7 @@ def simulate(
     }
     plan = plan.model_copy(update=update)
     adapter = adapter_named(platform)
-    simulator = make_simulator(adapter, plan)
+    simulator = make_simulator(adapter, plan, items=items)
     connection_name = name or f"{platform}-simulator"
 
     def ready(url: str) -> None:

@@ -29,7 +29,7 @@ __all__ = ["submit"]
 _STATES = {
     PosState.RECEIVED: "received by the platform; not yet confirmed by the register",
     PosState.ACCEPTED: "accepted at the register",
-    PosState.REJECTED: "rejected by staff; the customer has to be refunded",
+    PosState.REJECTED: "rejected by staff; what the customer paid has to be refunded",
     PosState.CANCELLED: "cancelled",
 }
 

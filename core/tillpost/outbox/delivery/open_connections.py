@@ -41,7 +41,7 @@ from tillpost.submission.store_flows import StoreFlows
 from tillpost.transport.http import HttpTransport, Limits
 from tillpost.transport.network import new_client
 
-__all__ = ["OpenConnection", "OpenConnections"]
+__all__ = ["SHORT_RETRIES", "OpenConnection", "OpenConnections"]
 
 T = TypeVar("T")
 
@@ -57,9 +57,9 @@ Then a person has to act.
 """
 
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
-"""How a request that isn't an order's own is retried.
+"""How a request is retried that isn't an order's own.
 
-It fetches a menu's page or refreshes a token, for example.
+It fetches a page of a menu or a further page of a search, or refreshes a token, for example.
 """
 
 

@@ -6,7 +6,8 @@ the order's journal, and the worker's claims and heartbeat. The processor makes 
 Events are written before a request that can change the order is sent, and only then is the
 worker's lease checked; the remaining events are written with the result. A runner doesn't sleep
 through a wait of the order, only through an adapter's own short pauses. It doesn't repeat a request
-that failed: the journal says when to go on.
+that failed: the journal says when to go on. Only a read is repeated after another was answered: a
+search of many pages would hardly ever get through.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from dataclasses import replace
 from functools import cached_property
 
 from tillpost.adapter.echoes import Hide, hider
+from tillpost.adapter.exchange import Effect
 from tillpost.adapter.verdicts import Verdict, transcript
 from tillpost.client.clock import flow_clock
 from tillpost.errors import OutageError, PosError, RateLimitError, Transcript, UnknownPosError
 from tillpost.models.order import PosOrder
 from tillpost.outbox.delivery.connection_state import ConnectionEvidence, is_about_opening
 from tillpost.outbox.delivery.menu_import import import_shared_menu
-from tillpost.outbox.delivery.open_connections import OpenConnection
+from tillpost.outbox.delivery.open_connections import SHORT_RETRIES, OpenConnection
 from tillpost.outbox.delivery.run_result import (
     JournalWrite,
     RunResult,
@@ -284,12 +286,14 @@ class OrderRunner:
         return hider(self._claim.order, self._opened.adapter.config)
 
     def _transmit(self, transmit: Transmit) -> Transmission:
-        """Send a request once.
+        """Send a request.
 
         One that can change the order is sent only while the lease is certain, and a redacted copy
         of the exchange goes into the journal.
         """
         request = transmit.request
+        if request.effect is Effect.NONE and self._has_just_answered:
+            return self._read(transmit)
         credentials = self._opened.credentials.current
         if request.effect.counts:
             self._heartbeat.check(self._claim.worker)
@@ -298,6 +302,18 @@ class OrderRunner:
             self._exchange = transcript(self._opened.adapter, request, answer, self._hide)
         self._last_verdict = transmit.judge(answer)
         return Transmission(self._last_verdict, 1, credentials)
+
+    @property
+    def _has_just_answered(self) -> bool:
+        return self._last_verdict is not None and self._last_verdict.reply is not None
+
+    def _read(self, transmit: Transmit) -> Transmission:
+        """Send a read, and again if it fails."""
+        sends = SHORT_RETRIES.retries + 1
+        self._begin_step(sends * self._opened.connection.limits.answer + SHORT_RETRIES.seconds)
+        transmission = self._opened.executor.transmit(transmit)
+        self._last_verdict = transmission.verdict
+        return transmission
 
     def _import_menu(self) -> MenuImport:
         """Import the menu, once for all workers; wait while another worker imports it."""

@@ -80,7 +80,7 @@ class TakenOver:
 _CLOSED_STATES = {
     OrderState.CANCELLED: "it is cancelled",
     OrderState.REJECTED: (
-        "staff turned it down at the register; pay the customer back, then close it with `cancel`"
+        "staff turned it down at the register; refund what was paid, then close it with `cancel`"
     ),
 }
 """Why an order in one of these states allows no further act."""
@@ -272,8 +272,8 @@ class OrderOperations:
         Refunding the customer is not part of it. An order can't be cancelled while it isn't known
         whether the platform has it, or if the platform can't withdraw it. The hook `ticket_left`
         reports a ticket that can't be withdrawn. An order that the store rejected stays rejected:
-        cancelling it means that the customer was informed and refunded. One that can't be read is
-        closed as it is, and isn't withdrawn.
+        cancelling it means that the customer was informed, and refunded what was paid. One that
+        can't be read is closed as it is, and isn't withdrawn.
         """
         stored = self._find(order_id)
         if stored.state in _CLOSED_STATES:

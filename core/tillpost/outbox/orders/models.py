@@ -47,8 +47,8 @@ class OrderState(StrEnum):
     """Where an order is at the POS, as far as the outbox knows.
 
     `RECEIVED` is the platform's claim. `ACCEPTED` means that the register or its staff have shown
-    that they have it. `REJECTED` means that staff refused it, so a person must refund it. `ERROR`
-    needs a person to act. `MANUAL` was keyed in by hand.
+    that they have it. `REJECTED` means that staff refused it, so a person must refund what was
+    paid. `ERROR` needs a person to act. `MANUAL` was keyed in by hand.
     """
 
     DUE = "due"

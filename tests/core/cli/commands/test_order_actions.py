@@ -72,9 +72,26 @@ def test_cancel_cancels_at_the_platform(tillpost: Command, store: Store) -> None
     tillpost("outbox", "add", write_order("ord-1"))
     tillpost("worker", "--until-idle")
     cancelled = tillpost("orders", "cancel", "ord-1")
-    assert "Refund the customer." in cancelled.out
+    assert "Refund 28.81 AUD to the customer." in cancelled.out
     (entry,) = store.simulator.ledger().entries
     assert entry.fulfilment_state == "CANCELED"
+
+
+@pytest.mark.parametrize(
+    ("paid", "says"),
+    [
+        (2881, "Refund 28.81 AUD to the customer."),
+        (1000, "Refund 10.00 AUD to the customer."),
+        (0, "Nothing of it was paid online."),
+    ],
+)
+def test_cancel_names_what_has_to_be_refunded(
+    tillpost: Command, store: Store, paid: int, says: str
+) -> None:
+    payments = [{"method": "card", "amount": paid}] if paid else []
+    order_file = write_order("ord-1", payments=payments, amount_due=2881 - paid)
+    tillpost("outbox", "add", order_file)
+    assert says in tillpost("orders", "cancel", "ord-1").out
 
 
 def test_export_is_json_without_the_customer(tillpost: Command, stuck: str) -> None:

@@ -35,7 +35,7 @@ def test_long_retry_after_holds_other_orders_for_15_minutes(
     site.work()
 
     assert state(site, "ord_2") is OrderState.RECEIVED
-    assert site.clock() - began < QUARTER_OF_AN_HOUR + 5
+    assert site.clock() - began < QUARTER_OF_AN_HOUR + 60  # what the work itself takes
     site.end()
 
 

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from plugins.simulators.square.shop import Json, Reply, Shop, aud, line, pickup
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator, WorldSettings
+from tillpost_simulators.square.catalogue_json import written
 
 
 def listed(shop: Shop, **query: str) -> list[Json]:
@@ -75,6 +80,54 @@ def test_list_goes_through_all_pages() -> None:
         assert len(ids) == 10 + 4 + 3 + 1
         assert len(set(ids)) == len(ids)
         shop.client.close()
+
+
+def test_catalogue_cursor_dies_after_five_minutes() -> None:
+    with serve_in_thread(SquareSimulator(WorldSettings(page_size=3))) as running:
+        shop = Shop(running)
+        cursor = shop.get("/v2/catalog/list").body["cursor"]
+        running.simulator.advance_clock(299)
+        assert shop.get("/v2/catalog/list", cursor=cursor).status == 200
+        running.simulator.advance_clock(2)
+        dead = shop.get("/v2/catalog/list", cursor=cursor)
+        assert dead.error == ("INVALID_CURSOR", "cursor")
+        shop.client.close()
+
+
+@pytest.mark.parametrize("shifting", [False, True])
+def test_deleted_item_skips_another_only_if_pages_shift(shifting: bool) -> None:
+    world = WorldSettings(page_size=3, shifting_pages=shifting)
+    with serve_in_thread(SquareSimulator(world)) as running:
+        shop = Shop(running)
+        types = {"types": "ITEM"}
+        whole = [entry["id"] for entry in listed(shop, **types)]
+        first = shop.get("/v2/catalog/list", **types).body
+        running.simulator.remove_variation("7310")
+        second = shop.get("/v2/catalog/list", **types, cursor=first["cursor"]).body
+        shop.client.close()
+    assert whole.index("ITEM-LONG-BLACK") < 3
+    next_item = whole[4] if shifting else whole[3]
+    assert second["objects"][0]["id"] == next_item
+
+
+def test_spoiled_object_is_answered_with_other_fields(shop: Shop) -> None:
+    shop.simulator.spoil_object("5312", {"item_variation_data": {"price_money": {"amount": None}}})
+    assert variation(shop, "5312")["price_money"] == {"currency": "AUD"}
+    assert variation(shop, "5312")["sku"] == "BLT"
+    shop.simulator.spoil_object("5312", {})
+    assert variation(shop, "5312")["price_money"] == aud(1450)
+    with pytest.raises(LookupError):
+        shop.simulator.spoil_object("0000", {})
+
+
+def test_catalogue_begins_with_odd_objects_of_each_kind() -> None:
+    catalogue = SquareSimulator(WorldSettings(odd_objects=4)).world.catalogue
+    odd: list[Any] = [written(catalogue, catalogue.objects[f"ODD-{number}"]) for number in range(4)]
+    data = [each["item_variation_data"] for each in odd]
+    assert data[0]["price_money"] == {"currency": "AUD"}
+    assert data[1]["price_money"]["amount"] == "5.20"
+    assert data[2]["location_overrides"] == [{"sold_out_valid_until": ""}]
+    assert "id" not in odd[3]
 
 
 def test_list_takes_types_in_any_case_and_refuses_unknown(shop: Shop) -> None:

@@ -151,3 +151,15 @@ def test_payments_are_listed_in_pages_newest_first(shop: Shop) -> None:
     payments = first["payments"] + second["payments"]
     assert len({payment["id"] for payment in payments}) == 3
     assert "cursor" not in second
+
+
+def test_cursor_of_payments_dies_after_five_minutes(shop: Shop) -> None:
+    for number in range(2):
+        shop.paid(pickup(reference=f"o{number}"))
+    cursor = shop.get("/v2/payments", limit="1").body["cursor"]
+    shop.simulator.advance_clock(299)
+    assert shop.get("/v2/payments", limit="1", cursor=cursor).status == 200
+    shop.simulator.advance_clock(2)
+    for text in (cursor, "x", "1", "-"):
+        refused = shop.get("/v2/payments", limit="1", cursor=text)
+        assert refused.error == ("INVALID_CURSOR", "cursor")

@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from square.types.order_fulfillment_updated import OrderFulfillmentUpdated
+
 from plugins.simulators.square.shop import Shop, pickup
 from tillpost.simulator import serve_in_thread
 from tillpost_simulators.square import SquareSimulator, WebhookSettings, WorldSettings
@@ -33,8 +35,13 @@ def test_each_change_of_an_order_is_announced_and_signed() -> None:
         paid = shop.paid()
         shop.simulator.staff_accept("ord-1")
         shop.client.close()
-        assert kinds(shop.simulator) == ["order.created", "order.updated", "order.updated"]
-        first, _, last = shop.simulator.sent
+        assert kinds(shop.simulator) == [
+            "order.created",
+            "order.updated",
+            "order.updated",
+            "order.fulfillment.updated",
+        ]
+        first, _, last, _ = shop.simulator.sent
         assert json.loads(first.body)["data"]["id"] == paid["id"]
         updated = json.loads(last.body)["data"]["object"]["order_updated"]
         assert (updated["order_id"], updated["version"]) == (paid["id"], paid["version"] + 1)
@@ -43,6 +50,25 @@ def test_each_change_of_an_order_is_announced_and_signed() -> None:
         digest = hmac.new(secret, URL.encode() + last.body, hashlib.sha256).digest()
         signature = dict(last.headers)["x-square-hmacsha256-signature"]
         assert signature == base64.b64encode(digest).decode()
+
+
+def test_change_of_a_fulfilment_is_announced_with_its_states() -> None:
+    with serve_in_thread(simulator()) as running:
+        shop = Shop(running)
+        paid = shop.paid()
+        shop.simulator.staff_accept("ord-1")
+        shop.simulator.staff_reject("ord-1")
+        shop.client.close()
+    about = [body["data"] for body in bodies(shop.simulator) if "fulfillment" in body["type"]]
+    named = {(data["type"], data["id"]) for data in about}
+    assert named == {("order_fulfillment_updated", paid["id"])}
+    updates = [data["object"]["order_fulfillment_updated"] for data in about]
+    assert [OrderFulfillmentUpdated(**update).model_extra for update in updates] == [{}, {}]
+    uid = paid["fulfillments"][0]["uid"]
+    assert [update["fulfillment_update"] for update in updates] == [
+        [{"fulfillment_uid": uid, "old_state": "PROPOSED", "new_state": "RESERVED"}],
+        [{"fulfillment_uid": uid, "old_state": "RESERVED", "new_state": "FAILED"}],
+    ]
 
 
 def test_change_of_the_catalogue_is_announced_once() -> None:
