@@ -30,7 +30,7 @@ __all__ = [
     "Count",
     "FrozenModel",
     "Id",
-    "Many",
+    "Members",
     "Metadata",
     "OptionalId",
     "OutsideId",
@@ -72,7 +72,7 @@ class _ReadAsTuple:
         return handler.generate_schema(GenericAlias(tuple, (member, ...)))
 
 
-Many = Annotated[Sequence[T], _ReadAsTuple()]
+Members = Annotated[Sequence[T], _ReadAsTuple()]
 """Members of a model: a list or a tuple is taken, and kept as a tuple."""
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]

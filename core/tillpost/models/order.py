@@ -29,7 +29,7 @@ from tillpost.models.base import (
     Count,
     FrozenModel,
     Id,
-    Many,
+    Members,
     Metadata,
     OptionalId,
     OutsideId,
@@ -106,7 +106,7 @@ class Modifier(OrderModel):
     Negative if it makes the item cheaper.
     """
 
-    modifiers: Many[Modifier] = ()
+    modifiers: Members[Modifier] = ()
     """What was chosen on this option, for one of it."""
 
     @field_validator("modifiers")
@@ -165,13 +165,13 @@ class Line(OrderModel):
     unit_price: Amount
     """The price of one piece without its modifiers, before discounts."""
 
-    modifiers: Many[Modifier] = ()
+    modifiers: Members[Modifier] = ()
     """What was chosen on one piece. With their prices, a piece costs 0 or more."""
 
     note: Text = ""
     """What the customer wrote about this line, for the kitchen."""
 
-    discounts: Many[Discount] = ()
+    discounts: Members[Discount] = ()
     """What is taken off the whole line, all its pieces together.
 
     It is at most what the line costs.
@@ -384,7 +384,7 @@ class Charge(OrderModel):
     Where prices include tax, its amount includes that tax; otherwise the order's `tax` does.
     """
 
-    discounts: Many[Discount] = ()
+    discounts: Members[Discount] = ()
     """What is taken off this charge, such as free delivery; at most its amount."""
 
     @field_validator("amount")
@@ -494,13 +494,13 @@ class Order(OrderModel):
     Without it, a pickup as soon as possible.
     """
 
-    lines: Annotated[Many[Line], Field(min_length=1)]
+    lines: Annotated[Members[Line], Field(min_length=1)]
     """What was ordered."""
 
-    charges: Many[Charge] = ()
+    charges: Members[Charge] = ()
     """What is charged beside the lines: delivery, service, a surcharge, a rounding."""
 
-    discounts: Many[Discount] = ()
+    discounts: Members[Discount] = ()
     """What is taken off all lines together.
 
     It is at most what they come to after their own discounts.
@@ -512,7 +512,7 @@ class Order(OrderModel):
     tax: Amount = 0
     """All tax that the site added on top; only with `prices_include_tax` false."""
 
-    taxes: Many[OrderTax] = ()
+    taxes: Members[OrderTax] = ()
     """The site's own breakdown of the taxes.
 
     They add up to `tax`, or, where prices include tax, say how much of the total is tax. The POS
@@ -525,7 +525,7 @@ class Order(OrderModel):
     Nothing of it is booked as paid.
     """
 
-    payments: Annotated[Many[Payment], Field(validate_default=True)] = ()
+    payments: Annotated[Members[Payment], Field(validate_default=True)] = ()
     """What was paid online. With `amount_due` they add up to the total."""
 
     note: Text = ""
