@@ -14,10 +14,16 @@ from tillpost.outbox.db import schema as t
 
 
 class Deliveries:
-    """Watches when orders arrive, by this process's clock, over its own database connection."""
+    """Watches when orders arrive, by this process's clock, over its own database connection.
 
-    def __init__(self, outbox: Outbox) -> None:
+    `late` has the journals of the orders that took longer than `late_after` seconds, as they were
+    on arrival: they may be pruned soon.
+    """
+
+    def __init__(self, outbox: Outbox, late_after: float = float("inf")) -> None:
         self._outbox = outbox
+        self._late_after = late_after
+        self.late: dict[str, str] = {}
         self._added: dict[str, float] = {}
         self._arrived: dict[str, float] = {}
         self._stop = threading.Event()
@@ -59,4 +65,13 @@ class Deliveries:
                 continue
             now = time.monotonic()
             for order_id in found:
-                self._arrived.setdefault(order_id, now)
+                if order_id not in self._arrived:
+                    self._arrived[order_id] = now
+                    self._keep_if_late(order_id)
+
+    def _keep_if_late(self, order_id: str) -> None:
+        arrived = self._arrived[order_id]
+        took = arrived - self._added.get(order_id, arrived)
+        if took > self._late_after:
+            events = map(str, self._outbox.journal(order_id))
+            self.late[order_id] = "\n".join([f"{order_id} took {took:.0f} s", *events])

@@ -32,7 +32,8 @@ def to_json(value: object) -> str:
             mapping = cast("dict[str, object]", value)
             members: list[str] = []
             for name, item in mapping.items():
-                members.append(f'"{name}": {to_json(item)}')
+                key = json.dumps(name)
+                members.append(f"{key}: {to_json(item)}")
             listed = ", ".join(members)
             return f"{{{listed}}}"
         case list() | tuple():

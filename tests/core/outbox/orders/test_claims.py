@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from core.outbox.killing import StillClock
-from core.outbox.stores import Opening, processing, work_off
+from core.outbox.stores import Clock, Opening, processing, work_off
 from core.toy import toy_order
 from core.toy_server import ToyServer, answer
 from tillpost.outbox import (
@@ -326,9 +325,9 @@ def test_order_that_keeps_crashing_workers_is_set_aside(outbox: Outbox, server: 
 
 
 def test_process_returns_when_the_order_is_due_again(outbox: Outbox, server: ToyServer) -> None:
+    clock = Clock()
     server.on("POST /orders", answer(503))
     add(outbox, "first", "second")
-    clock = StillClock()
     with processing(outbox, server, clock=clock) as processor:
         assert processor.process("second") is None
         due = processor.process("first")
