@@ -43,9 +43,10 @@ def test_outage_logs_one_begin_and_one_end(
     shop: Shop, shop_outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = Fault(kind=FaultKind.SERVER_ERROR, status=503)
-    shop.simulator.set_faults(
-        FaultPlan(rules=(FaultRule(fault=down, times=QUICK.outage_after + 1),))
+    creates = FaultRule(
+        fault=down, method="POST", path="^/v2/orders$", times=QUICK.outage_after + 1
     )
+    shop.simulator.set_faults(FaultPlan(rules=(creates,)))
     for number in range(4):
         shop_outbox.add(lunch(f"ord-{number}"), connection="the corner cafe")
     work_off(shop_outbox, {"the corner cafe": connected(shop)})
