@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
@@ -59,7 +60,8 @@ DELIVERY = {"kind": "delivery", "name": "Delivery fee", "amount": 500}
 DOWN = {"kind": "rounding", "name": "Rounding", "amount": -2}
 
 
-class Fault(NamedTuple):
+@dataclass(frozen=True)
+class Fault:
     """A fault: how it is provoked, and what the remedy must be.
 
     `says` are parts of the manager's text, `never` what it must not say.
@@ -360,7 +362,7 @@ AT_ALL: list[Fault] = [
     )
 ]
 
-AT_SQUARE = [
+AT_SQUARE: list[Fault] = [
     Fault(
         "money to be paid at the store",
         "square",
@@ -528,7 +530,7 @@ AT_KOUNTA = [
     ),
 ]
 
-AT_GENERIC = [
+AT_GENERIC: list[Fault] = [
     Fault(
         "too many of one",
         "generic",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -77,7 +77,8 @@ def test_option_is_sold_out_until_its_time(minutes: int, sold_out: bool) -> None
 # ---------------------------------------------------------------- odd objects
 
 
-class Odd(NamedTuple):
+@dataclass(frozen=True)
+class Odd:
     """A way in which an answer of a menu may be odd, and how the fault names the object."""
 
     platform: str
@@ -110,6 +111,13 @@ def item_with(page: dict[str, Any], variation_id: str = "6105") -> dict[str, Any
     return cast("dict[str, Any]", item)
 
 
+def rows_of(body: Any) -> list[dict[str, Any]]:
+    """Return the objects of any platform's page."""
+    if isinstance(body, list):
+        return cast("list[dict[str, Any]]", body)
+    return cast("list[dict[str, Any]]", body.get("objects") or body.get("items") or [])
+
+
 def odd_override(**more: object) -> dict[str, Any]:
     return {"location_overrides": [{"location_id": "L-CAFE", "sold_out": True, **more}]}
 
@@ -123,7 +131,8 @@ def option_of(page: dict[str, Any]) -> dict[str, Any]:
 
 def product(rows: list[dict[str, Any]], product_id: int = 6105) -> dict[str, Any]:
     """Return a product of Kounta's list; a stand-in where the page doesn't have it."""
-    return next((row for row in rows if row.get("id") == product_id), {})
+    stand_in: dict[str, Any] = {}
+    return next((row for row in rows if row.get("id") == product_id), stand_in)
 
 
 def generic_item(menu: dict[str, Any], variation_id: str = "6105") -> dict[str, Any]:
@@ -138,7 +147,7 @@ def generic_variation(menu: dict[str, Any], **changes: object) -> None:
 CATALOGUE = "/v2/catalog/list"
 PRODUCTS = "/products.json"
 TAXES = "/taxes.json"
-ODDITIES = [
+ODDITIES: list[Odd] = [
     Odd("square", CATALOGUE, lambda p: data_of(p).update(price_money={}), "muffin"),
     Odd("square", CATALOGUE, lambda p: data_of(p).update(price_money={"amount": "5.20"}), "muffin"),
     Odd(
@@ -223,7 +232,7 @@ def test_menu_in_another_format_is_refused(platform: str) -> None:
     shop = shop_of(platform, policy=Policy(retries=0))
 
     def spoil(_: str, body: Any) -> Any:
-        rows = body if isinstance(body, list) else body.get("objects") or body.get("items") or []
+        rows = rows_of(body)
         for row in rows:
             row["id"] = {"value": row["id"]}
             row.pop("id_str", None)
@@ -302,7 +311,7 @@ def test_item_that_comes_twice_is_one_item(platform: str) -> None:
     shop = shop_of(platform)
 
     def spoil(path: str, body: Any) -> Any:
-        rows = body if isinstance(body, list) else body.get("objects") or body.get("items")
+        rows = rows_of(body)
         if rows and path.endswith((CATALOGUE, PRODUCTS, "/menu", TAXES)):
             rows.append(rows[0] | {"name": "As it was read last"})
             rows += rows[1:]
@@ -499,8 +508,9 @@ def test_quote_reads_what_it_needs_of_the_menu() -> None:
 
 def test_quote_of_unknown_items_imports_the_whole_menu() -> None:
     shop = shop_of("square")
-    gone = {**TAXED_CHARGE["lines"][0], "item_id": "0000", "sku": "BLT"}
-    order = plain_order(**{**TAXED_CHARGE, "lines": [gone]})
+    gone: dict[str, Any] = {**TAXED_CHARGE["lines"][0], "item_id": "0000", "sku": "BLT"}
+    changed: dict[str, Any] = {**TAXED_CHARGE, "lines": [gone]}
+    order = plain_order(**changed)
     assert shop.till.quote(order) == order.total
     assert shop.till.menu is not None
     assert shop.arrived() == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,7 +79,7 @@ class Store:
 
 
 @contextmanager
-def store(platform: str, refused: str = "", **options: Any) -> Iterator[Store]:
+def store(platform: str, refused: str = "", **options: Any) -> Generator[Store]:
     opened = Store(platform, refused, **options)
     with opened.till:
         yield opened

@@ -72,8 +72,8 @@ def test_discount_of_a_line_is_referred_to_by_that_line_only() -> None:
 
 
 def test_nested_choices_go_side_by_side_and_the_note_tells() -> None:
-    outer = {"modifier_id": "231", "name": "Left", "quantity": 2}
-    outer["modifiers"] = [{"modifier_id": "228", "name": "Oat milk", "quantity": 3}]
+    inner = {"modifier_id": "228", "name": "Oat milk", "quantity": 3}
+    outer = {"modifier_id": "231", "name": "Left", "quantity": 2, "modifiers": [inner]}
     (line,) = sent(paid(1450, lines=[TOASTIE | {"modifiers": [outer], "note": "hot"}]))[
         "line_items"
     ]

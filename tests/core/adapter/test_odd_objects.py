@@ -36,6 +36,9 @@ class Page(ResponseModel):
 KINDS = {"dishes": Dish, "dishes.sizes": Size}
 
 
+ODD: dict[str, object] = {}
+
+
 def dish(number: int, *prices: object) -> dict[str, object]:
     sizes = [{"id": f"s{i}", "name": f"size {i}", "price": each} for i, each in enumerate(prices)]
     return {"id": f"d{number}", "name": f"Dish {number}", "sizes": sizes}
@@ -96,9 +99,9 @@ def test_number_beyond_all_bounds_is_odd(price: str) -> None:
 @pytest.mark.parametrize(
     "dishes",
     [
-        [{}] * 4,
-        [{}] * 6 + [dish(1)] * 5,
-        [{}] * 101 + [dish(1)] * 500,
+        [ODD] * 4,
+        [ODD] * 6 + [dish(1)] * 5,
+        [ODD] * 101 + [dish(1)] * 500,
         [dish(1, *[""] * 51), dish(2, *[""] * 51)],
     ],
 )

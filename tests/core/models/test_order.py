@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -144,7 +144,7 @@ def test_canonical_json_leaves_out_only_defaults(order: Order) -> None:
 
 def test_every_later_field_changes_the_digest() -> None:
     order = Order.model_validate(EVERY_FIELD)
-    without = {
+    without: dict[str, object] = {
         "taxes": (),
         "metadata": {},
         "fulfilment": Pickup(due_at=order.due_at),
@@ -177,16 +177,17 @@ def test_nested_quantities_are_multiplied_through() -> None:
     assert line.total == 5 * (1000 + 2 * (100 + 3 * 10))
 
 
-def described(schema: Any, path: str = "Order") -> Iterator[tuple[str, str]]:
+def described(schema: object, path: str = "Order") -> Iterator[tuple[str, str]]:
     """Yield every property of a schema, at any depth, with its description."""
     if isinstance(schema, list):
-        for part in schema:
+        for part in cast("list[object]", schema):
             yield from described(part, path)
     if not isinstance(schema, dict):
         return
-    for name, field in schema.get("properties", {}).items():
+    members = cast("dict[str, Any]", schema)
+    for name, field in members.get("properties", {}).items():
         yield f"{path}.{name}", field.get("description", "")
-    for name, part in schema.items():
+    for name, part in members.items():
         yield from described(part, path if name == "properties" else f"{path}.{name}")
 
 

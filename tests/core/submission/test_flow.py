@@ -154,8 +154,11 @@ class SendsSkus(Keyed):
     """Sends the menu's SKU with each line, where it knows the menu."""
 
     def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
-        sold = attempt.menu.by_variation if attempt.menu else {}
-        skus = [sold[line.item_id][1].sku for line in order.lines if line.item_id in sold]
+        skus: list[str] = []
+        if attempt.menu:
+            known = attempt.menu.by_variation
+            sold = [known[line.item_id] for line in order.lines if line.item_id in known]
+            skus = [each.variation.sku for each in sold]
         key = f"{order.id}-{attempt.generation}"
         items = [line.item_id for line in order.lines]
         body = to_body(key=key, ref=order.id, items=items, skus=skus, counts=[1] * len(items))

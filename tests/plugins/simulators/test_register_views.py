@@ -167,7 +167,7 @@ def test_square_register_shows_no_unpaid_order() -> None:
         shop.simulator.register_view(order.id)
 
 
-def view(platform: str, settings: Any = None, **changes: Any) -> str:
+def view(platform: str, settings: dict[str, Any] | None = None, **changes: Any) -> str:
     """Return the view of an order, without its indents, rules and columns."""
     shop = shop_of(platform, **(settings or {}))
     order = an_order(**changes)
