@@ -60,7 +60,7 @@ class LedgerEntry(LedgerModel):
     the order to staff, `settled` whether the caller has nothing left to pay: an order of 0 can be
     settled with `paid` at 0, and so can one that is to be paid at the register. `state` and
     `fulfilment` are the platform's own terms. `note` is all the text that staff see beside the
-    lines.
+    lines. Amounts are in minor units of the currency, whose decimal places `exponent` counts.
     """
 
     reference: str
@@ -72,6 +72,7 @@ class LedgerEntry(LedgerModel):
     total: int
     paid: int
     currency: str
+    exponent: int = 2
     lines: tuple[LedgerLine, ...] = ()
     charges: tuple[LedgerAmount, ...] = ()
     discounts: tuple[LedgerAmount, ...] = ()

@@ -25,7 +25,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
-from tillpost.models.money import format_money, to_major
 from tillpost.simulator.ledger import LedgerAmount, LedgerEntry, LedgerLine
 
 __all__ = ["Section", "ViewRow", "quantified", "render", "rows_of", "settlement", "texts"]
@@ -52,27 +51,31 @@ Section: TypeAlias = Sequence[ViewRow]
 """The rows between two rules."""
 
 
-def render(sections: Iterable[Section], currency: str) -> str:
-    """Return a view as text. Empty sections are left out."""
+def render(sections: Iterable[Section], exponent: int) -> str:
+    """Return a view as text, with the currency's decimal places. Empty sections are left out."""
     rule = "-" * (_WIDTH + _AMOUNT_WIDTH)
     blocks: list[str] = []
     for section in sections:
-        lines = [line for row in section for line in _written(row, currency)]
+        lines = [line for row in section for line in _written(row, exponent)]
         if lines:
             blocks.append("\n".join(lines))
     return f"\n{rule}\n".join(blocks) + "\n"
 
 
-def _written(row: ViewRow, currency: str) -> Iterator[str]:
+def _written(row: ViewRow, exponent: int) -> Iterator[str]:
     indent = "  " * row.depth
     first, *others = row.text.splitlines() or [""]
     first = f"{indent}{first}"
     if row.amount is None:
         yield first
     else:
-        yield f"{first:<{_WIDTH}}{to_major(row.amount, currency):>{_AMOUNT_WIDTH}}"
+        yield f"{first:<{_WIDTH}}{_major(row.amount, exponent):>{_AMOUNT_WIDTH}}"
     for text in others:
         yield f"{indent}  {text}"
+
+
+def _major(amount: int, exponent: int) -> Decimal:
+    return Decimal(amount).scaleb(-exponent)
 
 
 def quantified(quantity: Decimal | int, name: str) -> str:
@@ -120,7 +123,10 @@ def rows_of(entry: LedgerEntry) -> list[Section]:
     lines = [row for line in entry.lines for row in _line(line)]
     sums = [*_amounts(entry.charges, 1), *_amounts(entry.discounts, -1)]
     # The ledger doesn't say whether a tax is included, so its amount is text.
-    taxes = [ViewRow(f"{tax.name}: {_money(tax.amount, entry)}") for tax in entry.taxes]
+    taxes = [
+        ViewRow(f"{tax.name}: {_major(tax.amount, entry.exponent)} {entry.currency}")
+        for tax in entry.taxes
+    ]
     if entry.tip:
         sums.append(ViewRow("Tip", entry.tip))
     paid = [("online", entry.paid)] if entry.paid else []
@@ -135,10 +141,6 @@ def _line(line: LedgerLine) -> Iterator[ViewRow]:
         amount = line.quantity * modifier.quantity * modifier.unit_price
         yield ViewRow(f"+ {quantified(modifier.quantity, modifier.name)}", int(amount), 1)
     yield from texts(("Note", line.note), depth=1)
-
-
-def _money(amount: int, entry: LedgerEntry) -> str:
-    return format_money(amount, entry.currency)
 
 
 def _amounts(amounts: Iterable[LedgerAmount], sign: int) -> list[ViewRow]:

@@ -146,7 +146,7 @@ class Simulator(ABC):
         return rows_of(entry)
 
     def _view(self, entry: LedgerEntry) -> str:
-        return render(self.register_rows(entry), entry.currency)
+        return render(self.register_rows(entry), entry.exponent)
 
     # --- control ---
 

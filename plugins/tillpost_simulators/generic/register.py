@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tillpost.models.money import format_money
+from tillpost.models.money import exponent, format_money
 from tillpost.models.order import (
     DineIn,
     Discount,
@@ -43,6 +43,7 @@ def _entry(stored: StoredOrder) -> LedgerEntry:
         total=stored.total,
         paid=order.paid,
         currency=order.currency,
+        exponent=exponent(order.currency),
         lines=tuple(_line(line) for line in order.lines),
         charges=tuple(LedgerAmount(name=c.name, amount=c.amount) for c in order.charges),
         discounts=tuple(LedgerAmount(name=d.name, amount=d.amount) for d in _discounts(order)),

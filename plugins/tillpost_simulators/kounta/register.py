@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tillpost.models.money import nearest_minor
+from tillpost.models.money import exponent, nearest_minor
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
 from tillpost_simulators.kounta.order_pricing import PricedOrder, priced
 from tillpost_simulators.kounta.world import Customer, Line, Order, Product, Site, World
@@ -69,6 +69,7 @@ def _entry(world: World, order: Order) -> LedgerEntry:
         total=_minor(world, amounts.total),
         paid=_minor(world, order.paid),
         currency=world.settings.currency,
+        exponent=exponent(world.settings.currency),
         lines=tuple(_line(world, site, line) for line in order.lines),
         charges=(charge,) if charge else (),
         discounts=(discount,) if discount else (),

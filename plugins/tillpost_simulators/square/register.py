@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tillpost.models.money import exponent
 from tillpost.simulator import Ledger, LedgerAmount, LedgerEntry, LedgerLine, LedgerModifier
 from tillpost_simulators.square.fulfilments import TERMINAL, move
 from tillpost_simulators.square.orders import close, mark_changed
@@ -76,6 +77,7 @@ def _entry(world: World, stored: StoredOrder) -> LedgerEntry:
         total=_amount(order.total_money),
         paid=stored.paid,
         currency=world.settings.currency,
+        exponent=exponent(world.settings.currency),
         lines=tuple(_line(line) for line in order.line_items or ()),
         charges=tuple(_adjustment(charge) for charge in order.service_charges or ()),
         discounts=tuple(_adjustment(discount) for discount in order.discounts or ()),

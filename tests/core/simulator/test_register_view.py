@@ -49,7 +49,7 @@ def test_control_address_has_views_of_all_and_of_one(running: Running[Counter]) 
 
 def test_long_text_is_whole_and_amounts_are_minor_units() -> None:
     name = "x" * 80
-    shown = render([[ViewRow(name, 2881), ViewRow("a\nb", 5, depth=1)], []], "KWD")
+    shown = render([[ViewRow(name, 2881), ViewRow("a\nb", 5, depth=1)], []], 3)
     first, second, third = shown.splitlines()
     assert first.split() == [name, "2.881"]
     assert second.split() == ["a", "0.005"]
@@ -76,7 +76,7 @@ def test_view_from_the_ledger_has_all_of_it() -> None:
             "note": "Table 4",
         }
     )
-    shown = [" ".join(row.split()) for row in render(rows_of(order), "AUD").splitlines()]
+    shown = [" ".join(row.split()) for row in render(rows_of(order), order.exponent).splitlines()]
     assert [row for row in shown if not row.startswith("--")] == [
         "Order: r1",
         "State: OPEN",
