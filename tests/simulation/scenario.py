@@ -485,9 +485,11 @@ class Scenario:
             store.staff("accept", added.order.id)
         self.web.receive(store, partial(store.webhook, pos_id, f"a{self.schedule.now}"))
         self.schedule.note("prune, as if a day had passed")
-        tomorrow = self.web.outbox.clock() + 86_400.0
-        cutoff = patch.object(retention, "_cutoff", lambda *_: tomorrow)
-        with suppress(DatabaseError), cutoff:
+
+        def tomorrow(outbox: Outbox, _: float) -> float:
+            return outbox.clock() + 86_400.0
+
+        with suppress(DatabaseError), patch.object(retention, "_cutoff", tomorrow):
             prune(self.web.outbox, 0.0)
         if pos_id in store.simulator.world.orders:
             self._refuse_one_late(store, added, pos_id)
