@@ -83,6 +83,10 @@ class Modifier(OrderModel):
 
     An option may have choices of its own: half of a pizza, a part of a combo. Nested so, at most
     five levels deep, `quantity` and `unit_price` are for one piece of what the option is on.
+
+    A menu lists an item's options, and not those of an option. So a nested choice is counted for no
+    group of the item as one too many, and may be absent from the menu: the platform judges it. A
+    platform that nests no choices, such as Square, may count it with the item's own.
     """
 
     modifier_id: Id

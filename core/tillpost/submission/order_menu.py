@@ -132,11 +132,8 @@ class OrderMenu:
         menu = self.known
         if menu is None:
             return True
-        return any(
-            found.sold is None or None in found.options
-            for found in fit(self._order, menu)
-            if not found.line.is_open
-        )
+        fits = fit(self._order, menu)
+        return any(not found.is_on_menu for found in fits if not found.line.is_open)
 
     def _look_up(self) -> Flow[Menu | None]:
         """Read what the order names of the menu.

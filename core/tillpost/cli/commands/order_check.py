@@ -174,9 +174,8 @@ def _menu_lines(order: Order, menu: Menu | None) -> Sequence[_MenuLine]:
     if menu is None:
         return lines
     for index, found in enumerate(fit(order, menu)):
-        is_complete = found.sold is not None and None not in found.options
         item_id = found.sold.variation.id if found.sold else ""
-        on_menu = found.line.is_open or is_complete
+        on_menu = found.line.is_open or found.is_on_menu
         lines.append(_MenuLine(index, found.line.name, on_menu, item_id))
     return lines
 
