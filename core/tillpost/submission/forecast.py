@@ -7,6 +7,7 @@ by its platform all the same; one that doesn't pass is refused before anything i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from tillpost.adapter.base import Attempt
@@ -15,7 +16,7 @@ from tillpost.errors import OrderError, PosError
 from tillpost.menus.matching import rebind
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection
-from tillpost.submission.operation import OperationContext, first_request
+from tillpost.submission.operation import OperationContext, create_unsent
 from tillpost.submission.order_menu import misfits
 from tillpost.submission.store_currency import refuse_other_currency
 from tillpost.submission.withholding import is_past_due, without
@@ -63,11 +64,12 @@ def forecast(connection: Connection, order: Order) -> Forecast:
     refusals = list(_refusals(connection, order_to_send, attempt))
     if not refusals and not needs_menu:
         try:
-            request = first_request(context, adapter.submit, order_to_send, attempt)
+            attempt = replace(attempt, is_forecast=True)
+            create = create_unsent(context, adapter.submit, order_to_send, attempt)
         except PosError as error:
             refusals.append(error)
         else:
-            notices = (*notices, *(request.notices if request else ()))
+            notices = (*notices, *(create.notices if create else ()))
     return Forecast([context.stamp(error) for error in refusals], notices, needs_menu)
 
 

@@ -47,7 +47,7 @@ from tillpost.submission.order_journal import EventJournal, OrderJournal
 
 __all__ = [
     "OperationContext",
-    "first_request",
+    "create_unsent",
     "is_keyed",
     "preview",
     "run_operation",
@@ -322,15 +322,16 @@ def preview(
     return ""
 
 
-def first_request(
+def create_unsent(
     context: OperationContext,
     operation: Callable[P, Exchange[object]],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Request[Any] | None:
-    """Return the first request that the operation would send, None if there is none.
+    """Return the first request that would change the order. Nothing is sent.
 
-    Nothing is sent.
+    Returns:
+        The request; None if there is none, or if the operation asks the platform before it.
 
     Raises:
         PosError: The operation fails before it.
@@ -340,7 +341,7 @@ def first_request(
     try:
         for command in flow:
             if isinstance(command, Transmit):
-                return command.request
+                return None
     except _Previewed as previewed:
         return previewed.request
     finally:
