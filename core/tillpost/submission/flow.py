@@ -58,7 +58,7 @@ from tillpost.submission.operation import (
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.order_menu import OrderMenu
 from tillpost.submission.store_currency import learn_currency, refuse_other_currency
-from tillpost.submission.withholding import Withheld, is_past_due, without
+from tillpost.submission.withholding import Withheld, has_field, is_past_due, without
 
 __all__ = ["Submission"]
 
@@ -430,12 +430,20 @@ class Submission:
             error.outcome = self._context(error.operation).outcome
         # An import that fails here fails an order.
         error.concerns_order = True
+        if error.order_field and not self._was_sent(error.order_field):
+            error.reason = ""  # it speaks of that field
         self._error = error
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu.bound_at)
         yield self.journal.record(failure)
         if isinstance(error, MenuError) and self.history.may_import:
             yield Announce("menu_error", {"order": self.order, "error": error})
+
+    def _was_sent(self, field: str) -> bool:
+        """Return whether the order had an optional field when it was sent last."""
+        sent = self.history.sent
+        withheld = sent[-1].intent.withheld if sent else ()
+        return has_field(self._without(self.order, withheld).order, field)
 
     def _stop(self) -> Flow[PosError]:
         """Give the order up: announce it, make the attention ticket, return the error."""

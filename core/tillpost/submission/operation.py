@@ -207,8 +207,10 @@ class OperationContext:
             error.outcome = Outcome.UNKNOWN
         return error
 
-    def refusal(self, request: Request[Any]) -> DoubtError | None:
+    def refusal(self, request: Request[Any]) -> PosError | None:
         """Return why the request must not be sent, or None if it may be."""
+        if request.effect is Effect.CREATE and self._was_refused(request):
+            return self._refusal_of_a_field_not_sent()
         is_create_without_key = request.effect is Effect.CREATE and request.key is None
         if is_create_without_key and self.outcome is Outcome.UNKNOWN:
             return DoubtError(
@@ -221,6 +223,20 @@ class OperationContext:
                 applied=Applied.MAYBE,
             )
         return None
+
+    def _was_refused(self, request: Request[Any]) -> bool:
+        """Return whether this is what was refused because of a field that is withheld since.
+
+        Then the order lacks that field, and the adapter sends nothing else in its place.
+        """
+        return self.history.mended and request.content == self.history.refused_content
+
+    def _refusal_of_a_field_not_sent(self) -> PosError:
+        failure = self.history.failure
+        assert failure is not None  # a history that is mended has one
+        error = PosError.from_record(failure.error)
+        error.order_field = ""
+        return error
 
     def stamp(self, error: PosError) -> PosError:
         """Add what core knows to an error, and return it.
