@@ -79,6 +79,16 @@ def test_half_and_half_with_one_sauce_on_both_arrives(platform: str) -> None:
     assert sum(each.quantity for each in modifiers if each.name.endswith("Aioli")) == 2
 
 
+@AT_ALL
+def test_order_with_other_metadata_is_the_same_order(platform: str) -> None:
+    opened = shop(platform)
+    parts: Mapping[str, Any] = {**FLAT_WHITE, "quantity": 1}
+    made = opened.till.submit(order_of(550, parts, metadata={"try": "1"}))
+    again = opened.till.submit(order_of(550, parts, metadata={"try": "2"}))
+    assert again.id == made.id
+    assert opened.arrived() == 1
+
+
 # ---------------------------------------------------------------- what an order comes to
 
 

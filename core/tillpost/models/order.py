@@ -34,6 +34,7 @@ from tillpost.models.base import (
     OptionalId,
     OutsideId,
     OutsideWords,
+    ReadOnlyDict,
     Text,
 )
 from tillpost.models.money import Amount, Currency, Exact, SignedAmount, format_money
@@ -535,10 +536,11 @@ class Order(OrderModel):
     note: Text = ""
     """What the customer wrote about the whole order."""
 
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=ReadOnlyDict)
     """Names and values of your own, at most 50.
 
-    They stay in your database and are never sent to a platform.
+    They stay in your database and are never sent to a platform. An order with other metadata is the
+    same order, of which an outbox keeps what it got first.
     """
 
     @field_validator("discounts")
@@ -626,8 +628,9 @@ class Order(OrderModel):
 
     @cached_property
     def digest(self) -> str:
-        """A fingerprint of the whole content: equal orders have equal digests."""
-        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+        """A fingerprint of the content but `metadata`: equal orders have equal digests."""
+        left_out = self.unused_fields() | {"metadata": True}
+        return hashlib.sha256(self._json(left_out).encode()).hexdigest()
 
     def canonical_json(self) -> str:
         """Return the order in the canonical JSON format.
@@ -635,8 +638,11 @@ class Order(OrderModel):
         Fields that the first version of the format lacked are left out at their default. So an
         order from then keeps its JSON and its digest.
         """
+        return self._json(self.unused_fields())
+
+    def _json(self, left_out: dict[str, Any]) -> str:
         # No warnings, since what `model_copy` was given isn't validated.
-        return self.model_dump_json(exclude=self.unused_fields(), warnings=False)
+        return self.model_dump_json(exclude=left_out, warnings=False)
 
     def unused_fields(self) -> dict[str, Any]:
         """Return what `canonical_json` leaves out, as pydantic's `exclude` takes it."""
