@@ -1,9 +1,8 @@
 """The parts of an order that not every platform takes.
 
-Also here is the refusal of those that one doesn't take. An adapter declares in `Adapter.carries`
-which of them it sends. Core refuses an order that has another one before anything is sent
-(`refuse_uncarried`), so that no adapter drops what it has never heard of. All other fields of an
-order are sent by every adapter.
+An adapter declares in `Adapter.carries` which of them it sends. Core refuses an order that has
+another one before anything is sent (`uncarried_error`), so that no adapter drops what it has never
+heard of. All other fields of an order are sent by every adapter.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TypeAlias
 from tillpost.errors import OrderError
 from tillpost.models.order import DineIn, Order, Pickup
 
-__all__ = ["EVERY_FEATURE", "OrderFeature", "refuse_uncarried", "uncarried_fields"]
+__all__ = ["EVERY_FEATURE", "OrderFeature", "uncarried_error", "uncarried_fields"]
 
 
 class OrderFeature(StrEnum):
@@ -74,8 +73,8 @@ def uncarried_fields(order: Order, carries: frozenset[str]) -> Mapping[OrderFeat
     return found
 
 
-def refuse_uncarried(order: Order, carries: frozenset[str], title: str) -> None:
-    """Raise `OrderError` if an order has something that a platform doesn't take.
+def uncarried_error(order: Order, carries: frozenset[str], title: str) -> OrderError | None:
+    """Return the error of an order with parts that a platform doesn't take, else None.
 
     Args:
         order: The order.
@@ -84,12 +83,12 @@ def refuse_uncarried(order: Order, carries: frozenset[str], title: str) -> None:
     """
     uncarried = uncarried_fields(order, carries)
     if not uncarried:
-        return
+        return None
     details = [
         f"{', '.join(paths)}: {title} doesn't take {feature.words}"
         for feature, paths in uncarried.items()
     ]
-    raise OrderError(
+    return OrderError(
         "; ".join(details),
         lines=_lines_with(order, uncarried),
         subjects=tuple(feature.words for feature in uncarried),

@@ -39,7 +39,7 @@ from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
 from tillpost.models.tax_terms import tax_terms
 
-__all__ = ["check_order", "other_currency"]
+__all__ = ["check_order", "currency_error"]
 
 T = TypeVar("T")
 
@@ -89,10 +89,7 @@ def check_order(
         table.
     """
     if order.currency != menu.currency:
-        detail = (
-            f"currency: the order is in {order.currency}, the store's menu is in {menu.currency}"
-        )
-        return (OrderError(detail, subjects=(order.currency, menu.currency), reason="currency"),)
+        return (currency_error(order, "the store's menu is in", menu.currency),)
     fits = fit(order, menu)
     context = _Context(order, menu, prices, fits, now or datetime.now(UTC))
     errors: list[PosError] = []
@@ -103,7 +100,7 @@ def check_order(
     return tuple(errors)
 
 
-def other_currency(order: Order, source: str, currency: str) -> OrderError:
+def currency_error(order: Order, source: str, currency: str) -> OrderError:
     """Return the error of an order in another currency than the store's.
 
     `source` is what says the store's, such as "the store's menu is in".
@@ -277,7 +274,7 @@ def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
 
 
 def _count_options(found: Fit, group: ModifierGroup, *, with_nested: bool) -> Counter[str]:
-    """Count how often one piece of the line has each option of the group, by the option's name."""
+    """Count how often one piece of the line has each option, by the option's name."""
     names = {option.id: option.name for option in group.options}
     counts = Counter[str]()
     for flat, option in found.chosen():

@@ -100,7 +100,7 @@ def _refuse_change(self: object, *arguments: object, **more: object) -> NoReturn
 
 
 class ReadOnlyDict(dict[str, str]):
-    """A dict that can't be changed. Its copies are dicts that can be, but for a deep copy."""
+    """A dict that can't be changed."""
 
     __slots__ = ()
     __setitem__ = __delitem__ = __ior__ = _refuse_change

@@ -225,7 +225,7 @@ class OperationContext:
         return None
 
     def _was_refused(self, request: Request[Any]) -> bool:
-        """Return whether this is what was refused because of a field that is withheld since.
+        """Return whether the same was refused because of a field that is withheld since.
 
         Then the order lacks that field, and the adapter sends nothing else in its place.
         """
