@@ -23,6 +23,8 @@ from tillpost_kounta.adapter import Kounta
 from tillpost_square import translation as square_translation
 from tillpost_square.adapter import Square
 
+pytestmark = pytest.mark.slow
+
 ADAPTERS: Mapping[str, Any] = {"generic": Generic, "kounta": Kounta, "square": Square}
 ORDERS = 12
 """Orders of each tax model: enough that each part occurs."""
