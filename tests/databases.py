@@ -67,17 +67,11 @@ class PostgresServer:
     def start(self) -> None:
         """Start, and return once it accepts connections, after recovery if need be."""
         assert not self.running, "the server runs already"
-        sockets = [
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "unix_socket_directories=",
-            "-c",
-            "fsync=off",
-        ]
+        options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off")
+        settings = [part for option in options for part in ("-c", option)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *sockets],
+                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -13,7 +13,7 @@ from core.cli.conftest import EXAMPLES, Command, write_config
 from tillpost import OrderError, PosError, Till
 from tillpost.models.order import Order
 from tillpost.simulator import Running, serve_in_thread
-from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 
 Store = Running[SquareSimulator]
@@ -239,9 +239,8 @@ def test_refusal_is_the_one_that_submitting_raises(
 
 
 def test_kounta_names_setting_that_an_order_needs(tillpost: Command) -> None:
-    simulator = KountaSimulator(KountaSettings(oauth_limit=10**9))
-    with serve_in_thread(simulator) as running:
-        write_config(bar={**running.settings, "platform": "kounta"})
+    with serve_in_thread(KountaSimulator()) as running:
+        write_config(bar={**running.settings, "platform": "kounta", "import_pace": 0})
         assert tillpost("menu", "import").code == 0
     open_item = {"name": "Corkage", "quantity": 1, "unit_price": 500}
     paid = {"method": "card", "amount": 500}
