@@ -429,7 +429,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.FIX_ORDER,
         Actor.DEVELOPER,
         "The ordering site sent this order's prices without the tax that {platform}'s prices "
-        "include, or the other way round, and {platform} can't convert {subjects}. {register} "
+        "include, or the other way round, and {platform} can't convert them ({detail}). {register} "
         "There is nothing to correct in {platform}. Key the order in as it was paid, and tell the "
         "ordering site's support.",
         "{detail}. Nothing was changed at the register. Set `prices_include_tax` as the store's "
