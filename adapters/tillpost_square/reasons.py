@@ -227,10 +227,14 @@ def _lines(order: Order, priced: Priced) -> Iterator[Sequence[_Price]]:
     An open item's are the order's own.
     """
     items = {item.uid: item for item in priced.line_items}
+    is_other = has_other_terms(order, priced)
     for index, line in enumerate(order.lines):
         item = items.get(f"line-{index}")
+        is_discounted = bool(line.discount or order.discounts)
         if item is None or line.is_open:
             yield []
+        elif is_other and is_discounted and not item.applied_taxes:
+            yield []  # nothing is left of it to be taxed, so how its price is meant isn't known
         else:
             yield list(_prices(line, item, _terms(order, priced, item)))
 

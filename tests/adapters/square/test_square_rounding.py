@@ -340,6 +340,16 @@ def test_amount_that_square_reads_with_tax_names_the_field(
     assert bench.simulator.ledger().half_done == ()
 
 
+def test_free_line_among_converted_prices_is_not_called_changed() -> None:
+    """Square taxes no line that is free, so it doesn't say how its price is meant."""
+    bench = checked_bench()
+    free = {"name": "FREE", "amount": 1318}
+    lines = [TOASTIE | {"discounts": [free]}, TOASTIE]
+    payments = [{"method": "card", "amount": 1450}]
+    error = refusal(bench, net_order(1318, 132, lines=lines, payments=payments))
+    assert (type(error), error.reason) == (OrderError, "tax_terms")
+
+
 def test_discount_does_not_excuse_a_tax_that_the_store_adds() -> None:
     bench = checked_bench()
     bench.simulator.add_tax("Surcharge", "10")
