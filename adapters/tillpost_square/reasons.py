@@ -118,11 +118,13 @@ def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
     """Return the parts of an order whose amounts have tax here and none there, by their fields.
 
     The catalogue's prices aren't among them, since Square has its own. There are none either if the
-    store adds a tax that the site knows nothing of.
+    store adds a tax that the site knows nothing of, as far as Square's prices show.
     """
     prices = [price for line in _lines(order, priced) for price in line]
     is_left_out = any(price.terms.leaves_tax_out(price.paid, price.square) for price in prices)
-    if is_left_out or not has_other_terms(order, priced):
+    uids = {item.uid for item in priced.line_items if item.base_price_money}
+    is_shown = all(f"line-{index}" in uids for index in range(len(order.lines)))
+    if is_left_out or not is_shown or not has_other_terms(order, priced):
         return {}
     parts: dict[str, str] = {}
     for index, line in enumerate(order.lines):
