@@ -275,8 +275,8 @@ def test_prices_with_tax_arrive_where_square_adds_it(quantity: int) -> None:
 def test_rounded_prices_of_modifiers_count_for_each_piece() -> None:
     bench = checked_bench()
     oat = {"modifier_id": "228", "name": "Oat milk", "unit_price": 73, "quantity": 1}  # 0.80
-    lines = [{"item_id": "7302", "name": "Flat white", "quantity": 40, "unit_price": 500}]
-    lines[0] |= {"modifiers": [oat]}
+    line = {"item_id": "7302", "name": "Flat white", "quantity": 40, "unit_price": 500}
+    lines = [{**line, "modifiers": [oat]}]
     payments = [{"method": "card", "amount": 22_920 + 2292}]
     order = net_order(500, 2292, lines=lines, payments=payments)
     made = submit(bench, order)
