@@ -43,14 +43,18 @@ OTHER_WAY: Mapping[str, Mapping[str, float]] = {
     "generic": {},
     "kounta": {},
     "square": {
-        **REFUSALS["square"],
-        "charges[].taxed": 0.15,
+        "amount_due": 0.25,
+        "charges[].amount": 0.25,
+        "charges[].taxed": 0.3,
+        "fulfilment.instructions": 0.1,
+        "note": 0.1,
         "prices_include_tax": 0.5,
     },
 }
 """The same of orders whose prices exclude tax where the store's include it, or the other way round.
 
-Square doesn't convert discounts, taxed charges and open items. Half of the orders have none.
+Square doesn't convert discounts, taxed charges and open items. Half of the orders have none. The
+shares are larger than those above, since there are fewer orders.
 """
 
 ORDERS_OF_A_SHOP = 24
@@ -81,7 +85,7 @@ def test_a_thousand_orders_priced_the_other_way_blame_no_store(
     random = Random(f"{seed} {platform} {model.name}")
     refused = assert_all_arrive(platform, model, random, each, other_way=True)
     for field, count in refused.items():
-        assert count <= OTHER_WAY[platform][field] * each + 1, refused
+        assert count <= OTHER_WAY[platform][field] * each, refused
     print(f"{platform}, {model.name}: {each} orders, refused {dict(refused)}")
 
 
