@@ -144,7 +144,7 @@ from tillpost.models.order import (
     Progress,
 )
 from tillpost.models.safe_text import one_line
-from tillpost.models.tax_terms import TaxTerms, tax_terms
+from tillpost.models.tax_terms import TaxTerms, most_rounding, tax_terms
 
 __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # The adapter and its registration
@@ -289,6 +289,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "billing_error",
     "menu_of_products",
     "mixed_option_faults",
+    "most_rounding",
     "net_order_lines",
     "order_note",
     "reference_in_note",

@@ -93,7 +93,8 @@ class PriceDifference(NamedTuple):
     """A price on which the order and the menu disagree.
 
     It is the price of the line at index `line`, or of `modifier` on that line. `asked` is what the
-    menu's price means in the order, with or without tax; `on_menu` is the menu's own number.
+    menu's price means in the order, with or without tax; `on_menu` is the menu's own number, and
+    `terms` say how the two are related.
     """
 
     line: int
@@ -102,6 +103,7 @@ class PriceDifference(NamedTuple):
     paid: int
     asked: int
     on_menu: int
+    terms: TaxTerms
 
 
 def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
@@ -249,7 +251,9 @@ def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator
                 continue
             name = price.modifier.name if price.modifier else found.line.name
             asked = terms.nearest(price.asked)
-            yield PriceDifference(index, price.modifier, name, price.paid, asked, price.asked)
+            yield PriceDifference(
+                index, price.modifier, name, price.paid, asked, price.asked, terms
+            )
 
 
 def _is_alike(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> bool:
