@@ -44,13 +44,13 @@ def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "Invalid JSON"),
-        (b"{", "Invalid JSON"),
-        (b"\xff\xfe", "Invalid JSON"),
-        (b"[" * 10_000, "Invalid JSON"),
-        (b"null", "Input should be an object"),
-        (b"{}", "id: is missing"),
-        (b'{"id": "Mia Chen"}', "id: "),
+        (b"", "isn't JSON: "),
+        (b"{", "isn't JSON: "),
+        (b"\xff\xfe", "isn't JSON: "),
+        (b"[" * 10_000, "isn't JSON: "),
+        (b"null", "must be an object"),
+        (b"{}", "isn't an order: id: is missing (and 4 more)"),
+        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 "),
     ],
 )
 def test_unreadable_order_is_one_line(content: bytes, says: str, tillpost: Command) -> None:
