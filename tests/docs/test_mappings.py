@@ -20,10 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from docs.pages import MAPPINGS
+from docs.pages import DOCS, MAPPINGS
 from recent import PLACED_AT
 from tillpost import Delivery, Order, OrderError, Pickup, PosOrder, Till
 from tillpost.adapter import to_minor
+from tillpost.cli.simulators import make_simulator
+from tillpost.plugins.manager import adapter_named
 from tillpost.simulator import LedgerEntry, Simulator, serve_in_thread
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.generic import WorldSettings as GenericWorld
@@ -136,6 +138,27 @@ def test_mapped_order_is_on_the_register_with_the_sites_total(
     assert order.note in entry.note
     for line, shown in zip(order.lines, entry.lines, strict=False):
         assert line.note in shown.note
+
+
+PAGE = DOCS / "how-to" / "mappings.md"
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_simulator_with_the_pages_options_takes_the_mapped_order(
+    name: str, mapped: Callable[..., Order]
+) -> None:
+    title = "a plain site" if name == "plain" else name
+    _, table = PAGE.read_text("utf-8").split("| Example | Options of `tillpost simulate generic` |")
+    options, *_ = re.findall(rf"^\| {title} \| (.*) \|$", table, re.MULTILINE | re.IGNORECASE)
+    settings = dict(re.findall(r"--set (\w+)=(\S+?)(?=[ `])", options))
+    simulator = make_simulator(adapter_named("generic"), settings=settings)
+    order = mapped(name)
+    recent = Order.model_validate(order.model_dump() | {"placed_at": PLACED_AT})
+    with (
+        serve_in_thread(simulator) as running,
+        Till.connect("generic", **running.settings) as till,
+    ):
+        assert till.submit(recent, is_new=True).total == order.total
 
 
 @pytest.mark.parametrize("platform", ["generic", "kounta"])
