@@ -89,9 +89,9 @@ def each_refusal(model: type[BaseModel], name: str, error: ValidationError) -> l
 
 
 def _what_it_is_not(model: type[BaseModel], error: ValidationError) -> str:
-    """Return "isn't a menu: " for another kind of object, and "" for a faulty one of this kind.
+    """Return "isn't a menu: " for an object of another kind, and otherwise "".
 
-    Another kind lacks most of the fields that are required.
+    One of another kind lacks most of the fields that are required.
     """
     required = [name for name, field in model.model_fields.items() if field.is_required()]
     faults = error.errors(include_url=False, include_input=False)

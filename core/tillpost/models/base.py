@@ -176,7 +176,10 @@ _WORDS: Mapping[str, str] = {
     "too_long": "must have at most {max_length} members",
     "string_too_long": "must have at most {max_length} characters",
 }
-"""Words for pydantic's types of errors, with what it says of each. None repeats the value."""
+"""Words for pydantic's types of errors, with what it says of each.
+
+None repeats the value.
+"""
 
 _PATTERNS: Mapping[str, str] = {
     r"^[A-Z]{2}$": "must be a country's two capital letters (ISO 3166), such as AU",
