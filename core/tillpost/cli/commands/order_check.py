@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from tillpost.adapter.order_features import uncarried_fields
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import BAD_INPUT, NOT_RIGHT, OK, CliError, code_for
-from tillpost.cli.input import STDIN, read_content, read_model
+from tillpost.cli.input import STDIN, each_refusal, read_content, read_model
 from tillpost.cli.offline_connections import (
     KnownSettings,
     known_settings,
@@ -33,7 +33,6 @@ from tillpost.errors import ConfigError, PosError
 from tillpost.errors.remedies import ACTORS
 from tillpost.menus.matching import fit
 from tillpost.models.arithmetic import Arithmetic, Step, SumFault, arithmetic, read_unchecked
-from tillpost.models.base import explain
 from tillpost.models.menu import Menu
 from tillpost.models.money import format_money
 from tillpost.models.order import Order, describe_lines
@@ -193,7 +192,9 @@ def _read(path: str) -> Order:
         return read_unchecked(content)
     except ValidationError as error:
         name = "standard input" if path == STDIN else path
-        raise CliError(f"{name}: {explain(error)}") from None
+        first, *others = each_refusal(Order, name, error)
+    # Raised out here, because the ValidationError quotes the order.
+    raise CliError(first, more=others)
 
 
 def _menu_lines(order: Order, menu: Menu | None) -> Sequence[_MenuLine]:

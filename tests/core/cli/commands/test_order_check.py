@@ -96,19 +96,39 @@ def test_order_is_read_from_standard_input(tillpost: Command) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"{", "Invalid JSON"),
-        (b"[1]", "Input should be an object"),
-        (b"{}", "id: is missing"),
-        (b'{"id": "Mia Chen"}', "id: "),
+        (b"{", "isn't JSON: "),
+        (b"[1]", "must be an object"),
+        (b'{"format": "2"}', "isn't an order: format: must be '1'"),
+        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 letters"),
     ],
 )
-def test_bad_order_is_one_line_that_names_the_field(
+def test_bad_order_begins_with_a_line_that_names_the_field(
     content: bytes, says: str, tillpost: Command
 ) -> None:
     Path("order.json").write_bytes(content)
-    line = tillpost("order", "check", "order.json").error_line
-    assert line.startswith(f"order.json: {says}")
-    assert "Mia Chen" not in line
+    result = tillpost("order", "check", "order.json")
+    first, *_ = result.error_lines
+    assert first.startswith(f"order.json: {says}")
+    assert "Mia Chen" not in result.err
+
+
+def test_each_fault_of_an_order_has_a_line(tillpost: Command) -> None:
+    line = {"item_id": "1", "name": "Coffee", "quantity": 1, "unit_price": 5.5}
+    order = example(id="a b", currency="aud", fulfilment={}, format="2", lines=[line])
+    assert tillpost("order", "check", order).error_lines == [
+        "order.json: format: must be '1'",
+        "order.json: id: must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+        "order.json: currency: must be a currency's three capital letters (ISO 4217), such as AUD",
+        "order.json: fulfilment.type: is missing",
+        "order.json: lines[0].unit_price: must be whole minor units: 550 is 5.50 AUD, or 550 JPY",
+    ]
+
+
+def test_only_the_first_of_many_faults_have_lines(tillpost: Command) -> None:
+    order = example(**{f"odd_{number}": 1 for number in range(30)})
+    lines = tillpost("order", "check", order).error_lines
+    assert len(lines) == 21
+    assert lines[-1] == "order.json: and 10 more"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +137,7 @@ def test_bad_order_is_one_line_that_names_the_field(
         (("nope.json",), "nope.json: No such file or directory"),
         (("order.json", "--platform", "pasta"), "no adapter for 'pasta'; installed: "),
         (("order.json", "--menu", "nope.json"), "nope.json: No such file or directory"),
-        (("order.json", "--menu", "order.json"), "order.json: site: is missing"),
+        (("order.json", "--menu", "order.json"), "order.json: isn't a menu: site: is missing"),
         (("order.json", "-c", "bar"), "tillpost.toml: No such file or directory"),
         (("order.json", "--config", "no.toml"), "no.toml: No such file or directory"),
         (("order.json", "--platform", "square", "-c", "bar"), "don't go together"),
