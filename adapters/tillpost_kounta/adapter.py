@@ -8,7 +8,7 @@ reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -61,6 +61,7 @@ from tillpost.adapter import (
     nothing,
     oauth,
     one_line,
+    other_names,
     passing_over_odd_rows,
     path_segment,
     reading,
@@ -276,6 +277,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             menu: The menu, if it is known.
             found: The order to return.
         """
+        notices = (*found.notices, *_name_notices(order, seen.lines or ()))
+        found = found.model_copy(update={"notices": tuple(dict.fromkeys(notices))})
         priced = found
         if seen.lines is not None:
             priced = verify_total(order, self.config, _billed(seen.lines), menu, found)
@@ -641,6 +644,18 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         Newer lists name their next page, older ones say how many there are (third parties).
         """
         return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url)
+
+
+def _name_notices(order: Order, lines: Sequence[wire.Line]) -> Iterator[str]:
+    """Yield a notice for each line with a name that the register doesn't say all of.
+
+    Where no note says it, the menu had another name, and the customer's is nowhere to be seen.
+    """
+    for index, (ordered, seen) in enumerate(zip(order.lines, lines, strict=False)):
+        if not seen.name or seen.product != ordered.item_id:
+            continue
+        for name in other_names([(ordered.name, seen.name)]):
+            yield name.notice(index, is_noted=name.is_in(seen.notes))
 
 
 def _billed(lines: Sequence[wire.Line]) -> list[BilledLine]:

@@ -38,6 +38,7 @@ from tillpost.adapter import (
 )
 from tillpost_square import adjustments, limits
 from tillpost_square.limits import Limit, Trimming, intact
+from tillpost_square.names import line_uid
 from tillpost_square.notes import Words, divided, spread
 from tillpost_square.settings import SquareSettings
 
@@ -225,7 +226,7 @@ def _line(
 ) -> Body:
     currency = order.currency
     body: Body = {
-        "uid": f"line-{index}",  # an answer may list the lines in another sequence
+        "uid": line_uid(index),
         "catalog_object_id": line.item_id,
         "quantity": str(line.quantity),
     }

@@ -46,6 +46,8 @@ class OrderMaker:
     def __init__(self, shop: MoneyShop, random: Random) -> None:
         self._shop = shop
         self._random = random
+        # Of its own, so that names change nothing else of the orders.
+        self._naming = Random("names")
         self._words_so_far = 0
         faulty = {fault.subject for fault in shop.menu.faults}
         self._sold = [
@@ -114,7 +116,7 @@ class OrderMaker:
             line = Line(
                 item_id=sold.variation.id,
                 sku=sold.variation.sku,
-                name=display_name(*sold),
+                name=self._name(display_name(*sold)),
                 quantity=quantity,
                 unit_price=random.randint(1, 3000) if on_menu is None else on_menu,
                 modifiers=self._modifiers(self._shop.menu, sold),
@@ -152,7 +154,7 @@ class OrderMaker:
             Modifier(
                 modifier_id=option.id,
                 sku=option.sku,
-                name=option.name,
+                name=self._name(option.name),
                 unit_price=option.price or 0,
             )
             for option in random.sample(options, count)
@@ -160,6 +162,13 @@ class OrderMaker:
         if chosen and not use.once and count < most and random.random() < 2 * OFTEN:
             chosen[-1] = chosen[-1].model_copy(update={"quantity": most - count + 1})
         return chosen
+
+    def _name(self, on_menu: str) -> str:
+        """Return the site's name of what the menu calls so: another one now and then."""
+        random = self._naming
+        if random.random() > OFTEN / 2:
+            return on_menu
+        return random.choice([f"{on_menu} ({self._word(random)})", f"Site's {self._word(random)}"])
 
     def _discounts(self, most: int) -> list[Discount]:
         random = self._random
@@ -247,11 +256,11 @@ class OrderMaker:
         return self._words(count)
 
     def _words(self, count: int) -> str:
-        return " ".join(self._word() for _ in range(count))
+        return " ".join(self._word(self._random) for _ in range(count))
 
-    def _word(self) -> str:
+    def _word(self, random: Random) -> str:
         self._words_so_far += 1
-        return f"{self._random.choice(WORDS)}{self._words_so_far}"
+        return f"{random.choice(WORDS)}{self._words_so_far}"
 
 
 def _rounded(amounts: Sequence[Fraction], by_line: bool, to_even: bool) -> int:

@@ -122,6 +122,7 @@ from tillpost.models.money import (
     to_major,
     to_minor,
 )
+from tillpost.models.names import OtherName, other_names, whole_name
 from tillpost.models.order import (
     Address,
     Charge,
@@ -236,6 +237,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Order",
     "OrderFeature",
     "OrderTax",
+    "OtherName",
     "Payment",
     "Pickup",
     "PosOrder",
@@ -243,7 +245,9 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Progress",
     "nested_choices",
     "one_line",
+    "other_names",
     "spelled_out",
+    "whole_name",
     # Menus
     "GroupUse",
     "Item",

@@ -250,7 +250,7 @@ class Submission:
             since=self.history.since,
             withheld=frozenset(fields),
         )
-        notices = (*withheld.notices, *binding.remarks)
+        notices = (*withheld.notices, *binding.notices)
         return _Outgoing(withheld.order, attempt, fields, notices)
 
     def _withheld_fields(self) -> tuple[str, ...]:

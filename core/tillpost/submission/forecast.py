@@ -12,11 +12,10 @@ from typing import NamedTuple
 from tillpost.adapter.base import Attempt
 from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.errors import OrderError, PosError
-from tillpost.menus.matching import rebind
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext, first_request
-from tillpost.submission.order_menu import misfits
+from tillpost.submission.order_menu import bound, misfits
 from tillpost.submission.store_currency import refuse_other_currency
 from tillpost.submission.withholding import is_past_due, without
 
@@ -75,7 +74,7 @@ def first_attempt(connection: Connection, order: Order) -> FirstAttempt:
     """Return an order that was never sent, as it would be sent now."""
     adapter = connection.adapter
     menu = connection.menu_cache.known
-    binding = rebind(order, menu, connection.policy.prices)
+    binding = bound(connection, order, menu)
     is_late = is_past_due(order, connection.platform_now())
     fields = frozenset({"due_at"}) if is_late else frozenset[str]()
     withheld = without(binding.order, fields, adapter.title)
@@ -85,7 +84,7 @@ def first_attempt(connection: Connection, order: Order) -> FirstAttempt:
         remarks=(*withheld.remarks, *binding.remarks),
         withheld=fields,
     )
-    return FirstAttempt(withheld.order, attempt, (*withheld.notices, *binding.remarks))
+    return FirstAttempt(withheld.order, attempt, (*withheld.notices, *binding.notices))
 
 
 def _refusals(connection: Connection, order: Order, attempt: Attempt) -> Sequence[PosError]:

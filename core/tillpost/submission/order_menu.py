@@ -22,7 +22,13 @@ from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext, run_operation
 from tillpost.submission.order_journal import OrderJournal
 
-__all__ = ["OrderMenu", "misfits"]
+__all__ = ["OrderMenu", "bound", "misfits"]
+
+
+def bound(connection: Connection, order: Order, menu: Menu | None) -> Binding:
+    """Return an order bound to a menu, as the connection's platform is sent it."""
+    shows_names = connection.adapter.shows_names
+    return rebind(order, menu, connection.policy.prices, shows_names=shows_names)
 
 
 def misfits(connection: Connection, order: Order, menu: Menu) -> Sequence[PosError]:
@@ -65,7 +71,7 @@ class OrderMenu:
         """Bind the order to the known menu."""
         # The time is read first: a menu that is cached in between counts as newer.
         self.bound_at = self._cache.imported_at
-        return rebind(self._order, self.known, self._connection.policy.prices)
+        return bound(self._connection, self._order, self.known)
 
     def misfits(self, binding: Binding) -> Sequence[PosError]:
         """Return the ways in which the bound order doesn't fit the known menu."""
