@@ -60,7 +60,6 @@ from tillpost.adapter import (
     nearest_minor,
     nothing,
     oauth,
-    one_line,
     other_names,
     passing_over_odd_rows,
     path_segment,
@@ -80,7 +79,7 @@ from tillpost_kounta.error_table import TABLE, speaks_of_oauth
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
-from tillpost_kounta.translation import products_of, ticket_body, translate
+from tillpost_kounta.translation import for_customer, products_of, ticket_body, translate
 
 __all__ = ["Kounta"]
 
@@ -166,16 +165,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         A success that names no order leaves core in doubt.
         """
         assert attempt.menu is not None  # see needs_menu
-        content, rounded = translate(order, attempt.menu, attempt.remarks, self.config)
+        translated = translate(order, attempt.menu, attempt.remarks, self.config)
         if self.config.check_first:
             yield from self._check_site()
-        customer_id, unlinked = yield from self._customer(order)
-        notices = (*rounded, *unlinked)
-        if customer_id is None and order.customer and order.customer.email:
-            # Without a customer record the order itself is the only place for the address.
-            email = one_line(f"Email: {order.customer.email}")
-            content["notes"] = f"{content['notes']}\n{email}"
-        created = yield from self._create(order.id, notices, **content, customer_id=customer_id)
+        customer_id = yield from self._customer(order)
+        content, notices = for_customer(translated, order, customer_id)
+        created = yield from self._create(order.id, notices, **content)
         return (yield from self._read_back(order, created, attempt.menu, notices))
 
     def _check_site(self) -> Exchange[None]:
@@ -189,14 +184,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if self.config.pass_thru_printing and printing_is_offline:
             raise RegisterOfflineError("the site's register for pass-through printing is offline")
 
-    def _customer(self, order: Order) -> Exchange[tuple[int | None, Sequence[str]]]:
-        """Return the customer's id, and notices. No order fails because of its customer.
+    def _customer(self, order: Order) -> Exchange[int | None]:
+        """Return the id of the customer's record. No order fails because of its customer.
 
         A search for a customer redirects to the record (vendor's page).
         """
         customer = order.customer
         if customer is None or not (customer.email or customer.phone):
-            return None, ()
+            return None
         path = f"{self._company}/customers.json"
         first, _, last = customer.name.partition(" ")
         person = {"first_name": first, "last_name": last or "-", "phone": customer.phone}
@@ -205,10 +200,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         body = to_exact_body(**person, email=customer.email)
         create = Request("POST", path, nothing, body, Effect.SIDE)
         customer_id = yield from find_or_make("customers", find, create)
-        if customer_id.isdecimal():
-            return int(customer_id), ()
-        notice = "The customer isn't linked in Kounta; name and contacts are in the order's notes"
-        return None, (notice,)
+        return int(customer_id) if customer_id.isdecimal() else None
 
     def _create(
         self, reference: str, notices: Sequence[str], /, **content: object

@@ -30,8 +30,11 @@ from tillpost.adapter import (
     Pickup,
     SetupError,
     TaxTerms,
-    format_money,
+    charge_text,
+    destination,
+    discount_text,
     nested_choices,
+    payment_text,
     spelled_out,
     tax_terms,
     ticket_reference,
@@ -84,9 +87,13 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
             "The delivery goes as a pickup with its address in the note, since Square doesn't take "
             "the phone number that a delivery needs"
         )
-    words = _words(order, attempt, unsent, is_delivery=is_delivery)
+    payments = _payment_note(order, settings)
+    if payments.beyond:
+        trimming.notices.append("The payment's note continues in the order's note")
+    words = _words(order, attempt, unsent, payments, is_delivery=is_delivery)
     limit = limits.DELIVERY_NOTE if is_delivery else limits.PICKUP_NOTE
-    notes = spread(words.own, words.others, limit, [_line_note(line) for line in order.lines])
+    line_notes = [_line_note(line, order.currency) for line in order.lines]
+    notes = spread(words.own, words.others, limit, line_notes)
     trimming.notices += notes.notices
     if is_delivery and isinstance(order.fulfilment, Delivery):
         fulfilment = _delivery(order.fulfilment, recipient, notes.note, settings)
@@ -144,10 +151,6 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
         OrderError: A payment's reference is too long for Square.
     """
     check_payable(order)
-    parts: list[str] = []
-    for part in order.payments:
-        amount = format_money(part.amount, order.currency)
-        parts.append(f"{part.method} {amount} {part.reference}".strip())
     only_reference = order.payments[0].reference if len(order.payments) == 1 else ""
     body: Body = {
         "source_id": "EXTERNAL",
@@ -161,12 +164,33 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
             "source": settings.source_name,
             "source_id": only_reference or order.id,
         },
-        "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(parts)),
+        "note": _payment_note(order, settings).note,
     }
     tip = adjustments.payment_tip(order, settings)
     if tip:
         body["tip_money"] = _money(tip, order.currency)
     return body
+
+
+class _PaymentNote(NamedTuple):
+    """The note of the payment, and what of it goes on in the order's note."""
+
+    note: str
+    beyond: str
+
+
+def _payment_note(order: Order, settings: SquareSettings) -> _PaymentNote:
+    """Return all captured payments with their references.
+
+    An order of 0 is paid without a payment, so they are all in the order's note.
+    """
+    text = "; ".join(payment_text(each, order.currency) for each in order.payments)
+    if not text:
+        return _PaymentNote("", "")
+    if not total_due(order, settings):
+        return _PaymentNote("", f"PAID: {text}")
+    note, rest = divided(text, limits.PAYMENT_NOTE.characters)
+    return _PaymentNote(note, f"PAID, continued: {rest}" if rest else "")
 
 
 def attention_ticket(order: Order, settings: SquareSettings) -> Body:
@@ -251,12 +275,13 @@ def _line(
     return body
 
 
-def _line_note(line: Line) -> str:
-    """Return what the customer wrote of a line, then what belongs to what.
+def _line_note(line: Line, currency: str) -> str:
+    """Return what the customer wrote of a line, then what Square has no field for.
 
-    Square nests no modifiers.
+    Square nests no modifiers, and takes no discount of 0.
     """
-    parts = (line.note, nested_choices(line))
+    free = [discount_text(each, currency) for each in line.discounts if not each.amount]
+    parts = (line.note, nested_choices(line), *free)
     return "\n".join(part for part in parts if part)
 
 
@@ -326,7 +351,14 @@ def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) 
     return is_delivery and not attempt.withheld & {"customer", "customer.phone"}
 
 
-def _words(order: Order, attempt: Attempt, unsent: Sequence[Words], *, is_delivery: bool) -> _Words:
+def _words(
+    order: Order,
+    attempt: Attempt,
+    unsent: Sequence[Words],
+    payments: _PaymentNote,
+    *,
+    is_delivery: bool,
+) -> _Words:
     """Return what goes into the notes.
 
     Square has no dine-in, and may not show deliveries (see `SquareSettings.delivery_as_pickup`), so
@@ -334,22 +366,34 @@ def _words(order: Order, attempt: Attempt, unsent: Sequence[Words], *, is_delive
     """
     own = [Words("note", order.note)]
     others: list[Words] = []
+    where = destination(order.fulfilment)
     match order.fulfilment:
         case Delivery(instructions=instructions) if is_delivery:
             _, rest = divided(instructions, limits.DROPOFF_NOTE.characters)
             own.append(Words("fulfilment.instructions", rest))
-        case Delivery(address=address, instructions=instructions):
+        case Delivery(instructions=instructions):
             own.append(Words("fulfilment.instructions", instructions))
-            others.append(Words("fulfilment.address", f"DELIVER TO: {address}"))
-        case DineIn(table=table, guests=guests):
-            people = f", {guests} GUESTS" if guests else ""
-            others.append(Words("fulfilment.table", f"TABLE {table}{people}"))
-        case Pickup(curbside=Curbside(details=where)) if len(where) > limits.CURBSIDE.characters:
-            own.append(Words("fulfilment.curbside", f"CURBSIDE: {where}"))
+            others.append(Words("fulfilment.address", where))
+        case DineIn():
+            others.append(Words("fulfilment.table", where))
+        case Pickup(curbside=Curbside(details=car)) if len(car) > limits.CURBSIDE.characters:
+            own.append(Words("fulfilment.curbside", where))
         case _:
             pass
     others += unsent
-    others += [Words("charges", charge_note) for charge_note in adjustments.charge_notes(order)]
+    # What costs nothing has no field that Square shows, and a charge's discounts have none.
+    currency = order.currency
+    others += [
+        Words("charges", charge_text(charge, currency))
+        for charge in order.charges
+        if charge.discounts or not charge.amount
+    ]
+    others += [
+        Words("discounts", discount_text(each, currency))
+        for each in order.discounts
+        if not each.amount
+    ]
+    others.append(Words("payments", payments.beyond))
     others += [Words("remarks", remark) for remark in attempt.remarks]
     return _Words(tuple(own), tuple(others))
 

@@ -175,6 +175,8 @@ class OrderMaker:
         if not most or random.random() > OFTEN:
             return []
         amount = random.choice([most, random.randint(1, most), random.randint(1, most)])
+        if self._naming.random() < SELDOM:
+            amount = 0
         return [Discount(name=f"COUPON {self._words(2)}", amount=amount)]
 
     def _charge(self) -> Charge:
@@ -184,6 +186,8 @@ class OrderMaker:
             name = f"Rounded up {self._words(1)}"
             return Charge(kind="rounding", name=name, amount=random.randint(1, 4))
         amount = random.randint(1, 900)
+        if self._naming.random() < SELDOM:
+            amount = 0
         # At Kounta the product of a charge has the tax, or hasn't.
         taxed = kind == "delivery" if self._shop.platform == "kounta" else random.random() < 0.5
         return Charge.model_validate(

@@ -103,7 +103,14 @@ from tillpost.errors import (
     UnsupportedError,
 )
 from tillpost.models.base import FrozenModel, Id
-from tillpost.models.docket import nested_choices, spelled_out
+from tillpost.models.docket import (
+    charge_text,
+    destination,
+    discount_text,
+    nested_choices,
+    payment_text,
+    spelled_out,
+)
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -243,9 +250,13 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "PosOrder",
     "PosState",
     "Progress",
+    "charge_text",
+    "destination",
+    "discount_text",
     "nested_choices",
     "one_line",
     "other_names",
+    "payment_text",
     "spelled_out",
     "whole_name",
     # Menus
