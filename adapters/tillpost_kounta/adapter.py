@@ -166,10 +166,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """
         assert attempt.menu is not None  # see needs_menu
         translated = translate(order, attempt.menu, attempt.remarks, self.config)
-        if self.config.check_first:
-            yield from self._check_site()
-        customer_id = yield from self._customer(order)
-        content, notices = for_customer(translated, order, customer_id)
+        if not attempt.is_forecast:
+            if self.config.check_first:
+                yield from self._check_site()
+            customer_id = yield from self._customer(order)
+            translated = for_customer(translated, order, customer_id)
+        content, notices = translated
         created = yield from self._create(order.id, notices, **content)
         return (yield from self._read_back(order, created, attempt.menu, notices))
 

@@ -19,7 +19,7 @@ from adapters.test_money import assert_all_arrive
 from tillpost.models.names import OtherName
 from tillpost.models.order import Charge, DineIn, Discount, Line, Modifier, Order, Pickup
 from tillpost.models.safe_text import one_line
-from tillpost.submission.order_menu import bound
+from tillpost.submission.outgoing import bound
 from tillpost_generic.adapter import Generic
 from tillpost_kounta import translation as kounta_translation
 from tillpost_kounta.adapter import Kounta
