@@ -78,6 +78,7 @@ class Generic(Adapter[GenericSettings]):
     settings = GenericSettings
     errors = TABLE
     keyed = True
+    shows_names = True
     compares_totals = True
     carries = EVERY_FEATURE
     public_fields = frozenset(

@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tillpost.adapter import Attempt, Charge, Line, Menu, Order, OrderError, Tax, format_money
+from tillpost.adapter import Attempt, Charge, Line, Menu, Order, OrderError, Tax
 from tillpost_square import limits
 from tillpost_square.limits import Trimming
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
     "applied_discounts",
-    "charge_notes",
     "charge_taxes",
     "discounts",
     "has_taxed_charge",
@@ -210,20 +209,3 @@ def _taxes_on_lines(order: Order, menu: Menu, settings: SquareSettings) -> Seque
             reason="unsupported",
         )
     return next(iter(found.values()), ())
-
-
-def charge_notes(order: Order) -> list[str]:
-    """Return a sentence for each charge with a discount.
-
-    Square has no field for these.
-    """
-    return [_charge_note(charge, order.currency) for charge in order.charges if charge.discounts]
-
-
-def _charge_note(charge: Charge, currency: str) -> str:
-    cost = f"{charge.name} {format_money(charge.amount, currency)}"
-    taken_off = [
-        f"{discount.name} -{format_money(discount.amount, currency)}"
-        for discount in charge.discounts
-    ]
-    return ", ".join([cost, *taken_off])

@@ -169,6 +169,13 @@ class Adapter(ABC, Generic[S]):
     `EVERY_FEATURE` is all of them.
     """
 
+    shows_names: ClassVar[bool] = False
+    """Whether the register shows the order's own names of items and options.
+
+    Elsewhere it shows the menu's. Then core adds a name of which the menu's doesn't say all to the
+    note of its line, which `submit` must send.
+    """
+
     compares_totals: ClassVar[bool] = False
     """Whether `submit` compares the platform's own total before staff see the order.
 
