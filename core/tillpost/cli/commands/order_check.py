@@ -3,8 +3,9 @@
 With `--json` it prints {"ok", "order", "steps": [{"field", "text", "how", "amount", "adds",
 "depth"}], "total", "settled": [as steps], "faults": [{"field", "text", "off_by"}], "lines":
 [{"line", "name", "on_menu", "item_id"}], "connections": [{"connection", "platform", "ok",
-"needs_menu", "not_taken": {path: what}, "notices", "problems": [{"error", "remedy", "exit_code"}],
-"setup"}]}. Amounts are in minor units of the order's currency. `lines` is empty without a menu.
+"needs_menu", "knows_currency", "not_taken": {path: what}, "notices", "problems": [{"error",
+"remedy", "exit_code"}], "setup"}]}. Amounts are in minor units of the order's currency. `lines` is
+empty without a menu.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class _Outlook:
         platform: The adapter's name.
         title: The platform's name for people.
         needs_menu: Whether its menu must be known to say more.
+        knows_currency: Whether its store's currency is known, and was compared.
         not_taken: The fields that the platform doesn't take, and what each is.
         notices: What would be changed.
         problems: Why the order would be refused before anything is sent.
@@ -71,6 +73,7 @@ class _Outlook:
     platform: str = ""
     title: str = ""
     needs_menu: bool = False
+    knows_currency: bool = False
     not_taken: Mapping[str, str] = field(default_factory=dict[str, str])
     notices: Sequence[str] = ()
     problems: Sequence[PosError] = ()
@@ -81,7 +84,9 @@ class _Outlook:
         """The exit code, 0 if the order would be sent."""
         if self.setup:
             return BAD_INPUT
-        return code_for(self.problems[0]) if self.problems else OK
+        if self.problems:
+            return code_for(self.problems[0])
+        return NOT_RIGHT if self.needs_menu else OK
 
     def facts(self) -> Mapping[str, object]:
         """Return it for programs."""
@@ -110,9 +115,10 @@ class _Explanation:
     @property
     def code(self) -> int:
         """The exit code."""
-        refused = [outlook.code for outlook in self.outlooks if outlook.code]
-        if refused:
-            return refused[0]
+        codes = [outlook.code for outlook in self.outlooks if outlook.code]
+        if codes:
+            # What is known comes before what can't be said.
+            return next((code for code in codes if code != NOT_RIGHT), NOT_RIGHT)
         is_on_menu = all(line.on_menu for line in self.lines)
         return OK if is_on_menu and not self.sums.faults else NOT_RIGHT
 
@@ -164,7 +170,7 @@ def check(
 
     The connections are those of the TOML file and of the outbox's database. Nothing is sent, and
     no token is needed. An order that passes may still be refused by the platform, which knows more
-    than this command.
+    than this command. One that can't be judged without the store's menu doesn't pass.
     """
     if platform and connection:
         raise CliError("--platform and --connection don't go together")
@@ -240,6 +246,7 @@ def _outlook(order: Order, connection: Connection) -> _Outlook:
         platform=adapter.platform,
         title=adapter.title,
         needs_menu=expected.needs_menu,
+        knows_currency=expected.knows_currency,
         not_taken=not_taken,
         notices=expected.notices,
         problems=expected.refusals,
@@ -255,7 +262,7 @@ def _show(found: _Explanation, config: str) -> None:
     _show_faults(found.order, found.sums.faults)
     _show_lines(found.order, found.lines)
     for outlook in found.outlooks:
-        _show_outlook(outlook)
+        _show_outlook(outlook, found.order.currency)
     if not found.sums.faults and not found.outlooks:
         print_line(
             f"{config_path(config)} has no connection; --platform NAME says what a platform would "
@@ -298,7 +305,7 @@ def _row(step: Step, currency: str) -> tuple[str, str, str]:
     return text, step.how, amount if step.adds else f"({amount})"
 
 
-def _show_outlook(outlook: _Outlook) -> None:
+def _show_outlook(outlook: _Outlook, currency: str) -> None:
     who = outlook.connection
     if outlook.title and outlook.platform != outlook.connection:
         who = f"{who} ({outlook.title})"
@@ -311,9 +318,11 @@ def _show_outlook(outlook: _Outlook) -> None:
     if outlook.problems:
         print_line(f"{who}: would be refused before anything is sent", "bold red")
     elif outlook.needs_menu:
-        print_line(f"{who}: the store's menu is needed to say more; see --menu")
-    else:
+        print_line(f"{who}: can't be said without the store's menu; see --menu", "bold yellow")
+    elif outlook.knows_currency:
         print_line(f"{who}: would be sent", "bold green")
+    else:
+        print_line(f"{who}: would be sent, if the store sells in {currency}", "bold green")
     facts = [("Changed", notice) for notice in outlook.notices]
     for error in outlook.problems:
         remedy = error.remedy

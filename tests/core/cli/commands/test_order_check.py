@@ -48,7 +48,7 @@ def test_sums_are_shown_line_by_line(tillpost: Command) -> None:
     assert result.code == 0
     for cells in ("1. Flat white, regular", "2 x (5.50 + 0.80)", "12.60 AUD", "28.81 AUD"):
         assert cells in result.out
-    assert "Generic POS: would be sent" in result.out
+    assert "Generic POS: would be sent, if the store sells in AUD" in result.out
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_each_connection_is_looked_at_without_tokens(tillpost: Command) -> None:
     result = tillpost("order", "check", example())
     assert result.code == 2
     assert "cafe (Square): would be sent" in result.out
-    assert "bar (Kounta): the store's menu is needed to say more" in result.out
+    assert "bar (Kounta): can't be said without the store's menu" in result.out
     assert "kiosk: the connection's settings are wrong" in result.out
     assert "location_id is read from the environment, but NO_LOCATION isn't set" in result.out
 
@@ -172,6 +172,7 @@ def test_field_that_platform_cannot_carry_is_named(tillpost: Command) -> None:
     assert result.code == 17
     assert "cafe (Square): would be refused before anything is sent" in result.out
     assert "amount_due: Square doesn't take money to be paid at the store" in result.out
+    assert "The order isn't on the register." in " ".join(result.out.split())
     facts = only(tillpost("order", "check", path, "--json").json)
     assert facts["not_taken"] == {"amount_due": "money to be paid at the store"}
     assert facts["problems"][0]["exit_code"] == 17
