@@ -88,6 +88,7 @@ class Generic(Adapter[GenericSettings]):
 
     def __init__(self, settings: GenericSettings) -> None:
         super().__init__(settings)
+        self.title = settings.pos_name or self.title
         self.look_after = settings.look_after
         self.public_only = not settings.allow_private
 

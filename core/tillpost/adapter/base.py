@@ -141,8 +141,11 @@ class Adapter(ABC, Generic[S]):
     platform: ClassVar[str]
     """The platform's name in code, such as `square`: `Till.connect(platform, ...)`."""
 
-    title: ClassVar[str]
-    """The platform's name for people, such as `Square`."""
+    title: str
+    """The platform's name for people, such as `Square`.
+
+    An instance may have another than its class, if a setting names the platform.
+    """
 
     settings: ClassVar[type[AdapterSettings]]
     """The model that validates a connection's settings."""
