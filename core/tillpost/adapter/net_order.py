@@ -387,7 +387,7 @@ def _taxes_on(part: _Part, menu: Menu) -> Taxes:
 
 
 def _other_product(part: _Part, taxes: Taxes) -> SetupError:
-    """Return the error of a part with tax whose product has none, or the other way round."""
+    """Return the error of a part whose product is taxed otherwise than it."""
     done = "taken off" if part.paid < 0 else "charged"
     with_tax = "without" if taxes else "with"
     its_tax = ", ".join(_names([taxes])) or "none"
