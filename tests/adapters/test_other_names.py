@@ -126,7 +126,7 @@ def test_name_on_a_line_without_room_is_in_the_note_of_another() -> None:
     (notice,) = shop.till.submit(order, is_new=True).notices
     assert "a note says so" in notice
     (entry,) = shop.simulator.ledger().shown
-    assert entry.lines[1].note == f"LINE 1: ORDERED AS: {VEGAN} (here: BLT toastie)"
+    assert entry.lines[1].note == f"LINE 1: ORDERED AS: {VEGAN} (here: BLT toastie, Regular)"
 
 
 def test_name_that_square_takes_no_note_of_arrives_with_a_notice() -> None:
