@@ -60,6 +60,7 @@ from tillpost.adapter import (
     reading,
     reading_where,
     searched_from,
+    stated_tax,
     ticket_reference,
     to_body,
 )
@@ -75,7 +76,7 @@ from tillpost_square.checks import (
 )
 from tillpost_square.error_table import STALE_VERSION, TABLE
 from tillpost_square.reasons import is_only_rounding, mismatch
-from tillpost_square.rounding import adjustment, with_rounding_notice
+from tillpost_square.rounding import adjustment, with_tax_notices
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.translation import (
@@ -187,18 +188,25 @@ class Square(Adapter[SquareSettings]):
             # The answer doesn't say whose order it is, or it is old: only the order itself shows
             # that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
-        return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
+        return (yield from self._pay_or_undo(order, created.order, notices))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         """Pay an order that was created, or undo it and raise why it can't be paid."""
         notices = translate(order, Attempt(), self.config).notices
-        if draft.version > 1:  # it was changed since it was created, perhaps by `_adjusted`
+        was_changed = draft.version > 1  # since it was created, perhaps by `_adjusted`
+        # Where prices exclude tax, a total that was paid shows that the tax is right.
+        has_tax_to_compare = order.prices_include_tax and stated_tax(order) is not None
+        if was_changed or has_tax_to_compare:
             return (yield from self._settle(order, draft.id, None, notices))
         return (yield from self._pay_or_undo(order, draft, notices))
 
     def _pay_or_undo(
-        self, order: Order, draft: Draft, notices: Sequence[str]
+        self,
+        order: Order,
+        seen: wire.CreatedOrder | wire.PricedOrder | Draft,
+        notices: Sequence[str],
     ) -> Exchange[PosOrder]:
+        draft = seen if isinstance(seen, Draft) else draft_of(seen)
         refusal: PosError | None = None
         if draft.total == total_due(order, self.config):
             try:
@@ -208,6 +216,8 @@ class Square(Adapter[SquareSettings]):
                     raise
                 refusal = error
             else:
+                if not isinstance(seen, Draft):
+                    notices = with_tax_notices(order, seen, notices)
                 return PosOrder(
                     id=draft.id,
                     reference=order.id,
@@ -271,7 +281,7 @@ class Square(Adapter[SquareSettings]):
             if current.reference_id != order.id:
                 text = "Square's order has another reference or none, so it may not be ours"
                 raise OutageError(text, applied=Applied.MAYBE) from refusal
-            notices = with_rounding_notice(order, current, original_notices)
+            notices = with_tax_notices(order, current, original_notices)
             if is_paid(current):
                 return pos_order(current, notices)
             # The state comes before the words of a refusal.
@@ -284,7 +294,7 @@ class Square(Adapter[SquareSettings]):
                 return pos_order(current, notices)
             reason = mismatch(order, current, total_due(order, self.config)) or refusal
             if reason is None:
-                return (yield from self._pay_or_undo(order, draft_of(current), notices))
+                return (yield from self._pay_or_undo(order, current, original_notices))
             if refusal is None and adjustments_left:
                 adjustments_left -= 1
                 is_adjusted = yield from self._adjusted(order, current)
@@ -652,7 +662,7 @@ def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
 
     Raises if it has other lines than were ordered.
     """
-    found = pos_order(seen, with_rounding_notice(order, seen, ()))
+    found = pos_order(seen, with_tax_notices(order, seen, ()))
     is_over = found.state in (PosState.REJECTED, PosState.CANCELLED)
     line_count = len(seen.line_items)
     if is_over or line_count in (0, len(order.lines)):  # 0: the answer leaves them out

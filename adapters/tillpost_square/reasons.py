@@ -26,9 +26,17 @@ from tillpost.adapter import (
     format_money,
     most_rounding,
 )
-from tillpost_square.wire import AppliedTax, Calculation, LineItem, Money, PricedOrder, SquareOrder
+from tillpost_square.wire import (
+    AppliedTax,
+    Calculation,
+    CreatedOrder,
+    LineItem,
+    Money,
+    PricedOrder,
+    SquareOrder,
+)
 
-__all__ = ["Priced", "has_other_terms", "is_only_rounding", "mismatch"]
+__all__ = ["Priced", "has_other_terms", "is_only_rounding", "mismatch", "total_tax"]
 
 Priced: TypeAlias = PricedOrder | Calculation
 """An order with Square's prices and taxes."""
@@ -112,6 +120,11 @@ def has_other_terms(order: Order, seen: SquareOrder | Priced) -> bool:
     """Return whether Square adds a tax that the order's prices include, or the other way round."""
     opposite = "ADDITIVE" if order.prices_include_tax else "INCLUSIVE"
     return any(tax.type == opposite for tax in seen.taxes)
+
+
+def total_tax(seen: SquareOrder | CreatedOrder | Priced) -> int:
+    """Return all tax on an order, included in its prices or not."""
+    return sum(tax.applied_money.amount for tax in seen.taxes if tax.applied_money)
 
 
 def _misread(order: Order, priced: Priced) -> Mapping[str, str]:

@@ -9,9 +9,11 @@ import pytest
 
 from adapters.sample_orders import plain_order
 from adapters.square.bench import Bench, checked_bench
-from tillpost import Order, OrderError
+from tillpost import Order, OrderError, OutageError
 from tillpost.adapter.base import Attempt
-from tillpost.models.order import PosOrder
+from tillpost.adapter.exchange import Fault
+from tillpost.errors import Applied
+from tillpost.models.order import Draft, PosOrder
 from tillpost.simulator import LedgerEntry
 from tillpost_simulators.square import WorldSettings
 from tillpost_simulators.square.catalogue import Item, Variation
@@ -154,3 +156,57 @@ def test_fee_has_the_lines_tax_where_the_sites_tax_is_another() -> None:
     taxes = [tax_at("9", 111)]
     submit(bench, order_of(1330, "JPY", charges=[DELIVERY], taxes=taxes))
     assert taxes_of(shown(bench)) == [98]
+
+
+# ---------------------------------------------------------------- a tax that differs has a notice
+
+
+SEEN_98 = "The register has 98 JPY of tax on this order, the ordering site has 111 JPY"
+
+
+def with_another_tax(**parts: Any) -> Order:
+    """An order whose prices include tax of 9 per cent by its own words."""
+    return order_of(1330, "JPY", charges=[DELIVERY], taxes=[tax_at("9", 111)], **parts)
+
+
+def test_included_tax_that_differs_is_told_in_a_notice() -> None:
+    bench = shop("JPY", "8", inclusive=True)
+    made = submit(bench, with_another_tax())
+    assert made.notices == (SEEN_98,)
+
+
+def test_tax_that_differs_is_told_of_an_order_that_is_looked_up() -> None:
+    bench = shop("JPY", "8", inclusive=True)
+    order = with_another_tax()
+    made = submit(bench, order)
+    found = bench.run(bench.adapter.find(order, None), order)
+    assert isinstance(found, PosOrder)
+    assert found.notices == (SEEN_98,)
+    verified = bench.run(bench.adapter.verify(order, made.id), order)
+    assert isinstance(verified, PosOrder)
+    assert verified.notices == (SEEN_98,)
+
+
+def test_tax_that_differs_is_told_of_a_draft_that_is_paid() -> None:
+    bench = shop("JPY", "8", inclusive=True)
+    order = with_another_tax()
+    bench.spoil = lambda request, carry_out: (
+        Fault(Applied.MAYBE, "connection reset") if request.path == "/v2/payments" else carry_out()
+    )
+    with pytest.raises(OutageError):
+        submit(bench, order)
+    bench.spoil = None
+    draft = bench.run(bench.adapter.find(order, None), order)
+    assert isinstance(draft, Draft)
+    assert bench.run(bench.adapter.finish(order, draft), order).notices == (SEEN_98,)
+
+
+def test_rounding_that_is_made_up_for_names_both_amounts_of_tax() -> None:
+    bench = shop("AUD", "10")
+    bench.simulator.change_price("5312", 545)
+    line = TOASTIE | {"unit_price": 545}
+    parts = {"lines": [line], "prices_include_tax": False, "tax": 55}
+    made = submit(bench, order_of(600, "AUD", **parts))
+    seen = "The register has 0.54 AUD of tax on this order, the ordering site has 0.55 AUD"
+    assert seen in made.notices
+    assert len(made.notices) == 2
