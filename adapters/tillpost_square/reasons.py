@@ -96,6 +96,8 @@ def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
         listed = f" ({', '.join(names)})" if names else ""
         added = "adds" if order.prices_include_tax else "has"
         text = f"{totals}: Square {added} {square} of tax{listed}, the order has {ordered}"
+        if tax > order.tax:
+            text += "; what is really a surcharge belongs in a service charge in Square"
         return TaxError(text, subjects=names)
     return SetupError(f"{totals}, although neither taxes nor prices differ")
 
@@ -135,7 +137,7 @@ def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
     """
     prices = [price for line in _lines(order, priced) for price in line]
     is_left_out = any(price.terms.leaves_tax_out(price.paid, price.square) for price in prices)
-    if is_left_out or not has_other_terms(order, priced):
+    if not prices or is_left_out or not has_other_terms(order, priced):
         return {}
     parts: dict[str, str] = {}
     for index, line in enumerate(order.lines):

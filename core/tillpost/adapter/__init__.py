@@ -54,6 +54,7 @@ from tillpost.adapter.net_order import (
     order_note,
     reference_in_note,
     staff_notes,
+    tax_notices,
     verify_total,
 )
 from tillpost.adapter.odd_objects import OddObjects
@@ -311,6 +312,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "order_note",
     "reference_in_note",
     "staff_notes",
+    "tax_notices",
     "taxes_summing_to",
     "with_options",
     "verify_total",
