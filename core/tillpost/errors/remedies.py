@@ -515,9 +515,9 @@ REMEDIES: Mapping[str, RemedyText] = {
     "setup.product_tax": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,
-        "This order has {subjects} in {platform}, so nothing was sent. {register} Key the order in. "
-        "Then correct the tax of that product in {platform}, or choose another product there and "
-        "give its name to the ordering site's support.",
+        "This order has {subjects} in {platform}, so nothing was sent. {register} Key the order "
+        "in. Then correct the tax of that product in {platform}, or choose another product there "
+        "and give its name to the ordering site's support.",
         "{detail}, or have the store correct the product's tax. Then submit the order again.",
     ),
     "setup.discounts": RemedyText(
