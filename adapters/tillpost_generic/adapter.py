@@ -44,6 +44,7 @@ from tillpost.adapter import (
     WebhookEvent,
     ask,
     format_money,
+    most_rounding,
     passing_over_odd_rows,
     path_segment,
     reading,
@@ -248,7 +249,9 @@ def _verified(status: PosStatus, order: Order) -> PosOrder:
     if is_over or status.total == order.total:
         return pos_order
     difference = abs(status.total - order.total)
-    only_rounding = difference <= (len(order.lines) + len(order.charges)) and order.tax > 0
+    parts = len(order.lines) + len(order.charges)
+    # Included taxes are rounded, too. How many there are isn't known without the menu.
+    only_rounding = difference <= most_rounding(parts, len(order.taxes) or 1)
     tax_is_missing = order.tax and status.total == order.total - order.tax
     kind = TaxError if tax_is_missing or only_rounding else MenuError
     at_pos = format_money(status.total, order.currency)

@@ -98,6 +98,7 @@ class ProblemDetails(BaseModel):
         "table",
         "rounding",
         "currency",
+        "tax_terms",
         "scopes",
     ] = ""
     order_field: Literal["", "customer", "customer.phone", "customer.email", "due_at"] = ""

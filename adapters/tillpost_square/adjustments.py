@@ -70,7 +70,8 @@ def discounts(order: Order, trimming: Trimming) -> list[Body]:
         if charge.amount < 0:
             _check_rounding(order, index)
             trimming.notices.append(
-                f"{charge.name} went as a discount, since Square takes no negative charge"
+                f"{charge.name} went as a discount, since Square takes no negative charge; a tax "
+                "that the prices include is lowered by its share"
             )
             bodies.append(_discount(charge.name, -charge.amount, order.currency, trimming))
     return bodies
@@ -90,7 +91,11 @@ def _discount_uid(index: int, place: int) -> str:
 
 
 def _check_rounding(order: Order, index: int) -> None:
-    """Check that a rounding can be taken off the lines without changing the tax."""
+    """Check that a rounding can be taken off the lines.
+
+    It lowers the tax that their prices include as well. A tax that is added would be lowered, too,
+    and the total with it.
+    """
     if not order.prices_include_tax:
         raise OrderError(
             f"charges[{index}].amount: Square takes no negative charge where prices exclude tax",

@@ -16,14 +16,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from tillpost.adapter import Order, format_money, tax_difference
-from tillpost_square.reasons import has_other_terms, is_only_rounding, total_tax
+from tillpost_square.reasons import ADJUSTMENT, has_other_terms, is_only_rounding, total_tax
 from tillpost_square.wire import CreatedOrder, PricedOrder, SquareOrder
 
 __all__ = ["adjustment", "with_tax_notices"]
 
 Body: TypeAlias = dict[str, object]
 
-_UID = "rounding"
 _NAME = "Rounding"
 
 
@@ -37,8 +36,8 @@ def adjustment(order: Order, priced: PricedOrder, due: int) -> Body | None:
     if not difference or not is_only_rounding(order, priced, due):
         return None
     amount: Body = {"amount": abs(difference), "currency": order.currency}
-    body: Body = {"uid": _UID, "name": _NAME, "amount_money": amount}
-    if any(charge.uid == _UID for charge in priced.service_charges):
+    body: Body = {"uid": ADJUSTMENT, "name": _NAME, "amount_money": amount}
+    if any(charge.uid == ADJUSTMENT for charge in priced.service_charges):
         return None
     if difference > 0:
         return {"service_charges": [{**body, "calculation_phase": "TOTAL_PHASE"}]}
@@ -77,7 +76,9 @@ def with_tax_notices(
 
 def _rounding_notice(order: Order, seen: SquareOrder) -> str | None:
     """Return what makes up for a rounding on an adjusted order, None if it wasn't adjusted."""
-    is_adjusted = _has_discount(seen) or any(each.uid == _UID for each in seen.service_charges)
+    is_adjusted = _has_discount(seen) or any(
+        each.uid == ADJUSTMENT for each in seen.service_charges
+    )
     if not is_adjusted:
         return None
     tax = format_money(order.tax, order.currency)
@@ -88,4 +89,4 @@ def _rounding_notice(order: Order, seen: SquareOrder) -> str | None:
 
 
 def _has_discount(seen: SquareOrder) -> bool:
-    return any(discount.uid == _UID for discount in seen.discounts)
+    return any(discount.uid == ADJUSTMENT for discount in seen.discounts)

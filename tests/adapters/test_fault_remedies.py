@@ -409,7 +409,7 @@ AT_SQUARE: list[Fault] = [
         OrderError,
         "tax_terms",
         SITE,
-        ["the discount on the order", "nothing to correct", KEYED_IN, SITES_SUPPORT],
+        ["discounts would come to another amount", "nothing to correct", KEYED_IN, SITES_SUPPORT],
     ),
     Fault(
         "taxed charge beside two rates",

@@ -326,9 +326,10 @@ REMEDIES: Mapping[str, RemedyText] = {
     "permissions.key": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "{platform} rejected the ordering site's access: the token or signing key has changed or "
-        "was withdrawn.[ {register}] Give the current one from {platform} to the ordering site's "
-        "support.[< After that, the order can be sent again.>]",
+        "{platform} rejected the ordering site's access: it was changed or withdrawn in "
+        "{platform}, or the ordering site has a wrong one.[ {register}] Ask the ordering site's "
+        "support to set the access up again, and tell them if it was changed in {platform}.[< "
+        "After that, the order can be sent again.>]",
         "{platform} refused the token or the signature: {detail}. Set the current token and "
         "signing key[; the orders that wait go on by themselves].",
     ),
@@ -356,8 +357,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.DEVELOPER,
         "{platform} already has the order. It rounds the tax differently than the ordering site, "
         "so the totals differ by very little ({detail}). The taxes in {platform} are right, and "
-        "the order can be served. The customer doesn't pay the difference. The order mustn't be "
-        "sent again.",
+        "the order can be served. The customer doesn't pay the difference: if the register asks "
+        "for it, close the order with a discount of that amount. The order mustn't be sent again.",
         "The order was created, and only rounding differs when it is read back: {detail}. It isn't "
         "submitted again.",
     ),
@@ -428,7 +429,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.FIX_ORDER,
         Actor.DEVELOPER,
         "The ordering site sent this order's prices without the tax that {platform}'s prices "
-        "include, or the other way round, and {platform} can't convert {subjects}. {register} "
+        "include, or the other way round, and {platform} can't convert them ({detail}). {register} "
         "There is nothing to correct in {platform}. Key the order in as it was paid, and tell the "
         "ordering site's support.",
         "{detail}. Nothing was changed at the register. Set `prices_include_tax` as the store's "
@@ -519,6 +520,15 @@ REMEDIES: Mapping[str, RemedyText] = {
         "in. Then correct the tax of that product in {platform}, or choose another product there "
         "and give its name to the ordering site's support.",
         "{detail}, or have the store correct the product's tax. Then submit the order again.",
+    ),
+    "setup.added": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.STORE,
+        "{platform} adds {subjects} to online orders by itself, which the customer wasn't charged "
+        "({detail}). {register} Key the order in as it was paid. Then switch that off for online "
+        "orders in {platform}, or ask the ordering site's support to charge it, too.",
+        "{detail}. Nothing was changed at the register. Submit the order again once the store's "
+        "rule is off, or the site charges the same.",
     ),
     "setup.discounts": RemedyText(
         Action.FIX_CONNECTION,

@@ -60,6 +60,7 @@ ONLY_OF_ORDERS = (
     "setup.product",
     "setup.product_tax",
     "setup.discounts",
+    "setup.added",
 )
 """Without an order there are no such errors, or they are about the register."""
 
