@@ -9,7 +9,7 @@ dropped: a part of the order without a product is a `SetupError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
@@ -482,42 +482,54 @@ def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Me
     paid = [part.paid for part in parts]
     if order.prices_include_tax:
         return paid
-    amounts = [
-        [] if part.setting == _TIP else _taxed_amounts(part, part_taxes, menu)
-        for part, part_taxes in zip(parts, taxes, strict=True)
-    ]
+    amounts = _taxed_amounts(parts, taxes)
     possible = tax_range([amount for each in amounts for amount in each])
     if not _comes_to_order(order, possible, parts, taxes):
-        raise _other_tax(order, possible, parts, taxes, menu)
+        amounts = _taxed_amounts(parts, taxes, menu)
+        by_choices = tax_range([amount for each in amounts for amount in each])
+        if not _comes_to_order(order, by_choices, parts, taxes):
+            raise _other_tax(order, possible, parts, taxes, menu)
     exact_taxes = [tax_range(each).exact for each in amounts]
     weights = [Decimal(each.numerator) / each.denominator for each in exact_taxes]
     tax_shares = shares(order.tax, weights)
     return [amount + share for amount, share in zip(paid, tax_shares, strict=True)]
 
 
-def _taxed_amounts(part: _Part, taxes: Taxes, menu: Menu) -> list[TaxedAmount]:
-    """Return what each tax on a part is on.
+def _taxed_amounts(
+    parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Menu | None = None
+) -> list[list[TaxedAmount]]:
+    """Return what the taxes on each part are on.
 
-    A choice may be a product with taxes of its own. A discount on the part is on all of it.
+    A choice may be a product with taxes of its own: sites charge these, or those of the item. With
+    a menu the choices have their own.
     """
+    amounts: list[list[TaxedAmount]] = []
+    for part, part_taxes in zip(parts, taxes, strict=True):
+        rates = tuple(tax.rate for tax in part_taxes)
+        on = {rates: Fraction(part.paid)}
+        if menu is not None:
+            for cost, own_rates in _choices(part, menu):
+                on[rates] -= cost
+                on[own_rates] = on.get(own_rates, Fraction(0)) + cost
+        slack = int(part.is_shared)
+        taxed = [
+            TaxedAmount(amount, [Fraction(rate) for rate in each], slack)
+            for each, amount in on.items()
+        ]
+        amounts.append([] if part.setting == _TIP else taxed)
+    return amounts
+
+
+def _choices(part: _Part, menu: Menu) -> Iterator[tuple[Fraction, tuple[Decimal, ...]]]:
+    """Yield what is paid for each choice that is a product, with the rates of its taxes."""
     undiscounted = part.paid + part.discount
     left = Fraction(part.paid, undiscounted) if undiscounted else Fraction(0)
     options = menu.options(menu.by_variation[part.product_id].item)
-    on: dict[tuple[Decimal, ...], Fraction] = {}
-    rates = tuple(tax.rate for tax in taxes)
-    on[rates] = Fraction(part.paid)
     for flat in part.modifiers:
-        cost = part.quantity * flat.quantity * flat.modifier.unit_price * left
         own = menu.by_variation.get(options[flat.modifier.modifier_id].id)
-        own_rates = tuple(tax.rate for tax in menu.taxes_on(own.item)) if own else rates
-        on[rates] -= cost
-        on[own_rates] = on.get(own_rates, Fraction(0)) + cost
-    slack = int(part.is_shared)
-    return [
-        TaxedAmount(amount, [Fraction(rate) for rate in each], slack)
-        for each, amount in on.items()
-        if each
-    ]
+        if own:
+            cost = part.quantity * flat.quantity * flat.modifier.unit_price * left
+            yield cost, tuple(tax.rate for tax in menu.taxes_on(own.item))
 
 
 def _comes_to_order(
