@@ -139,13 +139,16 @@ class OrderMaker:
             price = random.randint(1, 3000)
         else:
             price = self._converted(on_menu, menu.taxes_on(sold.item))
+        modifiers = self._modifiers(menu, sold)
+        if sum(each.total for each in modifiers) + (price if on_menu else 0) < 0:
+            return self._sold_line(quantity)  # a piece with its choices costs 0 or more
         return Line(
             item_id=sold.variation.id,
             sku=sold.variation.sku,
             name=display_name(*sold),
             quantity=quantity,
             unit_price=price,
-            modifiers=self._modifiers(menu, sold, price),
+            modifiers=modifiers,
             note=self._note(),
         )
 
@@ -157,14 +160,9 @@ class OrderMaker:
         rounding = self._random.choice([ROUND_HALF_UP, ROUND_FLOOR, ROUND_CEILING])
         return int(terms.meaning(price).to_integral_value(rounding))
 
-    def _modifiers(self, menu: Menu, sold: SoldItem, price: int) -> Sequence[Modifier]:
-        """Return choices within the groups' limits; one may be on another, and on that a third.
-
-        With them a piece, which itself costs the price, costs 0 or more.
-        """
+    def _modifiers(self, menu: Menu, sold: SoldItem) -> Sequence[Modifier]:
+        """Return choices within the groups' limits; one may be on another, and on that a third."""
         chosen = [each for use in sold.item.groups for each in self._choices(menu, use, sold)]
-        if sum(each.total for each in chosen) + (price if sold.variation.price else 0) < 0:
-            return [each for each in chosen if each.unit_price >= 0]
         single = [each for each in chosen if each.quantity == 1]
         if len(single) < 2 or self._random.random() > OFTEN:
             return chosen
