@@ -79,6 +79,7 @@ class Generic(Adapter[GenericSettings]):
     settings = GenericSettings
     errors = TABLE
     keyed = True
+    shows_names = True
     compares_totals = True
     carries = EVERY_FEATURE
     public_fields = frozenset(
@@ -88,6 +89,7 @@ class Generic(Adapter[GenericSettings]):
 
     def __init__(self, settings: GenericSettings) -> None:
         super().__init__(settings)
+        self.title = settings.pos_name or self.title
         self.look_after = settings.look_after
         self.public_only = not settings.allow_private
 

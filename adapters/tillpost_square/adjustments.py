@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from tillpost.adapter import Attempt, Charge, Line, Order, OrderError, format_money
+from tillpost.adapter import Attempt, Charge, Line, Order, OrderError
 from tillpost_square import limits
 from tillpost_square.charge_taxes import taxes_of_charges
 from tillpost_square.limits import Trimming
@@ -21,7 +21,6 @@ from tillpost_square.settings import SquareSettings
 __all__ = [
     "ChargeTaxes",
     "applied_discounts",
-    "charge_notes",
     "charge_taxes",
     "discounts",
     "has_taxed_charge",
@@ -205,20 +204,3 @@ def charge_taxes(order: Order, attempt: Attempt, settings: SquareSettings) -> Ch
         place: [uids[tax.id] for tax in each] for place, each in zip(places, taxes, strict=True)
     }
     return ChargeTaxes(bodies, applied)
-
-
-def charge_notes(order: Order) -> list[str]:
-    """Return a sentence for each charge with a discount.
-
-    Square has no field for these.
-    """
-    return [_charge_note(charge, order.currency) for charge in order.charges if charge.discounts]
-
-
-def _charge_note(charge: Charge, currency: str) -> str:
-    cost = f"{charge.name} {format_money(charge.amount, currency)}"
-    taken_off = [
-        f"{discount.name} -{format_money(discount.amount, currency)}"
-        for discount in charge.discounts
-    ]
-    return ", ".join([cost, *taken_off])

@@ -217,7 +217,7 @@ def _added_by_square(order: Order, priced: Priced, due: int) -> list[Adjustment]
 
 
 def has_other_terms(order: Order, seen: SquareOrder | Priced) -> bool:
-    """Return whether Square adds a tax that the order's prices include, or the other way round."""
+    """Return whether prices include tax at the site and not at Square, or vice versa."""
     opposite = "ADDITIVE" if order.prices_include_tax else "INCLUSIVE"
     return any(tax.type == opposite for tax in seen.taxes)
 
@@ -228,7 +228,7 @@ def total_tax(seen: SquareOrder | CreatedOrder | Priced) -> int:
 
 
 def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
-    """Return the parts of an order whose amounts have tax here and none there, by their fields.
+    """Return the parts that have tax at the site and none at Square, by field.
 
     The catalogue's prices aren't among them, since Square has its own. There are none either if the
     store adds a tax that the site knows nothing of, as far as Square's prices show.

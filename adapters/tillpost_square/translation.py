@@ -30,15 +30,19 @@ from tillpost.adapter import (
     Pickup,
     SetupError,
     TaxTerms,
-    format_money,
+    charge_text,
+    destination,
+    discount_text,
     nested_choices,
+    payment_text,
     spelled_out,
     tax_terms,
     ticket_reference,
 )
 from tillpost_square import adjustments, limits
 from tillpost_square.limits import Limit, Trimming, intact
-from tillpost_square.notes import Words, divided, spread
+from tillpost_square.names import line_uid
+from tillpost_square.notes import NoteText, divided, spread
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
@@ -77,15 +81,19 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
     is_delivery = _goes_as_delivery(order, attempt, settings)
     recipient, unsent = _recipient(order, trimming, needs_phone=is_delivery)
     if len(order.code) > limits.TICKET_NAME.characters:
-        unsent.append(Words("code", f"Order: {order.code}"))
+        unsent.append(NoteText("code", f"Order: {order.code}"))
     if isinstance(order.fulfilment, Delivery) and not (is_delivery or settings.delivery_as_pickup):
         trimming.notices.append(
             "The delivery goes as a pickup with its address in the note, since Square doesn't take "
             "the phone number that a delivery needs"
         )
-    words = _words(order, attempt, unsent, is_delivery=is_delivery)
+    payments = _payment_note(order, settings)
+    if payments.beyond:
+        trimming.notices.append("The payment's note continues in the order's note")
+    texts = _note_texts(order, attempt, unsent, payments, is_delivery=is_delivery)
     limit = limits.DELIVERY_NOTE if is_delivery else limits.PICKUP_NOTE
-    notes = spread(words.own, words.others, limit, [_line_note(line) for line in order.lines])
+    line_notes = [_line_note(line, order.currency) for line in order.lines]
+    notes = spread(texts.own, texts.others, limit, line_notes)
     trimming.notices += notes.notices
     if is_delivery and isinstance(order.fulfilment, Delivery):
         fulfilment = _delivery(order.fulfilment, recipient, notes.note, settings)
@@ -125,7 +133,7 @@ def check_payable(order: Order) -> None:
         OrderError: A payment's reference is too long for Square.
     """
     for index, part in enumerate(order.payments):
-        intact(limits.PAYMENT_REFERENCE, part.reference, "a payment reference", index)
+        intact(limits.PAYMENT_REFERENCE, part.reference, index)
 
 
 def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
@@ -144,10 +152,6 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
         OrderError: A payment's reference is too long for Square.
     """
     check_payable(order)
-    parts: list[str] = []
-    for part in order.payments:
-        amount = format_money(part.amount, order.currency)
-        parts.append(f"{part.method} {amount} {part.reference}".strip())
     only_reference = order.payments[0].reference if len(order.payments) == 1 else ""
     body: Body = {
         "source_id": "EXTERNAL",
@@ -161,12 +165,33 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
             "source": settings.source_name,
             "source_id": only_reference or order.id,
         },
-        "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(parts)),
+        "note": _payment_note(order, settings).note,
     }
     tip = adjustments.payment_tip(order, settings)
     if tip:
         body["tip_money"] = _money(tip, order.currency)
     return body
+
+
+class _PaymentNote(NamedTuple):
+    """The note of the payment, and what of it goes on in the order's note."""
+
+    note: str
+    beyond: str
+
+
+def _payment_note(order: Order, settings: SquareSettings) -> _PaymentNote:
+    """Return all captured payments with their references.
+
+    An order of 0 is paid without a payment, so they are all in the order's note.
+    """
+    text = "; ".join(payment_text(each, order.currency) for each in order.payments)
+    if not text:
+        return _PaymentNote("", "")
+    if not total_due(order, settings):
+        return _PaymentNote("", f"PAID: {text}")
+    note, rest = divided(text, limits.PAYMENT_NOTE.characters)
+    return _PaymentNote(note, f"PAID, continued: {rest}" if rest else "")
 
 
 def attention_ticket(order: Order, settings: SquareSettings) -> Body:
@@ -226,7 +251,7 @@ def _line(
 ) -> Body:
     currency = order.currency
     body: Body = {
-        "uid": f"line-{index}",  # an answer may list the lines in another sequence
+        "uid": line_uid(index),
         "catalog_object_id": line.item_id,
         "quantity": str(line.quantity),
     }
@@ -251,12 +276,13 @@ def _line(
     return body
 
 
-def _line_note(line: Line) -> str:
-    """Return what the customer wrote of a line, then what belongs to what.
+def _line_note(line: Line, currency: str) -> str:
+    """Return what the customer wrote of a line, then what Square has no field for.
 
-    Square nests no modifiers.
+    Square nests no modifiers, and takes no discount of 0.
     """
-    parts = (line.note, nested_choices(line))
+    free = [discount_text(each, currency) for each in line.discounts if not each.amount]
+    parts = (line.note, nested_choices(line), *free)
     return "\n".join(part for part in parts if part)
 
 
@@ -306,14 +332,14 @@ def _ticket_name(order: Order) -> str:
             return order.code
 
 
-class _Words(NamedTuple):
+class _NoteTexts(NamedTuple):
     """The texts of an order that have no field of their own.
 
     They are the customer's, and others.
     """
 
-    own: tuple[Words, ...]
-    others: tuple[Words, ...]
+    own: tuple[NoteText, ...]
+    others: tuple[NoteText, ...]
 
 
 def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) -> bool:
@@ -326,32 +352,51 @@ def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) 
     return is_delivery and not attempt.withheld & {"customer", "customer.phone"}
 
 
-def _words(order: Order, attempt: Attempt, unsent: Sequence[Words], *, is_delivery: bool) -> _Words:
+def _note_texts(
+    order: Order,
+    attempt: Attempt,
+    unsent: Sequence[NoteText],
+    payments: _PaymentNote,
+    *,
+    is_delivery: bool,
+) -> _NoteTexts:
     """Return what goes into the notes.
 
     Square has no dine-in, and may not show deliveries (see `SquareSettings.delivery_as_pickup`), so
     the address or the table of what goes as a pickup is among it.
     """
-    own = [Words("note", order.note)]
-    others: list[Words] = []
+    own = [NoteText("note", order.note)]
+    others: list[NoteText] = []
+    where = destination(order.fulfilment)
     match order.fulfilment:
         case Delivery(instructions=instructions) if is_delivery:
             _, rest = divided(instructions, limits.DROPOFF_NOTE.characters)
-            own.append(Words("fulfilment.instructions", rest))
-        case Delivery(address=address, instructions=instructions):
-            own.append(Words("fulfilment.instructions", instructions))
-            others.append(Words("fulfilment.address", f"DELIVER TO: {address}"))
-        case DineIn(table=table, guests=guests):
-            people = f", {guests} GUESTS" if guests else ""
-            others.append(Words("fulfilment.table", f"TABLE {table}{people}"))
-        case Pickup(curbside=Curbside(details=where)) if len(where) > limits.CURBSIDE.characters:
-            own.append(Words("fulfilment.curbside", f"CURBSIDE: {where}"))
+            own.append(NoteText("fulfilment.instructions", rest))
+        case Delivery(instructions=instructions):
+            own.append(NoteText("fulfilment.instructions", instructions))
+            others.append(NoteText("fulfilment.address", where))
+        case DineIn():
+            others.append(NoteText("fulfilment.table", where))
+        case Pickup(curbside=Curbside(details=car)) if len(car) > limits.CURBSIDE.characters:
+            own.append(NoteText("fulfilment.curbside", where))
         case _:
             pass
     others += unsent
-    others += [Words("charges", charge_note) for charge_note in adjustments.charge_notes(order)]
-    others += [Words("remarks", remark) for remark in attempt.remarks]
-    return _Words(tuple(own), tuple(others))
+    # What costs nothing has no field that Square shows, and a charge's discounts have none.
+    currency = order.currency
+    others += [
+        NoteText("charges", charge_text(charge, currency))
+        for charge in order.charges
+        if charge.discounts or not charge.amount
+    ]
+    others += [
+        NoteText("discounts", discount_text(each, currency))
+        for each in order.discounts
+        if not each.amount
+    ]
+    others.append(NoteText("payments", payments.beyond))
+    others += [NoteText("remarks", remark) for remark in attempt.remarks]
+    return _NoteTexts(tuple(own), tuple(others))
 
 
 def _pickup(order: Order, recipient: Body, note: str, settings: SquareSettings) -> Body:
@@ -424,7 +469,9 @@ It stands for a number that it doesn't.
 """
 
 
-def _recipient(order: Order, trimming: Trimming, *, needs_phone: bool) -> tuple[Body, list[Words]]:
+def _recipient(
+    order: Order, trimming: Trimming, *, needs_phone: bool
+) -> tuple[Body, list[NoteText]]:
     """Return who gets the order, and what must go into the note.
 
     That is what Square doesn't take whole. Square requires a display name; without a customer it is
@@ -433,28 +480,28 @@ def _recipient(order: Order, trimming: Trimming, *, needs_phone: bool) -> tuple[
     customer = order.customer or Customer(name=order.code)
     name = trimming.cut(limits.DISPLAY_NAME, customer.name)
     recipient: Body = {"display_name": name}
-    unsent: list[Words] = []
+    unsent: list[NoteText] = []
     if name != customer.name:
-        unsent.append(Words("customer.name", f"Name: {customer.name}"))
+        unsent.append(NoteText("customer.name", f"Name: {customer.name}"))
     if _fits(customer.phone, _PHONE, limits.PHONE):
         recipient["phone_number"] = customer.phone
     elif needs_phone:
         recipient["phone_number"] = _number_in_form(customer.phone)
         given = f"Phone: {customer.phone}" if customer.phone else "No phone number was given"
-        unsent.append(Words("customer.phone", given))
+        unsent.append(NoteText("customer.phone", given))
         trimming.notices.append(
             "Square needs a phone number of its own form on a delivery, so it has a substitute; "
             "the note says what the customer gave"
         )
     elif customer.phone:
-        unsent.append(Words("customer.phone", f"Phone: {customer.phone}"))
+        unsent.append(NoteText("customer.phone", f"Phone: {customer.phone}"))
         trimming.notices.append(
             "The customer's phone number is in the note, since Square doesn't take one of that form"
         )
     if _fits(customer.email, _EMAIL, limits.EMAIL):
         recipient["email_address"] = customer.email
     elif customer.email:
-        unsent.append(Words("customer.email", f"Email: {customer.email}"))
+        unsent.append(NoteText("customer.email", f"Email: {customer.email}"))
         trimming.notices.append(
             "The customer's email address is in the note, since Square doesn't take one of that "
             "form"

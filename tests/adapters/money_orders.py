@@ -54,6 +54,8 @@ class OrderMaker:
         self._with_tax = shop.model.included != other_way
         self._is_usual = not other_way
         self._says_taxes = False
+        # Of its own, so that names change nothing else of the orders.
+        self._naming = Random("names")
         self._words_so_far = 0
         faulty = {fault.subject for fault in shop.menu.faults}
         self._sold = [
@@ -145,7 +147,7 @@ class OrderMaker:
         return Line(
             item_id=sold.variation.id,
             sku=sold.variation.sku,
-            name=display_name(*sold),
+            name=self._name(display_name(*sold)),
             quantity=quantity,
             unit_price=price,
             modifiers=modifiers,
@@ -185,7 +187,7 @@ class OrderMaker:
             Modifier(
                 modifier_id=option.id,
                 sku=option.sku,
-                name=option.name,
+                name=self._name(option.name),
                 unit_price=self._converted(option.price or 0, option_taxes(menu, option, sold)),
             )
             for option in random.sample(options, count)
@@ -194,11 +196,20 @@ class OrderMaker:
             chosen[-1] = chosen[-1].model_copy(update={"quantity": most - count + 1})
         return chosen
 
+    def _name(self, on_menu: str) -> str:
+        """Return the site's name of what the menu calls so: another one now and then."""
+        random = self._naming
+        if random.random() > OFTEN / 2:
+            return on_menu
+        return random.choice([f"{on_menu} ({self._word(random)})", f"Site's {self._word(random)}"])
+
     def _discounts(self, most: int) -> list[Discount]:
         random = self._random
         if not most or random.random() > OFTEN:
             return []
         amount = random.choice([most, random.randint(1, most), random.randint(1, most)])
+        if self._naming.random() < SELDOM:
+            amount = 0
         return [Discount(name=f"COUPON {self._words(2)}", amount=amount)]
 
     def _charge(self) -> Charge:
@@ -208,6 +219,8 @@ class OrderMaker:
             name = f"Rounded up {self._words(1)}"
             return Charge(kind="rounding", name=name, amount=random.randint(1, 4))
         amount = random.randint(1, 900)
+        if self._naming.random() < SELDOM:
+            amount = 0
         taxed = random.random() < 0.5
         if self._shop.platform == "kounta":
             # The product of a charge has the tax, or hasn't. Where prices include tax, a charge
@@ -302,11 +315,11 @@ class OrderMaker:
         return self._words(count)
 
     def _words(self, count: int) -> str:
-        return " ".join(self._word() for _ in range(count))
+        return " ".join(self._word(self._random) for _ in range(count))
 
-    def _word(self) -> str:
+    def _word(self, random: Random) -> str:
         self._words_so_far += 1
-        return f"{self._random.choice(WORDS)}{self._words_so_far}"
+        return f"{random.choice(WORDS)}{self._words_so_far}"
 
 
 def _rounded(amounts: Sequence[Fraction], by_line: bool, to_even: bool) -> int:

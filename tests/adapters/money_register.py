@@ -20,6 +20,7 @@ from adapters.money_orders import SECRET
 from adapters.money_shops import TIP, MoneyShop
 from tillpost import PosOrder
 from tillpost.models.docket import nested_choices
+from tillpost.models.menu import display_name
 from tillpost.models.money import format_money, to_major
 from tillpost.models.order import (
     Charge,
@@ -38,6 +39,7 @@ from tillpost.simulator import LedgerEntry, LedgerLine
 from tillpost_simulators.kounta.order_pricing import priced
 
 ROUNDING = "Rounding"
+_PUNCTUATION = re.compile("[,()]")
 
 
 class Row(NamedTuple):
@@ -68,6 +70,8 @@ def assert_whole(shop: MoneyShop, order: Order, made: PosOrder) -> None:
     _assert_charges(shop, rows, order, made)
     _assert_discounts(shop, rows, view, order)
     _assert_tip(shop, entry, order)
+    if shop.platform != "generic":
+        _assert_name_notices(shop, order, made)
     if shop.platform == "square":
         _assert_notices(view, entry, order, made)
 
@@ -141,6 +145,9 @@ def _assert_texts(view: str, entry: LedgerEntry, order: Order) -> None:
     for text in _texts(order):
         assert_shown(text, view)
         assert_shown(text, _ledger_text(entry))
+    for line in order.lines:
+        # Registers write the name of a variation in different ways.
+        assert_shown(_PUNCTUATION.sub(" ", line.name), _PUNCTUATION.sub(" ", view))
 
 
 def _texts(order: Order) -> Iterator[str]:
@@ -362,6 +369,24 @@ def _assert_tip(shop: MoneyShop, entry: LedgerEntry, order: Order) -> None:
 
 
 # ---------------------------------------------------------------- notices
+
+
+def _assert_name_notices(shop: MoneyShop, order: Order, made: PosOrder) -> None:
+    """Check that each name that isn't the menu's has a notice."""
+    menu = shop.menu
+    notices = "\n".join(made.notices)
+    for line in order.lines:
+        if line.is_open:
+            continue
+        sold = menu.by_variation[line.item_id]
+        options = menu.options(sold.item)
+        pairs = [(line.name, display_name(*sold))]
+        pairs += [
+            (flat.modifier.name, options[flat.modifier.modifier_id].name)
+            for flat in line.flat_modifiers()
+        ]
+        for name, on_menu in pairs:
+            assert name == on_menu or f'"{one_line(name)}"' in notices, (name, notices)
 
 
 def _assert_notices(view: str, entry: LedgerEntry, order: Order, made: PosOrder) -> None:

@@ -104,7 +104,14 @@ from tillpost.errors import (
     UnsupportedError,
 )
 from tillpost.models.base import FrozenModel, Id
-from tillpost.models.docket import nested_choices, spelled_out
+from tillpost.models.docket import (
+    charge_text,
+    destination,
+    discount_text,
+    nested_choices,
+    payment_text,
+    spelled_out,
+)
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -123,6 +130,7 @@ from tillpost.models.money import (
     to_major,
     to_minor,
 )
+from tillpost.models.names import OtherName, other_names, whole_name
 from tillpost.models.order import (
     Address,
     Charge,
@@ -246,14 +254,21 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Order",
     "OrderFeature",
     "OrderTax",
+    "OtherName",
     "Payment",
     "Pickup",
     "PosOrder",
     "PosState",
     "Progress",
+    "charge_text",
+    "destination",
+    "discount_text",
     "nested_choices",
     "one_line",
+    "other_names",
+    "payment_text",
     "spelled_out",
+    "whole_name",
     # Menus
     "GroupUse",
     "Item",

@@ -87,6 +87,8 @@ class Attempt:
             the platform's clock, in epoch seconds; None if it never was.
         withheld: The fields that were taken out of the order, since the platform refused them or
             its time has passed: see `Row.order_field`. The remarks have what they said.
+        is_forecast: Whether nothing is sent: only the request that creates the order is looked at,
+            for its notices. Leave out what `submit` would ask the platform before it.
     """
 
     generation: int = 0
@@ -95,6 +97,7 @@ class Attempt:
     remarks: tuple[str, ...] = ()
     since: float | None = None
     withheld: frozenset[str] = frozenset()
+    is_forecast: bool = False
 
 
 def searched_from(order: Order, since: float | None) -> datetime:
@@ -138,8 +141,11 @@ class Adapter(ABC, Generic[S]):
     platform: ClassVar[str]
     """The platform's name in code, such as `square`: `Till.connect(platform, ...)`."""
 
-    title: ClassVar[str]
-    """The platform's name for people, such as `Square`."""
+    title: str
+    """The platform's name for people, such as `Square`.
+
+    An instance may have another than its class, if a setting names the platform.
+    """
 
     settings: ClassVar[type[AdapterSettings]]
     """The model that validates a connection's settings."""
@@ -164,6 +170,13 @@ class Adapter(ABC, Generic[S]):
 
     Core refuses an order with another one before anything is sent, and names its field.
     `EVERY_FEATURE` is all of them.
+    """
+
+    shows_names: ClassVar[bool] = False
+    """Whether the register shows the order's own names of items and options.
+
+    Elsewhere it shows the menu's. Then core adds a name of which the menu's doesn't say all to the
+    note of its line, which `submit` must send.
     """
 
     compares_totals: ClassVar[bool] = False

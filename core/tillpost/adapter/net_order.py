@@ -19,18 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tillpost.adapter.net_prices import Linear, NetLine, all_fit, net_values, shares, shifted
 from tillpost.errors import MenuError, PosError, SetupError, TaxError
-from tillpost.models.docket import nested_choices
+from tillpost.models.docket import (
+    charge_text,
+    destination,
+    discount_text,
+    nested_choices,
+    payment_text,
+)
 from tillpost.models.menu import Menu, ModifierOption, Tax
 from tillpost.models.money import exponent, format_money, nearest_minor
 from tillpost.models.order import (
-    Curbside,
     Delivery,
-    DineIn,
     Discount,
     FlatModifier,
     Line,
     Order,
-    Pickup,
     PosOrder,
     PosState,
 )
@@ -380,7 +383,7 @@ def _line_note(line: Line, currency: str) -> str:
 
 
 def _discount_notes(discounts: Sequence[Discount], currency: str) -> list[str]:
-    return [f"{each.name} -{format_money(each.amount, currency)}" for each in discounts]
+    return [discount_text(each, currency) for each in discounts]
 
 
 def _joined(*texts: str) -> str:
@@ -455,7 +458,7 @@ def _taxes_on(part: _Part, menu: Menu) -> Taxes:
 
 
 def _other_product(part: _Part, taxes: Taxes, menu: Menu) -> SetupError:
-    """Return the error of a part with tax whose product has none, or the other way round."""
+    """Return the error of a part whose product is taxed otherwise than it."""
     done = "taken off" if part.paid < 0 else "charged"
     with_tax = "without" if taxes else "with"
     its_tax = ", ".join(_names([taxes])) or "none"
@@ -900,27 +903,20 @@ def _names(taxes: Sequence[Taxes]) -> tuple[str, ...]:
 def staff_notes(order: Order) -> list[str]:
     """Return what staff need and such a platform has no field for, a line each.
 
-    The customer, the address or table, and the payments. A payment's reference is included, since
-    it finds the payment at its provider.
+    The customer, the address or table, charges and discounts of 0, and the payments. A payment's
+    reference is included, since it finds the payment at its provider.
     """
     who = [order.code]
     if order.customer:
         who += [order.customer.name, order.customer.phone]
     lines = [" ".join(part for part in who if part)]
-    match order.fulfilment:
-        case Delivery(address=address, instructions=instructions):
-            lines += [f"DELIVER TO: {address}", instructions]
-        case DineIn(table=table, guests=guests):
-            people = f", {guests} GUESTS" if guests else ""
-            lines.append(f"TABLE {table}{people}")
-        case Pickup(curbside=Curbside(details=details)):
-            lines.append(f"CURBSIDE PICKUP: {details}".removesuffix(": "))
-        case _:
-            pass
-    for payment in order.payments:
-        amount = format_money(payment.amount, order.currency)
-        parts = ["PAID:", payment.method, amount, payment.reference]
-        lines.append(" ".join(parts))
+    lines.append(destination(order.fulfilment))
+    if isinstance(order.fulfilment, Delivery):
+        lines.append(order.fulfilment.instructions)
+    # What costs nothing isn't sent as a product.
+    lines += [charge_text(each, order.currency) for each in order.charges if not each.amount]
+    lines += [discount_text(each, order.currency) for each in order.discounts if not each.amount]
+    lines += [f"PAID: {payment_text(each, order.currency)}" for each in order.payments]
     if order.amount_due:
         lines.append(f"TO PAY AT THE STORE: {format_money(order.amount_due, order.currency)}")
     return [one_line(line) for line in lines if line]

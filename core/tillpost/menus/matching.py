@@ -4,8 +4,9 @@ They are matched by id, SKU, or exact name and price. Ids change when a store re
 order sold from the older menu then names items that no longer exist. `rebind`, called by the
 submission flow, gives its lines the new ids. It drops no line and changes no price: a line without
 a match stays as it is, and a paid price that is kept against the menu's becomes a remark on the
-order. `validation` shares `fit` and `price_differences`, so that what is checked is what is sent.
-All amounts are minor units.
+order. Where the register shows the menu's names, a name that was ordered and says more goes into
+its line's note. `validation` shares `fit` and `price_differences`, so that what is checked is what
+is sent. All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 from tillpost.models.money import format_money
-from tillpost.models.order import Line, Modifier, Order
+from tillpost.models.names import OtherName, other_names, whole_name
+from tillpost.models.order import FlatModifier, Line, Modifier, Order
 from tillpost.models.tax_terms import TaxTerms, option_taxes, tax_terms
 
 __all__ = [
@@ -45,11 +47,13 @@ class Binding(NamedTuple):
         keep_paid: Whether its prices must be kept although the menu's differ.
         remarks: What to write on the order's note, such as
             "Price kept as paid: BLT toastie 14.50 AUD (menu 15.00 AUD)".
+        notices: What was changed, for people: the remarks, and names that went into a note.
     """
 
     order: Order
     keep_paid: bool = False
     remarks: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class Fit(NamedTuple):
@@ -69,10 +73,33 @@ class Fit(NamedTuple):
     options: tuple[ModifierOption | None, ...]
     moved: bool
 
-    def chosen(self) -> Iterator[tuple[Modifier, ModifierOption | None]]:
+    def chosen(self) -> Iterator[tuple[FlatModifier, ModifierOption | None]]:
         """Return each modifier of the line, nested ones too, with its option on the menu."""
-        modifiers = [flat.modifier for flat in self.line.flat_modifiers()]
-        return zip(modifiers, self.options, strict=True)
+        return zip(self.line.flat_modifiers(), self.options, strict=True)
+
+    def missing_options(self) -> Sequence[Modifier]:
+        """Return the modifiers on the item itself that aren't among its options.
+
+        A nested modifier may be an option of the one that it is on, and a menu doesn't list those.
+        So it isn't known whether it is missing.
+        """
+        return [
+            flat.modifier for flat, option in self.chosen() if option is None and not flat.parents
+        ]
+
+    @property
+    def is_on_menu(self) -> bool:
+        """Whether the menu has the item and all options that are chosen on it."""
+        return self.sold is not None and not self.missing_options()
+
+    def other_names(self) -> list[OtherName]:
+        """Return the line's names of which the menu's don't say all."""
+        if self.sold is None:
+            return []
+        item, variation = self.sold
+        pairs = [(self.line.name, whole_name(item.name, variation.name))]
+        pairs += [(flat.modifier.name, option.name) for flat, option in self.chosen() if option]
+        return other_names(pairs)
 
 
 class PriceDifference(NamedTuple):
@@ -92,20 +119,34 @@ class PriceDifference(NamedTuple):
     terms: TaxTerms
 
 
-def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
+def rebind(
+    order: Order, menu: Menu | None, prices: PricePolicy, *, shows_names: bool = True
+) -> Binding:
     """Return the order with the menu's ids.
 
-    Returns the same order object when all ids are the menu's, and when there is no menu.
+    Returns the same order object when nothing of it changes, and when there is no menu.
+
+    Args:
+        order: The order.
+        menu: The menu, None if none is known.
+        prices: What happens to a price that differs.
+        shows_names: Whether the register shows the order's own names. If not, those of which the
+            menu's don't say all go into the notes of their lines.
     """
     if menu is None:
         return Binding(order)
     fits = fit(order, menu)
-    bound = order
-    if any(found.moved for found in fits):
-        lines = tuple(_bound_line(found) for found in fits)
-        bound = order.model_copy(update={"lines": lines})
+    lines = [_bound_line(found) for found in fits]
+    notices: list[str] = []
+    if not shows_names:
+        for index, found in enumerate(fits):
+            names = found.other_names()
+            lines[index] = _named_line(lines[index], names)
+            notices += [name.notice(index) for name in names]
+    is_changed = any(after is not before for after, before in zip(lines, order.lines, strict=True))
+    bound = order.model_copy(update={"lines": tuple(lines)}) if is_changed else order
     if prices == "refuse":
-        return Binding(bound)
+        return Binding(bound, notices=tuple(notices))
     remarks: dict[str, None] = {}  # lines that share a price share one remark
     for difference in price_differences(order, menu, fits):
         remark = _remark(order, menu, difference)
@@ -114,7 +155,17 @@ def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
         bound,
         keep_paid=bool(remarks),
         remarks=tuple(remarks),
+        notices=(*remarks, *notices),
     )
+
+
+def _named_line(line: Line, names: Sequence[OtherName]) -> Line:
+    """Return the line with these names in its note, after what the customer wrote."""
+    added = [name.note for name in names if not name.is_in(line.note)]
+    if not added:
+        return line
+    note = "\n".join([line.note, *added] if line.note else added)
+    return line.model_copy(update={"note": note})
 
 
 def _remark(order: Order, menu: Menu, difference: PriceDifference) -> str:
@@ -278,9 +329,10 @@ def price_pairs(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> Iterato
     asked = sold.variation.price
     if asked is not None:
         yield PricePair(None, found.line.unit_price, asked, terms, taxes)
-    for modifier, option in found.chosen():
+    for flat, option in found.chosen():
         if option is None or option.price is None:
             continue
+        modifier = flat.modifier
         own_taxes = option_taxes(menu, option, sold)
         own_terms = terms if own_taxes is taxes else tax_terms(own_taxes, with_tax=with_tax)
         yield PricePair(modifier, modifier.unit_price, option.price, own_terms, own_taxes)

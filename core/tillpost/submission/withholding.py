@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tillpost.models.order import Customer, Order
 
-__all__ = ["OPTIONAL_FIELDS", "PastDuePolicy", "Withheld", "is_past_due", "without"]
+__all__ = ["OPTIONAL_FIELDS", "PastDuePolicy", "Withheld", "has_field", "is_past_due", "without"]
 
 PastDuePolicy: TypeAlias = Literal["as_soon_as_possible", "refuse"]
 """What happens to an order whose time has passed before it could be sent.
@@ -86,6 +86,13 @@ def without(order: Order, fields: Collection[str], platform: str) -> Withheld:
     if not changes:
         return Withheld(order)
     return Withheld(order.model_copy(update=changes), tuple(remarks), tuple(notices))
+
+
+def has_field(order: Order, field: str) -> bool:
+    """Return whether the order has one of the `OPTIONAL_FIELDS`."""
+    if field == "due_at":
+        return order.due_at is not None
+    return order.customer is not None and bool(_withheld_contacts(order.customer, [field]))
 
 
 def _withheld_contacts(customer: Customer, fields: Collection[str]) -> list[str]:

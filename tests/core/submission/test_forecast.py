@@ -34,7 +34,8 @@ def of(order: Order, adapter: type[Keyed] = Keyed, **more: Any) -> Forecast:
 
 
 def test_order_that_would_be_sent_has_no_refusals() -> None:
-    assert of(an_order()) == Forecast([], (), needs_menu=False)
+    assert of(an_order()) == Forecast([], (), needs_menu=False, knows_currency=False)
+    assert of(an_order(), menu_cache=MenuCache(currency="AUD")).knows_currency
 
 
 def test_every_refusal_is_found_at_once() -> None:
@@ -53,9 +54,17 @@ def test_every_refusal_is_found_at_once() -> None:
     assert found.refusals[1].subjects == ("Soup (line 1)",)
 
 
+def test_other_currency_is_found_beside_a_part_that_is_not_taken() -> None:
+    order = changed(currency="USD", payments=[{"method": "card", "amount": 900}], amount_due=100)
+    cache = MenuCache(menu=menu_of({"i1": ("S1", 1000)}))
+    reasons = [error.reason for error in of(order, menu_cache=cache).refusals]
+    assert reasons == ["unsupported", "currency"]
+
+
 def test_what_is_withheld_is_told() -> None:
     (notice,) = of(changed(fulfilment=PAST)).notices
     assert "as soon as possible" in notice
+    assert not of(changed(fulfilment=PAST), policy=Policy(past_due="refuse")).notices
 
 
 def test_price_that_is_kept_as_paid_is_told() -> None:
