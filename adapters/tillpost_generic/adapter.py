@@ -51,6 +51,7 @@ from tillpost.adapter import (
     reading_about,
     reading_list,
     reading_where,
+    tax_difference,
 )
 from tillpost_generic.error_table import TABLE
 from tillpost_generic.settings import GenericSettings
@@ -237,7 +238,7 @@ def _finding(what: str, ok: bool, message: str, reason: Reason) -> Finding:
 
 
 def _pos_order(status: PosStatus) -> PosOrder:
-    return PosOrder(**status.model_dump())
+    return PosOrder(**status.model_dump(exclude={"tax"}))
 
 
 def _verified(status: PosStatus, order: Order) -> PosOrder:
@@ -248,8 +249,12 @@ def _verified(status: PosStatus, order: Order) -> PosOrder:
     """
     pos_order = _pos_order(status)
     is_over = status.state in (PosState.REJECTED, PosState.CANCELLED)
-    if is_over or status.total == order.total:
+    if is_over:
         return pos_order
+    if status.total == order.total:
+        notice = None if status.tax is None else tax_difference(order, status.tax)
+        notices = pos_order.notices if notice is None else (*pos_order.notices, notice)
+        return pos_order.model_copy(update={"notices": notices})
     difference = abs(status.total - order.total)
     parts = len(order.lines) + len(order.charges)
     # Included taxes are rounded, too. How many there are isn't known without the menu.

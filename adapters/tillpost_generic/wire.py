@@ -52,12 +52,15 @@ class NewOrder(BaseModel):
 class PosStatus(BaseModel):
     """An order as the POS has it.
 
-    `status` is the POS's own name for its state. `total`, in minor units, is what the POS computed.
+    `status` is the POS's own name for its state. `total` and `tax`, in minor units, are what the
+    POS computed. `tax` is all tax in the total, whether prices include it or not. It may be left
+    out.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,99}$")]
     reference: str
     total: Amount
+    tax: Amount | None = None
     state: PosState = PosState.RECEIVED
     progress: Progress = Progress.NEW
     status: str = ""

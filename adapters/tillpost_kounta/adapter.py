@@ -275,7 +275,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         found = found.model_copy(update={"notices": tuple(dict.fromkeys(notices))})
         priced = found
         if seen.lines is not None:
-            priced = verify_total(order, self.config, _billed(seen.lines), menu, found)
+            billed = _billed(seen.lines)
+            priced = verify_total(order, self.config, billed, menu, found, seen.total_tax)
         total = seen.total if listed_total is None else listed_total
         if priced.total is not None or total is None:
             return priced

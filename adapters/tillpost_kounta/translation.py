@@ -15,6 +15,7 @@ from tillpost.adapter import (
     one_line,
     order_note,
     spelled_out,
+    tax_notices,
     to_major,
 )
 from tillpost_kounta.settings import KountaSettings
@@ -67,7 +68,8 @@ def translate(
         "placed_at": order.placed_at.isoformat(timespec="seconds"),
         "fulfil_at": order.due_at.isoformat(timespec="seconds") if order.due_at else None,
     }
-    return Translated(body, tuple(_rounding_notices(lines)))
+    notices = (*_rounding_notices(lines), *tax_notices(order, menu, settings))
+    return Translated(body, notices)
 
 
 def for_customer(translated: Translated, order: Order, customer_id: int | None) -> Translated:

@@ -128,6 +128,9 @@ class Order(NamedThing):
     """An order. A webhook's body is one as well, or a site.
 
     Only lists have its `total`, and they may leave out its `lines`.
+
+    unconfirmed: that `total_tax` is the tax as the register shows it, rounded like the total. An
+    order at odd prices, read back, would show it.
     """
 
     site_id: OptionalText = ""
@@ -137,6 +140,7 @@ class Order(NamedThing):
     notes: OptionalText = ""
     placed_at: OptionalText = ""
     total: Exact | None = None
+    total_tax: Exact | None = None
     payments: OptionalList[Payment] = ()
     lines: tuple[Line, ...] | None = None
 

@@ -76,7 +76,7 @@ from tillpost_square.checks import (
 from tillpost_square.error_table import STALE_VERSION, TABLE
 from tillpost_square.names import has_untold_names, name_notices, with_names
 from tillpost_square.reasons import is_only_rounding, mismatch
-from tillpost_square.rounding import adjustment, with_rounding_notice
+from tillpost_square.rounding import adjustment, with_tax_notices
 from tillpost_square.settings import SquareSettings
 from tillpost_square.status import CLOSED, draft_of, is_paid, is_replayed, pos_order
 from tillpost_square.translation import (
@@ -193,7 +193,8 @@ class Square(Adapter[SquareSettings]):
             return (yield from self._settle(order, created.order.id, None, notices))
         if has_untold_names(order, created.order):
             return (yield from self._settle(order, created.order.id, None, notices))
-        return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
+        draft = draft_of(created.order)
+        return (yield from self._pay_or_undo(order, draft, notices, created.order))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
         """Pay an order that was created, or undo it and raise why it can't be paid.
@@ -204,10 +205,14 @@ class Square(Adapter[SquareSettings]):
         was_changed = draft.version > 1  # since it was created, perhaps by `_changed`
         if was_changed or (current.state == "OPEN" and has_untold_names(order, current)):
             return (yield from self._settle(order, draft.id, None, ()))
-        return (yield from self._pay_or_undo(order, draft, ()))
+        return (yield from self._pay_or_undo(order, draft, (), current))
 
     def _pay_or_undo(
-        self, order: Order, draft: Draft, notices: Sequence[str]
+        self,
+        order: Order,
+        draft: Draft,
+        notices: Sequence[str],
+        seen: wire.CreatedOrder | wire.PricedOrder,
     ) -> Exchange[PosOrder]:
         refusal: PosError | None = None
         if draft.total == total_due(order, self.config):
@@ -218,6 +223,7 @@ class Square(Adapter[SquareSettings]):
                     raise
                 refusal = error
             else:
+                notices = with_tax_notices(order, seen, notices)
                 return PosOrder(
                     id=draft.id,
                     reference=order.id,
@@ -303,7 +309,8 @@ class Square(Adapter[SquareSettings]):
                 if is_changed:
                     continue
             if reason is None:
-                return (yield from self._pay_or_undo(order, draft_of(current), notices))
+                draft = draft_of(current)
+                return (yield from self._pay_or_undo(order, draft, notices, current))
             undo_tries += 1
             try:
                 read = reading_where(wire.OneCancelled, lambda undone: undone.order.id == square_id)
@@ -678,7 +685,7 @@ def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
 
 def _with_notices(order: Order, seen: wire.SquareOrder, notices: Sequence[str]) -> tuple[str, ...]:
     """Return the notices, with those of a rounding and of names that Square shows."""
-    return with_rounding_notice(order, seen, (*notices, *name_notices(order, seen)))
+    return with_tax_notices(order, seen, (*notices, *name_notices(order, seen)))
 
 
 def _is_closed(order: wire.SquareOrder) -> bool:

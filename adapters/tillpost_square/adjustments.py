@@ -9,15 +9,17 @@ adds no tax to what was paid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
-from tillpost.adapter import Attempt, Charge, Line, Menu, Order, OrderError, Tax
+from tillpost.adapter import Attempt, Charge, Line, Order, OrderError
 from tillpost_square import limits
+from tillpost_square.charge_taxes import taxes_of_charges
 from tillpost_square.limits import Trimming
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
+    "ChargeTaxes",
     "applied_discounts",
     "charge_taxes",
     "discounts",
@@ -27,6 +29,20 @@ __all__ = [
 ]
 
 Body: TypeAlias = dict[str, object]
+
+
+class ChargeTaxes(NamedTuple):
+    """The order's own taxes, which are those of taxed charges.
+
+    Square applies the lines' taxes by itself, but to no charge.
+
+    Attributes:
+        bodies: The taxes, as an order has them.
+        applied: The `uid` of each tax of a charge, by the charge's index.
+    """
+
+    bodies: Sequence[Body]
+    applied: Mapping[int, Sequence[str]]
 
 
 def discounts(order: Order, trimming: Trimming) -> list[Body]:
@@ -118,12 +134,11 @@ def payment_tip(order: Order, settings: SquareSettings) -> int:
 
 
 def service_charges(
-    order: Order, attempt: Attempt, settings: SquareSettings, trimming: Trimming
+    order: Order, taxes: ChargeTaxes, settings: SquareSettings, trimming: Trimming
 ) -> list[Body]:
     """Return the charges, each at what it comes to after its discounts, and the tip."""
-    taxes = charge_taxes(order, attempt, settings)
     bodies: list[Body] = []
-    for charge in order.charges:
+    for place, charge in enumerate(order.charges):
         if charge.discount:
             trimming.notices.append(
                 f"{charge.name} went at what is left of it after its discounts, which are in the "
@@ -135,7 +150,7 @@ def service_charges(
         if _goes_taxed(charge, settings):
             # unconfirmed: that a tax that is named here joins a charge of the subtotal phase, and
             # is computed on it as on a line. An order in a sandbox would show it.
-            applied = [{"tax_uid": tax["uid"]} for tax in taxes]
+            applied = [{"tax_uid": uid} for uid in taxes.applied.get(place, ())]
             body |= {
                 "calculation_phase": "SUBTOTAL_PHASE",
                 "taxable": True,
@@ -169,43 +184,23 @@ def has_taxed_charge(order: Order, settings: SquareSettings) -> bool:
     return any(_goes_taxed(charge, settings) for charge in order.charges)
 
 
-def charge_taxes(order: Order, attempt: Attempt, settings: SquareSettings) -> list[Body]:
-    """Return the order's own taxes: those of taxed charges.
-
-    Square applies the lines' taxes by itself, but to no charge. Without a menu there are none.
+def charge_taxes(order: Order, attempt: Attempt, settings: SquareSettings) -> ChargeTaxes:
+    """Return the taxes of taxed charges. Without a menu there are none.
 
     Raises:
-        OrderError: The order's lines have different taxes, so the charges' aren't known.
+        OrderError: It isn't known which taxes they have.
     """
-    menu = attempt.menu
-    if menu is None or not has_taxed_charge(order, settings):
-        return []
-    return [
-        {"uid": f"charge-tax-{place}", "catalog_object_id": tax.id, "scope": "LINE_ITEM"}
-        for place, tax in enumerate(_taxes_on_lines(order, menu, settings))
+    places = [place for place, charge in enumerate(order.charges) if _goes_taxed(charge, settings)]
+    if attempt.menu is None or not places:
+        return ChargeTaxes([], {})
+    taxes = taxes_of_charges(order, attempt.menu, places)
+    tax_ids = dict.fromkeys(tax.id for each in taxes for tax in each)
+    uids = {tax_id: f"charge-tax-{number}" for number, tax_id in enumerate(tax_ids)}
+    bodies: list[Body] = [
+        {"uid": uid, "catalog_object_id": tax_id, "scope": "LINE_ITEM"}
+        for tax_id, uid in uids.items()
     ]
-
-
-def _taxes_on_lines(order: Order, menu: Menu, settings: SquareSettings) -> Sequence[Tax]:
-    """Return the taxes that all taxed lines have; without any, the store's only tax."""
-    found: dict[tuple[str, ...], Sequence[Tax]] = {}
-    for line in order.lines:
-        sold = menu.by_variation.get(line.item_id)
-        taxes = menu.taxes_on(sold.item) if sold else ()
-        if taxes:
-            ids = sorted(tax.id for tax in taxes)
-            found[tuple(ids)] = taxes
-    if not found:
-        enabled = [tax for tax in menu.taxes if tax.enabled]
-        found = {(tax.id,): [tax] for tax in enabled}
-    if len(found) > 1:
-        place = next(
-            place for place, charge in enumerate(order.charges) if _goes_taxed(charge, settings)
-        )
-        raise OrderError(
-            f"charges[{place}].taxed: Square's taxes differ from line to line, so it isn't known "
-            "which of them the charge has",
-            subjects=("a taxed charge beside items of different taxes",),
-            reason="unsupported",
-        )
-    return next(iter(found.values()), ())
+    applied = {
+        place: [uids[tax.id] for tax in each] for place, each in zip(places, taxes, strict=True)
+    }
+    return ChargeTaxes(bodies, applied)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from tillpost.adapter import (
@@ -21,14 +22,30 @@ from tillpost.adapter import (
     OrderError,
     PosError,
     SetupError,
+    TaxedAmount,
     TaxError,
+    TaxRange,
     TaxTerms,
     format_money,
     most_rounding,
+    other_rates,
+    tax_range,
 )
-from tillpost_square.wire import AppliedTax, Calculation, LineItem, Money, PricedOrder, SquareOrder
+from tillpost_square.wire import (
+    Adjustment,
+    AppliedTax,
+    Calculation,
+    CreatedOrder,
+    LineItem,
+    Money,
+    PricedOrder,
+    SquareOrder,
+)
 
-__all__ = ["Priced", "has_other_terms", "is_only_rounding", "mismatch"]
+__all__ = ["ADJUSTMENT", "Priced", "has_other_terms", "is_only_rounding", "mismatch", "total_tax"]
+
+ADJUSTMENT = "rounding"
+"""The `uid` of what makes up for a rounding (`rounding`)."""
 
 Priced: TypeAlias = PricedOrder | Calculation
 """An order with Square's prices and taxes."""
@@ -71,6 +88,9 @@ def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
         what = "prices with and without tax are" if has_other_terms(order, priced) else "the tax is"
         text = f"{totals}: {what} rounded differently"
         return TaxError(text, subjects=_tax_names(priced), reason="rounding")
+    added = _added_by_square(order, priced, due)
+    if added:
+        return _added_error(order, totals, added)
     misread = _misread(order, priced)
     if misread:
         terms = ("include", "exclude") if order.prices_include_tax else ("exclude", "include")
@@ -86,8 +106,13 @@ def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
         square = format_money(tax, order.currency)
         ordered = format_money(order.tax, order.currency)
         listed = f" ({', '.join(names)})" if names else ""
-        added = "adds" if order.prices_include_tax else "has"
-        text = f"{totals}: Square {added} {square} of tax{listed}, the order has {ordered}"
+        if order.taxes:
+            listed = f" ({_with_rates(taxes or priced.taxes)})"
+            ordered += f" ({_stated_taxes(order)})"
+        verb = "adds" if order.prices_include_tax else "has"
+        text = f"{totals}: Square {verb} {square} of tax{listed}, the order has {ordered}"
+        if tax > order.tax and (len(names) > 1 or not order.tax):
+            text += "; what is really a surcharge belongs in a service charge in Square"
         return TaxError(text, subjects=names)
     return SetupError(f"{totals}, although neither taxes nor prices differ")
 
@@ -101,17 +126,105 @@ def is_only_rounding(order: Order, priced: Priced, due: int) -> bool:
     prices = [price for line in _lines(order, priced) for price in line]
     if not all(price.terms.fits(price.paid, price.square) for price in prices):
         return False
-    taxed_charges = sum(charge.taxed for charge in order.charges)
-    parts = len(order.lines) + taxed_charges
-    most = most_rounding(parts, len(_tax_names(priced)))
-    converted = sum((price.converted_by for price in prices), Decimal(0))
-    return abs(priced.total_money.amount - due) <= most + converted
+    if _added_by_square(order, priced, due):
+        return False
+    difference = priced.total_money.amount - due
+    possible = _possible_tax(order, priced, due)
+    if possible is None:
+        taxed_charges = sum(charge.taxed for charge in order.charges)
+        parts = len(order.lines) + taxed_charges
+        most = most_rounding(parts, len(_tax_names(priced)))
+        converted = sum((price.converted_by for price in prices), Decimal(0))
+        return abs(difference) <= most + converted
+    if order.prices_include_tax:
+        return False  # Square includes the tax as well, so no total depends on it
+    changed_tax = total_tax(priced) - order.tax
+    if difference != changed_tax + _made_up_for(order, priced, due):
+        return False  # something else differs, too
+    return possible.holds(order.tax) and not _other_rates(order, priced)
+
+
+def _possible_tax(order: Order, priced: Priced, due: int) -> TaxRange | None:
+    """Return what rounding can make of Square's taxes on the order's amounts.
+
+    It is None where one of Square's and the order's prices include tax and the other's don't, and
+    where Square doesn't say which taxes a line has.
+    """
+    items = {item.uid: item for item in priced.line_items}
+    if has_other_terms(order, priced) or len(items) < len(order.lines):
+        return None
+    cost = sum(line.discounted for line in order.lines)
+    discounts = sum(discount.amount for discount in order.discounts)
+    left = Fraction(cost - discounts, cost) if cost else Fraction(0)
+    amounts: list[TaxedAmount] = []
+    for index, line in enumerate(order.lines):
+        item = items.get(f"line-{index}")
+        if item is None:
+            return None
+        shares = _shares(priced, item)
+        amounts.append(TaxedAmount(line.discounted * left, shares, int(discounts > 0)))
+    lowered_by = abs(_added_to_charges(order, priced, due))
+    for charge in priced.service_charges:
+        if charge.amount_money and charge.applied_taxes:
+            amount = Fraction(charge.amount_money.amount)
+            amounts.append(TaxedAmount(amount, _shares(priced, charge), lowered_by))
+    return tax_range(amounts)
+
+
+def _shares(priced: Priced, part: LineItem | Adjustment) -> list[Fraction]:
+    return [Fraction(tax.percentage or 0) / 100 for tax in _taxes_of(priced, part)]
+
+
+def _taxes_of(priced: Priced, part: LineItem | Adjustment) -> list[AppliedTax]:
+    uids = {applied.tax_uid for applied in part.applied_taxes}
+    return [tax for tax in priced.taxes if tax.scope == "ORDER" or tax.uid in uids]
+
+
+def _other_rates(order: Order, priced: Priced) -> bool:
+    """Return whether the order has taxes of other rates than Square."""
+    return bool(other_rates(order, [(tax.percentage or Decimal(0)) / 100 for tax in priced.taxes]))
+
+
+def _added_to_charges(order: Order, priced: Priced, due: int) -> int:
+    """Return what Square's charges come to beyond the order's: less, if one was lowered."""
+    tip_on_charge = due - (order.total - order.tip)
+    charges = sum(max(charge.total, 0) for charge in order.charges) + tip_on_charge
+    amounts = [each.amount_money.amount for each in priced.service_charges if each.amount_money]
+    return sum(amounts) - charges
+
+
+def _made_up_for(order: Order, priced: Priced, due: int) -> int:
+    """Return what was added to the order, or taken off, to make up for a rounding."""
+    discounts = [each for each in priced.discounts if each.uid == ADJUSTMENT]
+    amounts = [each.amount_money.amount for each in discounts if each.amount_money]
+    return _added_to_charges(order, priced, due) - sum(amounts)
+
+
+def _added_by_square(order: Order, priced: Priced, due: int) -> list[Adjustment]:
+    """Return the charges that a store's own rules have added."""
+    has_tip_on_charge = due != order.total - order.tip
+    sent = sum(charge.total > 0 for charge in order.charges) + has_tip_on_charge
+    seen = [charge for charge in priced.service_charges if charge.uid != ADJUSTMENT]
+    if len(seen) <= sent:
+        return []
+    names = [charge.name for charge in order.charges if charge.total > 0]
+    names += ["Tip"] * has_tip_on_charge
+    for name in names:
+        same = next((each for each in seen if name.startswith(each.name.rstrip("…"))), None)
+        if same:
+            seen.remove(same)
+    return seen
 
 
 def has_other_terms(order: Order, seen: SquareOrder | Priced) -> bool:
     """Return whether prices include tax at the site and not at Square, or vice versa."""
     opposite = "ADDITIVE" if order.prices_include_tax else "INCLUSIVE"
     return any(tax.type == opposite for tax in seen.taxes)
+
+
+def total_tax(seen: SquareOrder | CreatedOrder | Priced) -> int:
+    """Return all tax on an order, included in its prices or not."""
+    return sum(tax.applied_money.amount for tax in seen.taxes if tax.applied_money)
 
 
 def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
@@ -152,6 +265,18 @@ def _totals(order: Order, priced: Priced, due: int) -> str:
     return f"Square's total is {total}, not {format_money(due, order.currency)}"
 
 
+def _added_error(order: Order, totals: str, added: Sequence[Adjustment]) -> SetupError:
+    amounts = [
+        f"{each.name} of {format_money(each.amount_money.amount, order.currency)}"
+        for each in added
+        if each.amount_money
+    ]
+    names = tuple(dict.fromkeys(each.name or "a charge" for each in added))
+    what = ", ".join(amounts or names)
+    text = f"{totals}: Square has added {what}, which the order doesn't have"
+    return SetupError(text, subjects=names, reason="added")
+
+
 # Taxes
 # -------------------------------------------------------------------------------------------------
 
@@ -162,6 +287,25 @@ def _tax_names(priced: Priced) -> tuple[str, ...]:
     A charge's tax is listed beside the same tax of the lines.
     """
     return _names(priced.taxes)
+
+
+def _with_rates(taxes: Sequence[AppliedTax]) -> str:
+    """Return the taxes' names and rates, each once."""
+    texts = [_with_rate(tax.name or "an unnamed tax", tax.percentage) for tax in taxes]
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _stated_taxes(order: Order) -> str:
+    """Return the names and rates of the order's own taxes."""
+    texts = [
+        _with_rate(tax.name, None if tax.rate is None else 100 * tax.rate) for tax in order.taxes
+    ]
+    return ", ".join(texts)
+
+
+def _with_rate(name: str, percentage: Decimal | None) -> str:
+    is_said = percentage is None or "%" in name
+    return name if is_said else f"{name} {percentage.normalize():f} %"
 
 
 def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:
@@ -177,8 +321,7 @@ def _taxes_beside_prices(order: Order, priced: Priced) -> Sequence[AppliedTax]:
 
 
 def _terms(order: Order, priced: Priced, item: LineItem) -> TaxTerms:
-    uids = {applied.tax_uid for applied in item.applied_taxes}
-    taxes = [tax for tax in priced.taxes if tax.scope == "ORDER" or tax.uid in uids]
+    taxes = _taxes_of(priced, item)
     included = _rate([tax for tax in taxes if tax.type == "INCLUSIVE"])
     added = _rate([tax for tax in taxes if tax.type == "ADDITIVE"])
     return TaxTerms(included, added, with_tax=order.prices_include_tax)

@@ -15,15 +15,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tillpost.adapter import Order, format_money
-from tillpost_square.reasons import has_other_terms, is_only_rounding
-from tillpost_square.wire import PricedOrder, SquareOrder
+from tillpost.adapter import Order, format_money, tax_difference
+from tillpost_square.reasons import ADJUSTMENT, has_other_terms, is_only_rounding, total_tax
+from tillpost_square.wire import CreatedOrder, PricedOrder, SquareOrder
 
-__all__ = ["adjustment", "with_rounding_notice"]
+__all__ = ["adjustment", "with_tax_notices"]
 
 Body: TypeAlias = dict[str, object]
 
-_UID = "rounding"
 _NAME = "Rounding"
 
 
@@ -37,8 +36,8 @@ def adjustment(order: Order, priced: PricedOrder, due: int) -> Body | None:
     if not difference or not is_only_rounding(order, priced, due):
         return None
     amount: Body = {"amount": abs(difference), "currency": order.currency}
-    body: Body = {"uid": _UID, "name": _NAME, "amount_money": amount}
-    if any(charge.uid == _UID for charge in priced.service_charges):
+    body: Body = {"uid": ADJUSTMENT, "name": _NAME, "amount_money": amount}
+    if any(charge.uid == ADJUSTMENT for charge in priced.service_charges):
         return None
     if difference > 0:
         return {"service_charges": [{**body, "calculation_phase": "TOTAL_PHASE"}]}
@@ -65,20 +64,29 @@ def _lowered_charge(order: Order, priced: PricedOrder, by: int) -> Body | None:
     return {"service_charges": [{"uid": uid, "amount_money": lowered}]}
 
 
-def with_rounding_notice(
-    order: Order, seen: SquareOrder, notices: Sequence[str]
+def with_tax_notices(
+    order: Order, seen: SquareOrder | CreatedOrder, notices: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the notices, with one more if the order was adjusted."""
-    is_adjusted = _has_discount(seen) or any(each.uid == _UID for each in seen.service_charges)
+    """Return the notices, with one more if Square's tax isn't the order's, or was adjusted."""
+    added = [_rounding_notice(order, seen)] if isinstance(seen, SquareOrder) else []
+    added.append(tax_difference(order, total_tax(seen)))
+    found = [notice for notice in added if notice]
+    return tuple(dict.fromkeys((*notices, *found)))
+
+
+def _rounding_notice(order: Order, seen: SquareOrder) -> str | None:
+    """Return what makes up for a rounding on an adjusted order, None if it wasn't adjusted."""
+    is_adjusted = _has_discount(seen) or any(
+        each.uid == ADJUSTMENT for each in seen.service_charges
+    )
     if not is_adjusted:
-        return tuple(notices)
+        return None
     tax = format_money(order.tax, order.currency)
     cause = f"the tax, which Square rounds differently: the order has {tax}"
     if has_other_terms(order, seen):
         cause = "prices that are rounded: one of Square's and the order's includes tax, not both"
-    notice = f'"{_NAME}" on the order makes up for {cause}'
-    return tuple(dict.fromkeys((*notices, notice)))
+    return f'"{_NAME}" on the order makes up for {cause}'
 
 
 def _has_discount(seen: SquareOrder) -> bool:
-    return any(discount.uid == _UID for discount in seen.discounts)
+    return any(discount.uid == ADJUSTMENT for discount in seen.discounts)

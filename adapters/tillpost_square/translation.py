@@ -108,10 +108,11 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
         "fulfillments": [fulfilment],
         "pricing_options": {"auto_apply_taxes": settings.auto_apply_taxes},
     }
+    taxes = adjustments.charge_taxes(order, attempt, settings)
     added = {
         "discounts": adjustments.discounts(order, trimming),
-        "service_charges": adjustments.service_charges(order, attempt, settings, trimming),
-        "taxes": adjustments.charge_taxes(order, attempt, settings),
+        "service_charges": adjustments.service_charges(order, taxes, settings, trimming),
+        "taxes": taxes.bodies,
     }
     body |= {name: bodies for name, bodies in added.items() if bodies}
     return Translated(body, tuple(trimming.notices))

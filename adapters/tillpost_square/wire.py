@@ -123,7 +123,7 @@ class AppliedTax(Wire):
 
 
 class TaxOfLine(Wire):
-    """A line's reference to a tax of the order."""
+    """A line's or a charge's reference to a tax of the order."""
 
     tax_uid: OptionalText = ""
 
@@ -135,7 +135,9 @@ class Adjustment(Wire):
     """
 
     uid: OptionalText = ""
+    name: OptionalText = ""
     amount_money: Money | None = None
+    applied_taxes: OptionalList[TaxOfLine] = ()
 
 
 class NamedModifier(Wire):
@@ -239,6 +241,7 @@ class CreatedOrder(Wire):
     reference_id: OptionalText = ""
     version: int = 1
     total_money: Money
+    taxes: OptionalList[AppliedTax] = ()
     created_at: OptionalText = ""
     line_items: OptionalList[NamedLine] = ()
     fulfillments: OptionalList[Fulfillment] = ()
@@ -277,6 +280,8 @@ class Calculation(Wire):
     total_money: Money
     line_items: OptionalList[LineItem] = ()
     taxes: OptionalList[AppliedTax] = ()
+    discounts: OptionalList[Adjustment] = ()
+    service_charges: OptionalList[Adjustment] = ()
 
 
 class Calculated(Wire):

@@ -30,7 +30,7 @@ from tillpost.models.order import (
     Payment,
     Pickup,
 )
-from tillpost.models.tax_terms import option_taxes, tax_terms
+from tillpost.models.tax_terms import option_taxes, tax_terms, total_rate
 
 SECRET = "stays-with-us"
 WORDS = (
@@ -52,6 +52,8 @@ class OrderMaker:
         self._shop = shop
         self._random = random
         self._with_tax = shop.model.included != other_way
+        self._is_usual = not other_way
+        self._says_taxes = False
         # Of its own, so that names change nothing else of the orders.
         self._naming = Random("names")
         self._words_so_far = 0
@@ -72,6 +74,7 @@ class OrderMaker:
         no taxed charge.
         """
         random, model = self._random, self._shop.model
+        self._says_taxes = random.random() < 0.5
         lines = [self._line() for _ in range(random.randint(1, 4))]
         if only_menu:
             lines = [line.model_copy(update={"discounts": ()}) for line in lines if line.item_id]
@@ -82,8 +85,8 @@ class OrderMaker:
         if only_menu:
             charges = [charge for charge in charges if not charge.taxed]
         tip = random.choice([0, random.randint(1, 500)])
-        taxes = [] if self._with_tax else self._taxes(lines, charges, discounts)
-        tax = sum(each.amount for each in taxes)
+        taxes = self._taxes(lines, charges, discounts)
+        tax = 0 if self._with_tax else sum(each.amount for each in taxes)
         total = cost - sum(each.amount for each in discounts)
         total += sum(charge.total for charge in charges) + tip + tax
         if total and not only_menu and random.random() < SELDOM:
@@ -105,7 +108,7 @@ class OrderMaker:
             discounts=discounts,
             tip=tip,
             tax=tax,
-            taxes=taxes if random.random() < 0.5 else [],
+            taxes=taxes if self._says_taxes and self._is_usual else [],
             amount_due=due,
             payments=[
                 Payment(method=how, amount=amount, reference=f"pi_{how[0]}_{order_id}")
@@ -138,13 +141,16 @@ class OrderMaker:
             price = random.randint(1, 3000)
         else:
             price = self._converted(on_menu, menu.taxes_on(sold.item))
+        modifiers = self._modifiers(menu, sold)
+        if sum(each.total for each in modifiers) + (price if on_menu else 0) < 0:
+            return self._sold_line(quantity)  # a piece with its choices costs 0 or more
         return Line(
             item_id=sold.variation.id,
             sku=sold.variation.sku,
             name=self._name(display_name(*sold)),
             quantity=quantity,
             unit_price=price,
-            modifiers=self._modifiers(menu, sold, price),
+            modifiers=modifiers,
             note=self._note(),
         )
 
@@ -156,14 +162,9 @@ class OrderMaker:
         rounding = self._random.choice([ROUND_HALF_UP, ROUND_FLOOR, ROUND_CEILING])
         return int(terms.meaning(price).to_integral_value(rounding))
 
-    def _modifiers(self, menu: Menu, sold: SoldItem, price: int) -> Sequence[Modifier]:
-        """Return choices within the groups' limits; one may be on another, and on that a third.
-
-        With them a piece, which itself costs the price, costs 0 or more.
-        """
+    def _modifiers(self, menu: Menu, sold: SoldItem) -> Sequence[Modifier]:
+        """Return choices within the groups' limits; one may be on another, and on that a third."""
         chosen = [each for use in sold.item.groups for each in self._choices(menu, use, sold)]
-        if sum(each.total for each in chosen) + (price if sold.variation.price else 0) < 0:
-            return [each for each in chosen if each.unit_price >= 0]
         single = [each for each in chosen if each.quantity == 1]
         if len(single) < 2 or self._random.random() > OFTEN:
             return chosen
@@ -220,8 +221,11 @@ class OrderMaker:
         amount = random.randint(1, 900)
         if self._naming.random() < SELDOM:
             amount = 0
-        # At Kounta the product of a charge has the tax, or hasn't.
-        taxed = kind == "delivery" if self._shop.platform == "kounta" else random.random() < 0.5
+        taxed = random.random() < 0.5
+        if self._shop.platform == "kounta":
+            # The product of a charge has the tax, or hasn't. Where prices include tax, a charge
+            # without tax may go as a product with tax.
+            taxed = kind == "delivery" and (taxed or not self._with_tax)
         return Charge.model_validate(
             {
                 "kind": kind,
@@ -242,19 +246,38 @@ class OrderMaker:
         off = sum(discount.amount for discount in discounts)
         left = Fraction(cost - off, cost) if cost else Fraction(0)
         parts = [(line.discounted * left, self._shop.taxes_of(line.item_id)) for line in lines]
-        charge_taxes = self._shop.charge_taxes([line.item_id for line in lines])
-        parts += [(Fraction(charge.total), charge_taxes) for charge in charges if charge.taxed]
+        usual = self._shop.charge_taxes([line.item_id for line in lines])
+        parts += [
+            (Fraction(charge.total), self._taxes_of_charge(usual))
+            for charge in charges
+            if charge.taxed
+        ]
         amounts: defaultdict[str, list[Fraction]] = defaultdict(list)
         rates: dict[str, Decimal] = {}
         for amount, taxes in parts:
             for tax in taxes:
-                amounts[tax.name].append(amount * Fraction(tax.rate))
+                whole = 1 + (total_rate(taxes) if self._with_tax else 0)
+                amounts[tax.name].append(amount * Fraction(tax.rate) / Fraction(whole))
                 rates[tax.name] = tax.rate
         by_line, to_even = self._random.random() < 0.5, self._random.random() < 0.5
         return [
             OrderTax(name=name, rate=rates[name], amount=_rounded(each, by_line, to_even))
             for name, each in amounts.items()
         ]
+
+    def _taxes_of_charge(self, usual: Sequence[Tax]) -> Sequence[Tax]:
+        """Return the taxes of a charge, which may be others than those of the items.
+
+        Square learns them from the order. The other platforms know only one for all charges, which
+        is another tax than was charged.
+        """
+        random = self._random
+        is_told = self._shop.platform == "square" and (self._says_taxes or not self._with_tax)
+        may_differ = is_told or (self._shop.platform == "generic" and self._with_tax)
+        if not (may_differ and self._is_usual) or random.random() < 0.5:
+            return usual
+        taxes = self._shop.menu.taxes
+        return random.sample(taxes, random.randint(1, len(taxes)))
 
     # ---------------------------------------------------------------- who and how
 

@@ -33,8 +33,10 @@ from tillpost.models.order import (
     Pickup,
 )
 from tillpost.models.safe_text import one_line
+from tillpost.models.tax_rounding import tax_difference
 from tillpost.models.tax_terms import total_rate
 from tillpost.simulator import LedgerEntry, LedgerLine
+from tillpost_simulators.kounta.order_pricing import priced
 
 ROUNDING = "Rounding"
 _PUNCTUATION = re.compile("[,()]")
@@ -62,6 +64,7 @@ def assert_whole(shop: MoneyShop, order: Order, made: PosOrder) -> None:
     _assert_texts(view, entry, order)
     _assert_fulfilment(view, entry, order)
     _assert_lines(shop, entry, order, made)
+    _assert_tax(shop, entry, order, made)
     rows = list(_rows(view, order.currency))
     _assert_line_amounts(shop, rows, order, made)
     _assert_charges(shop, rows, order, made)
@@ -76,6 +79,30 @@ def assert_whole(shop: MoneyShop, order: Order, made: PosOrder) -> None:
 def _has_metadata(request: httpx.Request) -> bool:
     headers = str(request.headers).encode()
     return any(SECRET.encode() in part for part in (request.content, request.url.raw_path, headers))
+
+
+# ---------------------------------------------------------------- the tax
+
+
+def _assert_tax(shop: MoneyShop, entry: LedgerEntry, order: Order, made: PosOrder) -> None:
+    """Check that the register's tax is the order's, or that a notice says both amounts.
+
+    Where the order doesn't say its tax, a notice names what is taxed otherwise than it was charged.
+    """
+    tax = sum(each.amount for each in entry.taxes)
+    if shop.platform == "kounta":
+        world = shop.shop.simulator.world
+        found = next(each for each in world.orders.values() if str(each.id) == entry.order_id)
+        tax = int(priced(world, found).total_tax / to_major(1, order.currency))
+    told = [notice for notice in made.notices if notice.startswith("The register has")]
+    difference = tax_difference(order, tax)
+    assert told == ([difference] if difference else []), (tax, order.tax, order.taxes)
+    if shop.platform != "kounta":
+        return
+    for charge in order.charges:
+        is_taxed = bool(shop.taxes_of(_product_of(charge)))
+        named = f"{charge.name} has tax at the register" in "".join(made.notices)
+        assert named == bool(charge.amount and charge.total and is_taxed and not charge.taxed)
 
 
 # ---------------------------------------------------------------- sums

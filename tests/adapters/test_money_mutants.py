@@ -16,6 +16,7 @@ from adapters.menu_shops import PLATFORMS
 from adapters.money_orders import SECRET
 from adapters.money_shops import MODELS
 from adapters.test_money import assert_all_arrive
+from tillpost.models.menu import Menu
 from tillpost.models.names import OtherName
 from tillpost.models.order import Charge, DineIn, Discount, Line, Modifier, Order, Pickup
 from tillpost.models.safe_text import one_line
@@ -306,6 +307,38 @@ def test_adapter_that_loses_a_part_of_orders_is_noticed(
     monkeypatch.setattr(adapter, "submit", submit_another)
     with pytest.raises(AssertionError):
         submit_orders(platform, ORDERS)
+
+
+TAX_NOTICES = {
+    "generic": "tillpost_generic.adapter.tax_difference",
+    "kounta": "tillpost.adapter.net_order.tax_difference",
+    "square": "tillpost_square.rounding.tax_difference",
+}
+"""What says that the register's tax isn't the order's."""
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_adapter_that_keeps_another_tax_to_itself_is_noticed(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TAX_NOTICES[platform], lambda *_: None)
+    with pytest.raises(AssertionError):
+        submit_orders(platform, 4 * ORDERS)
+
+
+def test_adapter_that_names_no_taxed_product_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tillpost_kounta.translation.tax_notices", lambda *_: [])
+    with pytest.raises(AssertionError):
+        submit_orders("kounta", 4 * ORDERS)
+
+
+def test_charge_with_the_lines_taxes_only_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_lines_taxes(order: Order, menu: Menu, places: Sequence[int]) -> Sequence[Any]:
+        return [menu.taxes[:1]] * len(places)
+
+    monkeypatch.setattr("tillpost_square.adjustments.taxes_of_charges", with_lines_taxes)
+    with pytest.raises(AssertionError):
+        submit_orders("square", 4 * ORDERS)
 
 
 @pytest.mark.parametrize("platform", ["square", "kounta"])

@@ -54,6 +54,7 @@ from tillpost.adapter.net_order import (
     order_note,
     reference_in_note,
     staff_notes,
+    tax_notices,
     verify_total,
 )
 from tillpost.adapter.odd_objects import OddObjects
@@ -152,6 +153,15 @@ from tillpost.models.order import (
     Progress,
 )
 from tillpost.models.safe_text import one_line
+from tillpost.models.tax_rounding import (
+    TaxedAmount,
+    TaxRange,
+    other_rates,
+    stated_tax,
+    tax_difference,
+    tax_range,
+    tax_shares,
+)
 from tillpost.models.tax_terms import TaxTerms, most_rounding, tax_terms
 
 __all__ = [  # noqa: RUF022  grouped by purpose, for readers
@@ -277,6 +287,14 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "to_major",
     "to_minor",
     "nearest_minor",
+    # The order's taxes beside the platform's
+    "TaxRange",
+    "TaxedAmount",
+    "other_rates",
+    "stated_tax",
+    "tax_difference",
+    "tax_range",
+    "tax_shares",
     # Readiness: can the store take orders?
     "Actor",
     "Finding",
@@ -309,6 +327,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "order_note",
     "reference_in_note",
     "staff_notes",
+    "tax_notices",
     "taxes_summing_to",
     "with_options",
     "verify_total",

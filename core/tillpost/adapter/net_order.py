@@ -9,8 +9,9 @@ dropped: a part of the order without a product is a `SetupError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from itertools import combinations
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
@@ -37,6 +38,14 @@ from tillpost.models.order import (
     PosState,
 )
 from tillpost.models.safe_text import one_line
+from tillpost.models.tax_rounding import (
+    TaxedAmount,
+    TaxRange,
+    other_rates,
+    stated_tax,
+    tax_difference,
+    tax_range,
+)
 from tillpost.models.tax_terms import most_rounding, total_rate
 
 __all__ = [
@@ -49,6 +58,7 @@ __all__ = [
     "order_note",
     "reference_in_note",
     "staff_notes",
+    "tax_notices",
     "verify_total",
 ]
 
@@ -61,8 +71,11 @@ Taxes: TypeAlias = Sequence[Tax]
 _REFERENCE_LABEL = "Ref: "
 _LINE_BREAK_TAG = re.compile(r"<br ?/?>", re.IGNORECASE)
 _ZERO = Decimal(0)
+_HALF = Decimal("0.5")
 _ROUNDING = "rounding"
 _CHARGES = "charge_products"
+_DISCOUNTS = "discount_product"
+_OPEN_ITEMS = "open_item_product"
 _TIP = "tip_product"
 
 
@@ -142,7 +155,8 @@ class _Part(NamedTuple):
 
     `paid` is what the customer paid for it in minor units, after the `discount` on it. `is_taxed`
     says that the site charged tax on it; otherwise only its product tells. `setting` is the one
-    that names the product, empty if the product is what was ordered.
+    that names the product, empty if the product is what was ordered. `field` is the order's.
+    `is_shared` says that a discount on the order was divided among this part and others.
     """
 
     product_id: str
@@ -154,6 +168,8 @@ class _Part(NamedTuple):
     discount: int = 0
     is_taxed: bool = False
     setting: str = ""
+    field: str = ""
+    is_shared: bool = False
 
 
 # Sending
@@ -176,7 +192,7 @@ def net_order_lines(
     """
     parts = _parts(order, substitutes)
     taxes = [_taxes_on(part, menu) for part in parts]
-    dues = _dues(order, parts, taxes)
+    dues = _dues(order, parts, taxes, menu)
     lines: list[NetOrderLine] = []
     equations: list[NetLine] = []
     for part, part_taxes, due in zip(parts, taxes, dues, strict=True):
@@ -213,6 +229,43 @@ def net_order_lines(
         product_id = substitutes.charge_products[_ROUNDING]
         settled.append(NetOrderLine(product_id, 1, found.rounding, "Rounding", (), None, True))
     return settled
+
+
+def tax_notices(order: Order, menu: Menu, substitutes: SubstituteProducts) -> list[str]:
+    """Return a notice for each part that is taxed otherwise at the register than it was charged.
+
+    What it comes to is right, since its product's price makes up for it, and its tax isn't. Where
+    prices exclude tax, such an order is refused (`net_order_lines`), but for a tip.
+    """
+    notices: list[str] = []
+    parts = _parts(order, substitutes)
+    on_items = [
+        _with_rates(menu.taxes_on(sold.item))
+        for sold in (menu.by_variation.get(line.item_id) for line in order.lines)
+        if sold
+    ]
+    for part in parts:
+        product = menu.by_variation.get(part.product_id)
+        if product is None or not part.paid:
+            continue
+        its_taxes = _with_rates(menu.taxes_on(product.item))
+        its_tax = its_taxes or "no tax"
+        where = f"its product {product.item.name} ({part.product_id}) has {its_tax}"
+        is_rounding = part.setting == _CHARGES and part.paid < 0
+        if part.setting == _TIP or (part.setting == _CHARGES and not part.is_taxed):
+            if its_taxes and (order.prices_include_tax or part.setting == _TIP):
+                how = "taken off" if is_rounding else "charged"
+                notices.append(
+                    f"{part.name} has tax at the register, and was {how} without: {where}"
+                )
+        elif part.setting == _DISCOUNTS and order.prices_include_tax:
+            others = [taxes or "no tax" for taxes in on_items if taxes != its_taxes]
+            if others:
+                notices.append(
+                    f"{part.name} takes other tax off at the register than the items have: "
+                    f"{where}, items have {', '.join(dict.fromkeys(others))}"
+                )
+    return notices
 
 
 class _Values(NamedTuple):
@@ -281,10 +334,12 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
             parts.append(discounted)
     if substitutes.discounts == "product":
         for index, discount in enumerate(order.discounts):
-            where = _Substituted(f"discounts[{index}]", "discount_product", discount.name)
+            where = _Substituted(f"discounts[{index}]", _DISCOUNTS, discount.name)
             parts += _substitute(substitutes.discount_product, where, -discount.amount)
     tip = _substitute(substitutes.tip_product, _Substituted("tip", _TIP, "Tip"), order.tip)
-    return parts + tip
+    parts += tip
+    _refuse_without_products(parts)
+    return parts
 
 
 def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
@@ -298,31 +353,19 @@ def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     discount_shares = shares(discount, [line.discounted for line in order.lines])
     return [
         _Part(
-            product_id=_product_of(order, index, substitutes),
+            product_id=substitutes.open_item_product or "" if line.is_open else line.item_id,
             quantity=line.quantity,
             paid=line.discounted - share,
             name=line.name,
             note=_line_note(line, order.currency),
             modifiers=line.flat_modifiers(),
             discount=line.discount + share,
-            setting="open_item_product" if line.is_open else "",
+            setting=_OPEN_ITEMS if line.is_open else "",
+            field=f"lines[{index}].item_id",
+            is_shared=bool(discount),
         )
         for index, (line, share) in enumerate(zip(order.lines, discount_shares, strict=True))
     ]
-
-
-def _product_of(order: Order, index: int, substitutes: SubstituteProducts) -> str:
-    line = order.lines[index]
-    if not line.is_open:
-        return line.item_id
-    if substitutes.open_item_product is None:
-        raise SetupError(
-            f"lines[{index}].item_id: {line.name!r} isn't on the menu, and the setting "
-            "open_item_product names no product for it",
-            lines=(index,),
-            reason="product",
-        )
-    return substitutes.open_item_product
 
 
 def _line_note(line: Line, currency: str) -> str:
@@ -360,17 +403,45 @@ class _Substituted(NamedTuple):
 
 def _substitute(product_id: str | None, what: _Substituted, amount: int) -> list[_Part]:
     """Return a charge, discount or tip as a product, nothing if it amounts to nothing."""
-    name = what.name
     if not amount:
         return []
-    if product_id is None:
-        raise SetupError(
-            f"{what.field}: the setting {what.setting} names no product for {name!r}",
-            subjects=(name,),
-            reason="product",
-        )
-    part = _Part(product_id, quantity=1, paid=amount, name=name, note=name, setting=what.setting)
+    part = _Part(
+        product_id or "",
+        quantity=1,
+        paid=amount,
+        name=what.name,
+        note=what.name,
+        setting=what.setting,
+        field=what.field,
+    )
     return [part]
+
+
+def _refuse_without_products(parts: Sequence[_Part]) -> None:
+    """Raise `SetupError` if no setting names a product for some of the parts; it names them all."""
+    missing = [index for index, part in enumerate(parts) if not part.product_id]
+    if not missing:
+        return
+    texts: list[str] = []
+    subjects: list[str] = []
+    for index in missing:
+        part = parts[index]
+        text = f"the setting {part.setting} names no product for {part.name!r}"
+        subject = part.name
+        if part.setting == _OPEN_ITEMS:
+            text = (
+                f"{part.name!r} isn't on the menu, and the setting {part.setting} names no product"
+            )
+            text = f"{text} for it"
+            subject = f"{part.name} (line {index + 1})"
+        texts.append(f"{part.field}: {text}")
+        subjects.append(subject)
+    raise SetupError(
+        "; ".join(texts),
+        lines=tuple(index for index in missing if parts[index].setting == _OPEN_ITEMS),
+        subjects=tuple(dict.fromkeys(subjects)),
+        reason="product",
+    )
 
 
 def _taxes_on(part: _Part, menu: Menu) -> Taxes:
@@ -380,13 +451,13 @@ def _taxes_on(part: _Part, menu: Menu) -> Taxes:
             raise MenuError(f"{part.name} isn't on the menu", subjects=(part.name,), reason="gone")
         text = f"the product {part.product_id}, which {part.name} is sent as, isn't on the menu"
         raise MenuError(text, subjects=(part.name,), reason="product")
-    taxes = menu.taxes_on(product[0])
+    taxes = menu.taxes_on(product.item)
     if part.is_taxed and not taxes:
-        raise _other_product(part, taxes)
+        raise _other_product(part, taxes, menu)
     return taxes
 
 
-def _other_product(part: _Part, taxes: Taxes) -> SetupError:
+def _other_product(part: _Part, taxes: Taxes, menu: Menu) -> SetupError:
     """Return the error of a part whose product is taxed otherwise than it."""
     done = "taken off" if part.paid < 0 else "charged"
     with_tax = "without" if taxes else "with"
@@ -394,12 +465,19 @@ def _other_product(part: _Part, taxes: Taxes) -> SetupError:
     return SetupError(
         f"{part.name!r} was {done} {with_tax} tax, but its product {part.product_id} has "
         f"{its_tax}; name another in the setting {part.setting}",
-        subjects=(f"{part.name} {with_tax} tax",),
-        reason="product",
+        subjects=(_with_product(part, taxes, menu),),
+        reason="product_tax",
     )
 
 
-def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[int]:
+def _with_product(part: _Part, taxes: Taxes, menu: Menu) -> str:
+    """Return a part and the product that it goes as, with what tax each has."""
+    product = menu.by_variation[part.product_id].item.name
+    paid, sold = ("without", "with") if taxes else ("with", "without")
+    return f"{part.name} {paid} tax, which goes as the product {product} {sold} tax"
+
+
+def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Menu) -> list[int]:
     """Return what each part must come to with its tax, in minor units.
 
     If prices exclude tax, the order's tax is spread over all parts but the tip.
@@ -407,25 +485,138 @@ def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[
     paid = [part.paid for part in parts]
     if order.prices_include_tax:
         return paid
-    exact_taxes = [
-        _ZERO if part.setting == _TIP else part.paid * total_rate(part_taxes)
-        for part, part_taxes in zip(parts, taxes, strict=True)
-    ]
-    menu_tax = sum(exact_taxes, _ZERO)
-    most_taxes = max(map(len, taxes), default=0) or 1
-    tolerance = most_rounding(len(parts), most_taxes)
-    if abs(order.tax - menu_tax) > tolerance:
-        otherwise = _taxed_otherwise(order.tax - menu_tax, tolerance, parts, taxes)
-        if otherwise:
-            raise _other_product(parts[otherwise[0]], taxes[otherwise[0]])
-        names = _names(taxes)
-        in_order = format_money(order.tax, order.currency)
-        by_menu = format_money(round(menu_tax), order.currency)
-        what = ", ".join(names) or "the menu's tax"
-        text = f"the order has {in_order} of tax, but {what} comes to {by_menu}"
-        raise TaxError(text, subjects=names)
-    tax_shares = shares(order.tax, exact_taxes)
+    amounts = _taxed_amounts(parts, taxes)
+    possible = tax_range([amount for each in amounts for amount in each])
+    if not _comes_to_order(order, possible, parts, taxes):
+        amounts = _taxed_amounts(parts, taxes, menu)
+        by_choices = tax_range([amount for each in amounts for amount in each])
+        if not _comes_to_order(order, by_choices, parts, taxes):
+            raise _other_tax(order, possible, parts, taxes, menu)
+    exact_taxes = [tax_range(each).exact for each in amounts]
+    weights = [Decimal(each.numerator) / each.denominator for each in exact_taxes]
+    tax_shares = shares(order.tax, weights)
     return [amount + share for amount, share in zip(paid, tax_shares, strict=True)]
+
+
+def _taxed_amounts(
+    parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Menu | None = None
+) -> list[list[TaxedAmount]]:
+    """Return what the taxes on each part are on.
+
+    A choice may be a product with taxes of its own: sites charge these, or those of the item. With
+    a menu the choices have their own.
+    """
+    amounts: list[list[TaxedAmount]] = []
+    for part, part_taxes in zip(parts, taxes, strict=True):
+        rates = tuple(tax.rate for tax in part_taxes)
+        on = {rates: Fraction(part.paid)}
+        if menu is not None:
+            for cost, own_rates in _choices(part, menu):
+                on[rates] -= cost
+                on[own_rates] = on.get(own_rates, Fraction(0)) + cost
+        slack = int(part.is_shared)
+        taxed = [
+            TaxedAmount(amount, [Fraction(rate) for rate in each], slack)
+            for each, amount in on.items()
+        ]
+        amounts.append([] if part.setting == _TIP else taxed)
+    return amounts
+
+
+def _choices(part: _Part, menu: Menu) -> Iterator[tuple[Fraction, tuple[Decimal, ...]]]:
+    """Yield what is paid for each choice that is a product, with the rates of its taxes."""
+    undiscounted = part.paid + part.discount
+    left = Fraction(part.paid, undiscounted) if undiscounted else Fraction(0)
+    options = menu.options(menu.by_variation[part.product_id].item)
+    for flat in part.modifiers:
+        own = menu.by_variation.get(options[flat.modifier.modifier_id].id)
+        if own:
+            cost = part.quantity * flat.quantity * flat.modifier.unit_price * left
+            yield cost, tuple(tax.rate for tax in menu.taxes_on(own.item))
+
+
+def _comes_to_order(
+    order: Order, possible: TaxRange, parts: Sequence[_Part], taxes: Sequence[Taxes]
+) -> bool:
+    """Return whether the products' taxes come to the order's, but for rounding."""
+    if possible.holds(order.tax):
+        is_exact = abs(possible.exact - order.tax) < 1
+        return is_exact or not other_rates(order, _rates(taxes))
+    divided = _divided(order, parts, taxes)
+    return divided is not None and divided.holds(order.tax) and divided.exact == possible.exact
+
+
+def _divided(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> TaxRange | None:
+    """Return the taxes with the order's discounts divided among its items, as sites do.
+
+    It is None where they aren't sent as products of their own.
+    """
+    if all(part.setting != _DISCOUNTS for part in parts):
+        return None
+    cost = sum(line.discounted for line in order.lines)
+    discounts = sum(discount.amount for discount in order.discounts)
+    left = Fraction(cost - discounts, cost) if cost else Fraction(0)
+    amounts: list[TaxedAmount] = []
+    for index, (part, part_taxes) in enumerate(zip(parts, taxes, strict=True)):
+        if part.setting in (_DISCOUNTS, _TIP):
+            continue
+        is_line = index < len(order.lines)
+        paid = part.paid * left if is_line else Fraction(part.paid)
+        rates = [Fraction(tax.rate) for tax in part_taxes]
+        amounts.append(TaxedAmount(paid, rates, slack=int(is_line)))
+    return tax_range(amounts)
+
+
+def _other_tax(
+    order: Order,
+    possible: TaxRange,
+    parts: Sequence[_Part],
+    taxes: Sequence[Taxes],
+    menu: Menu,
+) -> PosError:
+    """Return the error of an order whose tax isn't what the menu's taxes come to."""
+    tolerance = most_rounding(len(parts), max(map(len, taxes), default=0) or 1)
+    menu_tax = Decimal(possible.exact.numerator) / possible.exact.denominator
+    otherwise = _taxed_otherwise(order.tax - menu_tax, tolerance, parts, taxes)
+    if otherwise:
+        return _other_product(parts[otherwise[0]], taxes[otherwise[0]], menu)
+    in_order = format_money(order.tax, order.currency)
+    by_menu = format_money(round(menu_tax), order.currency)
+    divided = _divided(order, parts, taxes)
+    if divided is not None and divided.holds(order.tax):
+        number = next(place for place, part in enumerate(parts) if part.setting == _DISCOUNTS)
+        product_tax = _with_rates(taxes[number]) or "none"
+        return SetupError(
+            f"discounts: the order has {in_order} of tax, its discounts divided among items of "
+            f"different taxes; as the product {parts[number].product_id} of the setting "
+            f"{_DISCOUNTS} they have one tax ({product_tax}), and the tax comes to {by_menu}; "
+            "the setting discounts='multiplier' divides them",
+            subjects=tuple(discount.name for discount in order.discounts if discount.amount),
+            reason="discounts",
+        )
+    names = _names(taxes)
+    what = ", ".join(names) or "the menu's tax"
+    listed = ""
+    if order.taxes:
+        stated = [_with_rate(tax.name, tax.rate) for tax in order.taxes]
+        listed = f" ({', '.join(stated)})"
+        what = _with_rates([tax for each in taxes for tax in each]) or what
+    text = f"the order has {in_order} of tax{listed}, but {what} comes to {by_menu}"
+    return TaxError(text, subjects=names)
+
+
+def _rates(taxes: Sequence[Taxes]) -> list[Decimal]:
+    return [tax.rate for each in taxes for tax in each]
+
+
+def _with_rates(taxes: Taxes) -> str:
+    """Return the taxes with their rates, each once."""
+    return ", ".join(dict.fromkeys(_with_rate(tax.name, tax.rate) for tax in taxes))
+
+
+def _with_rate(name: str, rate: Decimal | None) -> str:
+    percent = "" if rate is None else f"{(100 * rate).normalize():f} %"
+    return name if not percent or percent in name else f"{name} {percent}"
 
 
 def _taxed_otherwise(
@@ -523,8 +714,11 @@ def verify_total(
     billed: Sequence[BilledLine],
     menu: Menu | None,
     found: PosOrder,
+    total_tax: Decimal | None = None,
 ) -> PosOrder:
     """Return an order with the platform's computed total, if that is what was paid.
+
+    A tax that isn't the order's has a notice.
 
     Args:
         order: The order as it was sent.
@@ -532,6 +726,7 @@ def verify_total(
         billed: The lines as the platform computed them.
         menu: The menu, if it is known: its taxes distinguish a wrong tax from a wrong price.
         found: The order as the platform has it. One that staff rejected or deleted isn't compared.
+        total_tax: The platform's tax on the order in major units, None if only its lines have it.
 
     Raises:
         PosError: As `billing_error` returns it, with the order that exists.
@@ -541,10 +736,34 @@ def verify_total(
         error.pos_order = found
         raise error
     total = _billed_total(billed, order.currency)
-    notices = found.notices
     if total is None:
-        notices += ("The POS doesn't report the order's total, so it couldn't be verified",)
+        notice = "The POS doesn't report the order's total, so it couldn't be verified"
+    else:
+        notice = _tax_notice(order, billed, total_tax)
+    notices = found.notices if notice is None else (*found.notices, notice)
     return found.model_copy(update={"total": total, "notices": notices})
+
+
+def _tax_notice(
+    order: Order, billed: Sequence[BilledLine], total_tax: Decimal | None
+) -> str | None:
+    """Return a notice if the platform computed another tax than the order has, else None.
+
+    Where its lines' taxes end in half a minor unit, only the platform knows how it rounds their
+    sum.
+    """
+    if total_tax is not None:
+        return tax_difference(order, nearest_minor(total_tax, order.currency))
+    stated = stated_tax(order)
+    tax = sum((line.tax or _ZERO for line in billed), _ZERO)
+    exact = tax.scaleb(exponent(order.currency))
+    if stated is not None and abs(exact - stated) == _HALF:
+        ordered = format_money(stated, order.currency)
+        return (
+            f"The register has {tax.normalize():f} {order.currency} of tax on this order before it "
+            f"rounds it, the ordering site has {ordered}"
+        )
+    return tax_difference(order, _billed_tax(billed, order.currency))
 
 
 def billing_error(
@@ -558,7 +777,7 @@ def billing_error(
     The error says that the order was created. A total that the platform doesn't report isn't
     compared. The difference counts as one of taxes if the menu's taxes on the platform's own prices
     come to what was paid, or, without a menu, if a lower tax on them would. One of at most a minor
-    unit for each line and tax is a rounding.
+    unit for each line and tax is a rounding, if the lines have the menu's taxes.
     """
     line_count = len(_parts(order, substitutes))
     if not _is_complete(line_count, billed, substitutes):
@@ -569,10 +788,11 @@ def billing_error(
         return None
     taxes = [_menu_taxes(line, menu) for line in billed]
     most_taxes = max((len(line.taxes) for line in billed), default=0) or 1
-    only_rounding = abs(total - order.total) <= most_rounding(line_count, most_taxes)
+    is_small = abs(total - order.total) <= most_rounding(line_count, most_taxes)
+    only_rounding = is_small and (menu is None or _taxed_by_menu(billed, taxes, order.currency))
 
     at_pos = format_money(total, order.currency)
-    tax = _billed_tax(billed, order.currency)
+    tax = format_money(_billed_tax(billed, order.currency), order.currency)
     paid = format_money(order.total, order.currency)
     computed = f"the POS computed {at_pos}, of which {tax} is tax"
     if only_rounding or _is_explained_by_tax(order, billed, taxes, menu):
@@ -595,6 +815,17 @@ def _is_complete(
     if own == line_count + 1:
         own -= billed[-1].product_id == substitutes.charge_products.get(_ROUNDING)
     return own == line_count
+
+
+def _taxed_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currency: str) -> bool:
+    """Return whether each line has the menu's taxes, but for rounding."""
+    minor_units = Decimal(10) ** exponent(currency)
+    for line, line_taxes in zip(billed, taxes, strict=True):
+        by_menu = (line.net or _ZERO) * total_rate(line_taxes)
+        difference = abs((line.tax or _ZERO) - by_menu) * minor_units
+        if difference >= 1:
+            return False
+    return True
 
 
 def _is_explained_by_tax(
@@ -623,10 +854,10 @@ def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:
     return nearest_minor(total, currency)
 
 
-def _billed_tax(billed: Sequence[BilledLine], currency: str) -> str:
-    """Return the tax that the platform computed, for people."""
+def _billed_tax(billed: Sequence[BilledLine], currency: str) -> int:
+    """Return the tax that the platform computed, in minor units."""
     tax = sum((line.tax or _ZERO for line in billed), _ZERO)
-    return format_money(nearest_minor(tax, currency), currency)
+    return nearest_minor(tax, currency)
 
 
 def _billed_names(billed: Sequence[BilledLine]) -> tuple[str, ...]:

@@ -337,10 +337,9 @@ REMEDIES: Mapping[str, RemedyText] = {
         Action.FIX_TAXES,
         Actor.STORE,
         "{platform}'s tax{taxes} isn't what the customer was charged ({detail}). {register} If a "
-        "tax in {platform} is wrong, correct it; if it is really a surcharge, set it up as a "
-        "service charge instead. Then have the order sent again. If all taxes are right, key the "
-        "order in as it was paid, and ask the ordering site's support to charge the same as "
-        "{platform}.",
+        "tax in {platform} is wrong, correct it, and have the order sent again. If all taxes are "
+        "right, key the order in as it was paid, and ask the ordering site's support to charge the "
+        "same as {platform}.",
         "{detail}. Nothing was changed at the register. Compare the site's rates with the POS's, "
         "and submit the order again once they agree.",
     ),
@@ -513,6 +512,32 @@ REMEDIES: Mapping[str, RemedyText] = {
         "nothing was sent. {register} Key the order in. Then choose a product in {platform} for "
         "that, or add one, and give its name to the ordering site's support.",
         "{detail}. Set it to the id of a product at the store.",
+    ),
+    "setup.product_tax": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.DEVELOPER,
+        "This order has {subjects} in {platform}, so nothing was sent. {register} Key the order "
+        "in. Then correct the tax of that product in {platform}, or choose another product there "
+        "and give its name to the ordering site's support.",
+        "{detail}, or have the store correct the product's tax. Then submit the order again.",
+    ),
+    "setup.added": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.STORE,
+        "{platform} adds {subjects} to online orders by itself, which the customer wasn't charged "
+        "({detail}). {register} Key the order in as it was paid. Then switch that off for online "
+        "orders in {platform}, or ask the ordering site's support to charge it, too.",
+        "{detail}. Nothing was changed at the register. Submit the order again once the store's "
+        "rule is off, or the site charges the same.",
+    ),
+    "setup.discounts": RemedyText(
+        Action.FIX_CONNECTION,
+        Actor.DEVELOPER,
+        "This order has {subjects} on items of different taxes, and the connection to {platform} "
+        "isn't set up to divide that among them, so nothing was sent. {register} There is nothing "
+        "to correct in {platform}. Key the order in, and ask the ordering site's support to "
+        "correct the connection.",
+        "{detail}. Nothing was sent. Change the setting, then submit the order again.",
     ),
     "unknown": RemedyText(
         Action.READ_ANSWER,

@@ -70,6 +70,7 @@ class StoredOrder:
             id=self.id,
             reference=self.order.id,
             total=self.total,
+            tax=self.tax,
             state=self.state,
             progress=self.progress,
             status=self.status,

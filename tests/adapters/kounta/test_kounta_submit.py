@@ -32,7 +32,10 @@ def test_submit_creates_the_whole_order() -> None:
         "93824701",
         "SUBMITTED",
         2881,
-        (),
+        (
+            "Weekend surcharge has tax at the register, and was charged without: its product "
+            "Weekend surcharge (9001) has GST 10 %",
+        ),
     )
     assert (shown.reference, shown.total, shown.paid, shown.settled) == (
         "ord_01JD7Q3W8YB3T6",

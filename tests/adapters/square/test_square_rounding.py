@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,16 @@ import pytest
 from adapters.square.bench import Bench, checked_bench, refused
 from adapters.square.bench import plain_order as an_order
 from tillpost.adapter.base import Attempt
-from tillpost.adapter.exchange import Effect, Fault, Request
-from tillpost.errors import Applied, MenuError, OrderError, OutageError, PosError, TaxError
+from tillpost.adapter.exchange import Effect, Fault, Request, Response
+from tillpost.errors import (
+    Applied,
+    MenuError,
+    OrderError,
+    OutageError,
+    PosError,
+    SetupError,
+    TaxError,
+)
 from tillpost.errors.remedies import Actor
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.simulator import LedgerEntry
@@ -79,8 +88,8 @@ def test_tax_that_a_site_rounds_otherwise_arrives_as_paid(
 
 
 def test_discount_that_lowers_the_tax_as_well_is_made_up_for() -> None:
-    bench = bench_with("150", 3)
-    order = net_order(3, tax=3)  # 4.5 is 4 at Square; a discount of 1 makes it 2 + 3
+    bench = bench_with("110", 5)
+    order = net_order(5, tax=5)  # 5.5 is 6 at Square; a discount of 1 makes it 4 + 4
     made = submit(bench, order)
     entry = shown(bench)
     assert made.total == entry.total == entry.paid == order.total
@@ -152,7 +161,8 @@ def test_larger_difference_is_a_tax_error_by_amounts() -> None:
     assert type(error) is TaxError
     assert error.detail == (
         "Square's total is 16.24 AUD, not 15.22 AUD: "
-        "Square has 1.74 AUD of tax (GST, PST), the order has 0.72 AUD"
+        "Square has 1.74 AUD of tax (GST, PST), the order has 0.72 AUD; "
+        "what is really a surcharge belongs in a service charge in Square"
     )
     assert bench.simulator.ledger().shown == ()
     assert bench.simulator.ledger().half_done == ()
@@ -356,3 +366,86 @@ def test_discount_does_not_excuse_a_tax_that_the_store_adds() -> None:
     payments = [{"method": "card", "amount": 950}]
     order = an_order(discounts=[COUPON], payments=payments)
     assert type(refusal(bench, order)) is TaxError
+
+
+# ---------------------------------------------------------------- what no rounding can give
+
+
+def sweets(count: int, price: int, tax: int, **parts: Any) -> Order:
+    """Lines of one piece each, at a small price without tax."""
+    line = {"item_id": "5312", "name": "Sweet", "quantity": 1, "unit_price": price}
+    payments = [{"method": "card", "amount": count * price + tax}]
+    return net_order(price, tax, lines=[line] * count, payments=payments, **parts)
+
+
+def test_missing_tax_on_many_small_lines_is_no_rounding() -> None:
+    """Thirty lines of 0.20 with GST, and PST at Square: within a cent a line and tax."""
+    bench = bench_with("5", 20)
+    bench.simulator.add_tax("PST", "7")
+    taxes = [{"name": "GST", "rate": "0.05", "amount": 30}]
+    order = sweets(30, 20, 30, taxes=taxes)
+    error = refusal(bench, order)
+    assert (type(error), error.reason) == (TaxError, "")
+    assert "Square has 0.72 AUD of tax (GST 5 %, PST 7 %), the order has 0.30 AUD (GST 5 %)" in (
+        error.detail
+    )
+    assert bench.run(bench.adapter.quote(order, Attempt()), order) == 672
+
+
+def test_other_rate_on_many_small_lines_is_no_rounding() -> None:
+    bench = bench_with("10", 50, currency="JPY")
+    order = sweets(10, 50, 40, currency="JPY")
+    error = refusal(bench, order)
+    assert (type(error), error.reason) == (TaxError, "")
+    assert "Square has 50 JPY of tax (GST), the order has 40 JPY" in error.detail
+
+
+def test_other_rate_that_rounding_could_give_is_named() -> None:
+    """Ten lines of 5 at 10 %, each rounded up, come to as much as at 20 %."""
+    bench = bench_with("10", 5, currency="JPY")
+    taxes = [{"name": "Tax", "rate": "0.2", "amount": 10}]
+    error = refusal(bench, sweets(10, 5, 10, currency="JPY", taxes=taxes))
+    assert (type(error), error.reason) == (TaxError, "")
+    assert "(GST 10 %), the order has 10 JPY (Tax 20 %)" in error.detail
+    made = submit(bench, sweets(10, 5, 10, currency="JPY", id="ord_2"))
+    assert any("Rounding" in notice for notice in made.notices)
+
+
+def test_rounding_of_a_tax_that_is_charged_as_one_is_made_up_for() -> None:
+    """GST and PST, which the site charges as one tax of 12 %."""
+    bench = bench_with("5", 325)
+    bench.simulator.add_tax("PST", "7")
+    taxes = [{"name": "HST", "rate": "0.12", "amount": 117}]
+    made = submit(bench, sweets(3, 325, 117, taxes=taxes))
+    assert made.total == 3 * 325 + 117
+
+
+@pytest.mark.parametrize("inclusive", [True, False], ids=["included", "added"])
+def test_charge_that_the_store_adds_is_no_rounding(inclusive: bool) -> None:
+    settings = WorldSettings(tax_inclusive=inclusive)
+    bench = Bench(settings)
+    bench.spoil = lambda request, carry_out: with_surcharge(carry_out())
+    tax = 0 if inclusive else 145
+    order = an_order(
+        prices_include_tax=inclusive,
+        tax=tax,
+        payments=[{"method": "card", "amount": 1450 + tax}],
+    )
+    error = refusal(bench, order)
+    assert (type(error), error.reason) == (SetupError, "added")
+    assert error.subjects == ("Weekend surcharge",)
+    assert error.remedy.actor is Actor.STORE
+
+
+def with_surcharge(answer: Response) -> Response:
+    """Return an answer whose order has a charge of 0.01 that nobody has sent."""
+    body = json.loads(answer.body)
+    if "order" in body:
+        charge = {"uid": "auto", "name": "Weekend surcharge", "amount_money": money(1)}
+        body["order"].setdefault("service_charges", []).append(charge)
+        body["order"]["total_money"]["amount"] += 1
+    return Response(answer.status, answer.headers, json.dumps(body).encode())
+
+
+def money(amount: int) -> dict[str, Any]:
+    return {"amount": amount, "currency": "AUD"}

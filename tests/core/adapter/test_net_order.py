@@ -18,6 +18,7 @@ from tillpost.adapter.net_order import (
     order_note,
     reference_in_note,
     staff_notes,
+    tax_notices,
     verify_total,
 )
 from tillpost.errors.remedies import Actor
@@ -284,7 +285,7 @@ def test_product_of_other_tax_than_its_part_names_its_setting(
     order = an_order(paid + tax, prices_include_tax=False, tax=tax, **held)
     with pytest.raises(SetupError) as caught:
         net_order_lines(order, MENU, SubstituteProducts.model_validate(products))
-    assert (caught.value.detail, caught.value.reason) == (detail, "product")
+    assert (caught.value.detail, caught.value.reason) == (detail, "product_tax")
     assert caught.value.remedy.actor is Actor.DEVELOPER
 
 
@@ -369,7 +370,8 @@ def test_rejected_order_is_not_compared() -> None:
     [
         (billed("10", "1.5"), MENU, TaxError, "created"),  # another tax
         (billed("10", "1.5"), None, TaxError, "created"),
-        (billed("10", "1.01"), MENU, TaxError, "rounding_created"),
+        (billed("10", "1.01"), MENU, TaxError, "created"),  # 10 % of 10.00 is never 1.01
+        (billed("9.99", "1"), MENU, TaxError, "rounding_created"),
         (billed("10", "1.01"), None, TaxError, "rounding_created"),
         (billed("12", "1.2"), MENU, MenuError, "created"),  # another price
         (billed("12", "1.2"), None, MenuError, "created"),
@@ -429,3 +431,98 @@ def test_note_begins_with_reference_and_customers_note() -> None:
         reference_in_note(text)
         for text in ("", "ord_1", "about Ref: ord_1", "x\nRef: ord_1", "Ref: ")
     ] == [""] * 5
+
+
+# ------------------------------------------------------------------ another tax than the order's
+
+
+ONE = WHITE | {"quantity": 1}
+LOAF = {"item_id": "loaf", "name": "Loaf", "quantity": 1, "unit_price": 1000}
+TAKEN_OFF = {"name": "CODE", "amount": 400}
+
+
+def test_discount_divided_over_two_rates_names_its_settings() -> None:
+    """A site divides it among its items, and one product has one tax."""
+    lines = [ONE | {"unit_price": 1000}, LOAF]
+    order = an_order(1680, lines=lines, discounts=[TAKEN_OFF], prices_include_tax=False, tax=80)
+    with pytest.raises(SetupError) as caught:
+        net_order_lines(order, MENU, SUBSTITUTES)
+    error = caught.value
+    assert (error.reason, error.subjects) == ("discounts", ("CODE",))
+    assert "the setting discount_product" in error.detail
+    assert "discounts='multiplier' divides them" in error.detail
+    divided = SUBSTITUTES.model_copy(update={"discounts": "multiplier"})
+    assert len(net_order_lines(order, MENU, divided)) == 2
+
+
+def test_other_rate_on_many_small_lines_is_no_rounding() -> None:
+    """Ten lines of 0.50 at 9 % are within a cent a line of 10 %, and exact there."""
+    lines = [ONE | {"unit_price": 50}] * 10
+    taxes = [{"name": "T", "rate": "0.09", "amount": 45}]
+    order = an_order(545, lines=lines, prices_include_tax=False, tax=45, taxes=taxes)
+    with pytest.raises(TaxError) as caught:
+        net_order_lines(order, MENU, SUBSTITUTES)
+    text = "the order has 0.45 AUD of tax (T 9 %), but GST 10 % comes to 0.50 AUD"
+    assert caught.value.detail == text
+
+
+def test_tax_on_what_was_charged_without_is_told_in_notices() -> None:
+    """The price of its product makes up for it, so only the tax differs."""
+    charges = [VAN | {"kind": "surcharge"}, VAN | {"kind": "surcharge", "taxed": True}]
+    order = an_order(2150, lines=[ONE, LOAF], charges=charges, discounts=[TAKEN_OFF])
+    assert tax_notices(order, MENU, SUBSTITUTES) == [
+        "Van has tax at the register, and was charged without: its product Sur (sur) has GST 10 %",
+        "CODE takes other tax off at the register than the items have: its product Off (off) has "
+        "GST 10 %, items have no tax",
+    ]
+
+
+def test_parts_that_are_taxed_as_charged_have_no_notices() -> None:
+    charges = [VAN | {"kind": "surcharge", "taxed": True}]
+    order = an_order(1550, lines=[ONE], charges=charges, tip=500)
+    assert tax_notices(order, MENU, SUBSTITUTES) == []
+
+
+@pytest.mark.parametrize(
+    ("tax", "notice"),
+    [
+        ("1.10", ()),
+        ("1.104", ()),
+        ("1.12", "The register has 1.12 AUD of tax on this order, the ordering site has 1.10 AUD"),
+        (
+            "1.105",
+            "The register has 1.105 AUD of tax on this order before it rounds it, the ordering "
+            "site has 1.10 AUD",
+        ),
+    ],
+)
+def test_register_of_another_tax_is_told_with_both_amounts(
+    tax: str, notice: str | tuple[()]
+) -> None:
+    taxes = [{"name": "GST", "amount": 110}]
+    order = an_order(1210, lines=[ONE | {"unit_price": 1210}], taxes=taxes)
+    billed = [BilledLine("white", Decimal("12.1") - Decimal(tax), Decimal(tax))]
+    found = PosOrder(id="1", reference="ord_1")
+    seen = verify_total(order, SUBSTITUTES, billed, MENU, found)
+    assert seen.notices == ((notice,) if notice else ())
+
+
+def test_all_parts_without_products_are_named_at_once() -> None:
+    corkage = {"name": "Corkage", "quantity": 1, "unit_price": 500}
+    order = an_order(1450, lines=[corkage], charges=[VAN], discounts=[TAKEN_OFF], tip=850)
+    with pytest.raises(SetupError) as caught:
+        net_order_lines(order, MENU, SubstituteProducts())
+    error = caught.value
+    assert error.subjects == ("Corkage (line 1)", "Van", "CODE", "Tip")
+    assert error.lines == (0,)
+    for setting in ("open_item_product", "charge_products", "discount_product", "tip_product"):
+        assert f"the setting {setting} names no product" in error.detail
+
+
+def test_new_tax_on_many_small_lines_is_no_rounding() -> None:
+    """The platform's tax has risen since the menu was imported."""
+    order = an_order(660, lines=[ONE | {"unit_price": 22}] * 30)
+    billed = [BilledLine("white", Decimal("0.20"), Decimal("0.03"))] * 30
+    error = billing_error(order, SUBSTITUTES, billed, MENU)
+    assert error
+    assert error.reason == "created"

@@ -51,7 +51,17 @@ ERROR_CLASSES: tuple[type[PosError], ...] = (
     UnsupportedError,
 )
 
-ONLY_OF_ORDERS = ("tax", "order", "doubt", "store_closed", "register_offline", "setup.product")
+ONLY_OF_ORDERS = (
+    "tax",
+    "order",
+    "doubt",
+    "store_closed",
+    "register_offline",
+    "setup.product",
+    "setup.product_tax",
+    "setup.discounts",
+    "setup.added",
+)
 """Without an order there are no such errors, or they are about the register."""
 
 ONLY_BEFORE_SENDING = ("menu", "tax", "order", "setup")
