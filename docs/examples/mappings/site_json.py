@@ -106,7 +106,7 @@ class Part:
     def parts(self, name: str) -> list[Part]:
         """Return the parts of a list. The list must be there; null is an empty one."""
         path = self._path_of(name)
-        members = self.value(name) or []
+        members: object = self.value(name) or []
         if not isinstance(members, list):
             raise self.fault(name, "isn't a list")
         each_part = enumerate(cast("list[object]", members))
