@@ -280,7 +280,7 @@ class Square(Adapter[SquareSettings]):
                     return pos_order(current, notices)
                 text = "the order made under this key was cancelled before it was paid"
                 raise KeyRetiredError(text) from refusal
-            if _was_paid_before(refusal):
+            if _was_paid_before(refusal) and self._is_free(order, current):
                 return pos_order(current, notices)
             reason = mismatch(order, current, total_due(order, self.config)) or refusal
             if reason is None:
@@ -636,9 +636,10 @@ def _is_final(refusal: PosError) -> bool:
 
 
 def _was_paid_before(refusal: PosError | None) -> bool:
-    """Return whether a payment was refused because there is one.
+    """Return whether a payment was refused because there is one, going by the words alone.
 
-    An order of 0 shows no payment.
+    They count only at a total of 0, since such an order shows no payment. Any other order that is
+    read shows whether it is paid.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
     under two keys, would show. The key is the same every time, so this matters only once Square has
