@@ -186,7 +186,7 @@ class Generic(Adapter[GenericSettings]):
         """Return the site's whole menu, which travels as it is."""
         odd = OddObjects()
         menu = yield from ask(Request("GET", "/menu", odd.reading(Menu, MENU_OBJECTS)))
-        return menu.model_copy(update={"faults": (*menu.faults, *odd.faults)})
+        return menu.model_copy(update={"faults": (*menu.faults, *odd.faults_of_whole_menu())})
 
     def store_currency(self) -> Exchange[str]:
         """Return the store's currency, empty if the POS doesn't say it."""

@@ -18,6 +18,7 @@ from tillpost.adapter import (
     Order,
     PosState,
     Progress,
+    SetupFault,
     Tax,
     Variation,
 )
@@ -30,6 +31,8 @@ MENU_OBJECTS = {
     "groups": ModifierGroup,
     "groups.options": ModifierOption,
     "taxes": Tax,
+    "tables": str,
+    "faults": SetupFault,
 }
 """The lists of a menu whose objects may be left out on their own.
 

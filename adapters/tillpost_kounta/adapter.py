@@ -45,6 +45,7 @@ from tillpost.adapter import (
     Request,
     Response,
     SetupError,
+    SetupFault,
     Signed,
     StoreClosedError,
     Webhook,
@@ -432,7 +433,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                     raise
                 restarts += 1
             else:
-                return self._menu(currency, products, odd)
+                return self._menu(currency, products, odd.faults_of_whole_menu())
 
     def menu_for(self, order: Order) -> Exchange[Menu | None]:
         """Return a menu of the products that the order is sent as.
@@ -466,14 +467,16 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                 products.append(complete)
         known = {product.id for product in products}
         chosen = [with_options(product, known) for product in products]
-        return self._menu(currency, chosen, odd)
+        return self._menu(currency, chosen, odd.faults)
 
-    def _menu(self, currency: str, products: Sequence[Product], odd: OddObjects) -> Menu:
+    def _menu(
+        self, currency: str, products: Sequence[Product], faults: Sequence[SetupFault]
+    ) -> Menu:
         return menu_of_products(
             products,
             site=self.config.site_id,
             currency=currency,
-            faults=[*odd.faults, *mixed_option_faults(products)],
+            faults=[*faults, *mixed_option_faults(products)],
         )
 
     def _complete_products(

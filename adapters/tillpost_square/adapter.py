@@ -48,6 +48,7 @@ from tillpost.adapter import (
     Request,
     Response,
     SetupError,
+    SetupFault,
     Signed,
     Webhook,
     WebhookEvent,
@@ -498,14 +499,17 @@ class Square(Adapter[SquareSettings]):
         location = yield from self._location()
         odd = OddObjects()
         objects = yield from self._listed(TYPES, odd)
-        return self._menu(objects, location, odd)
+        return self._menu(objects, location, odd.faults_of_whole_menu())
 
     def _menu(
-        self, objects: Iterable[wire.CatalogObject], location: wire.Location, odd: OddObjects
+        self,
+        objects: Iterable[wire.CatalogObject],
+        location: wire.Location,
+        faults: Sequence[SetupFault],
     ) -> Menu:
         taxes_apply = self.config.auto_apply_taxes
         now = datetime.now(UTC)
-        return menu_of(objects, location, now, odd.faults, taxes_apply=taxes_apply)
+        return menu_of(objects, location, now, faults, taxes_apply=taxes_apply)
 
     def _listed(self, types: Sequence[str], odd: OddObjects) -> Exchange[list[wire.CatalogObject]]:
         """Return all objects of these types, but for those that can't be read."""
@@ -528,18 +532,16 @@ class Square(Adapter[SquareSettings]):
         variation_ids = list(ordered)
         if not variation_ids:
             return None
-        found = yield from ask(_retrieving(variation_ids))
+        odd = OddObjects()
+        found = yield from ask(_retrieving(variation_ids, odd))
         item_ids = [each.id for each in found.related_objects if each.item_data]
         if not item_ids:
             return None
-        odd = OddObjects()
-        kinds = {**wire.CATALOG_OBJECTS, "related_objects": wire.CatalogObject}
-        retrieve = replace(_retrieving(item_ids), read=odd.reading(wire.CatalogBatch, kinds))
-        whole = yield from ask(retrieve)
+        whole = yield from ask(_retrieving(item_ids, odd))
         taxes = yield from self._listed(("TAX",), odd)
         location = yield from self._location()
         objects = {each.id: each for each in (*whole.objects, *whole.related_objects, *taxes)}
-        return self._menu(objects.values(), location, odd)
+        return self._menu(objects.values(), location, odd.faults)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time.
@@ -697,13 +699,14 @@ def _post(
     return Request("POST", path, reading(model), body, effect, key)
 
 
-def _retrieving(object_ids: Sequence[str]) -> Request[wire.CatalogBatch]:
-    return _post(
+def _retrieving(object_ids: Sequence[str], odd: OddObjects) -> Request[wire.CatalogBatch]:
+    retrieve = _post(
         "/v2/catalog/batch-retrieve",
         wire.CatalogBatch,
         object_ids=object_ids,
         include_related_objects=True,
     )
+    return replace(retrieve, read=odd.reading(wire.CatalogBatch, wire.BATCH_OBJECTS))
 
 
 def _all(

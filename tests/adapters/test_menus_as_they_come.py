@@ -183,6 +183,9 @@ ODDITIES: list[Odd] = [
     Odd("generic", "/menu", lambda m: m["items"].append(None), "without a name", ""),
     Odd("generic", "/menu", lambda m: m["taxes"].append({"name": "PST"}), "PST", ""),
     Odd("generic", "/menu", lambda m: m["groups"][0]["options"].append({"id": "x"}), "id x", ""),
+    Odd("generic", "/menu", lambda m: m.update(tables=["1", None]), "without a name", ""),
+    Odd("generic", "/menu", lambda m: m.update(tables=["1", 7]), "without a name", ""),
+    Odd("generic", "/menu", lambda m: m.update(faults=[{"text": "off"}]), "without a name", ""),
 ]
 
 
@@ -206,6 +209,66 @@ def test_odd_object_costs_itself_and_not_the_import(odd: Odd) -> None:
     assert "left out of the menu" in fault.text
     shop.till.submit(plain_order())
     assert shop.arrived() == 1
+
+
+@pytest.mark.parametrize("odd_page", [0, 1])
+def test_page_of_odd_objects_costs_no_import_of_square(odd_page: int) -> None:
+    shop = shop_of("square")
+    odd = [{"type": "ITEM", "item_data": {"name": f"Odd {n}"}} for n in range(4)]
+    good: list[Any] = []
+
+    def keep(path: str, body: Any) -> Any:
+        if path.endswith(CATALOGUE):
+            good.extend(body["objects"])
+        return body
+
+    def paged(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith(CATALOGUE):
+            return None
+        is_last = "cursor=next" in str(request.url)
+        objects = odd if is_last == bool(odd_page) else good
+        return httpx.Response(200, json={"objects": objects, "cursor": "" if is_last else "next"})
+
+    shop.spoil = keep
+    assert shop.menu
+    shop.refuse = paged
+    assert len([each for each in shop.menu.faults if "Odd" in each.subject]) == 4
+    shop.till.submit(plain_order())
+    assert shop.arrived() == 1
+
+
+# What is odd in a batch of Square's catalogue, and whether the order can be sent all the same.
+ODD_BATCHES: list[tuple[str, Callable[[Any], object], bool]] = [
+    ("other", lambda variation: variation.update(odd_override(sold_out_valid_until="")), True),
+    ("other", lambda variation: variation.update(price_money={}), True),
+    ("5312", lambda variation: variation.update(odd_override(sold_out_valid_until="")), False),
+]
+
+
+@pytest.mark.parametrize(("variation_id", "change", "arrives"), ODD_BATCHES)
+def test_odd_object_of_a_first_order_is_no_outage(
+    variation_id: str, change: Callable[[Any], object], arrives: bool
+) -> None:
+    """The first order of a taxed charge reads what it names, and nothing else."""
+    shop = shop_of("square")
+
+    def spoil(_: str, body: Any) -> Any:
+        for each in (*body.get("objects", ()), *body.get("related_objects", ())):
+            sizes: list[Any] = (each.get("item_data") or {}).get("variations", [])
+            if sizes and variation_id == "other" and sizes[0]["id"] == "5312":
+                sizes.append({**json.loads(json.dumps(sizes[0])), "id": "other"})
+            for variation in (each, *sizes):
+                if variation["id"] == variation_id:
+                    change(variation["item_variation_data"])
+        return body
+
+    shop.spoil = spoil
+    order = plain_order(**TAXED_CHARGE)
+    if arrives:
+        shop.till.submit(order)
+        assert shop.arrived() == 1
+    else:
+        assert not isinstance(shop.refused(order), OutageError)
 
 
 def test_odd_objects_of_the_simulator_are_each_named() -> None:

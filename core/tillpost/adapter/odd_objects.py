@@ -8,6 +8,7 @@ Everything else can be ordered.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -17,6 +18,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from tillpost.adapter.exchange import reading_about
+from tillpost.errors import OutageError
 from tillpost.models.base import LONGEST_WORDS, explain
 from tillpost.models.menu import SetupFault
 from tillpost.models.safe_text import plain, safe_logger
@@ -32,7 +34,7 @@ MOST_ODD = 100
 """An answer with more odd objects than this is in another format than expected."""
 
 FEW = 3
-"""So many may be odd even if they are more than half of the answer's objects."""
+"""So many may be odd even if they are more than half of the menu's objects."""
 
 LONGEST_INTEGER = 40
 """Digits of an integer. Python takes long to read one of thousands."""
@@ -70,16 +72,35 @@ def odd_fault(name: str, error: ValidationError) -> SetupFault:
 class OddObjects:
     """The objects of one menu import that couldn't be read.
 
-    Make one for each import, read the answers with its readers, and add `faults` to the menu.
+    Make one for each import, read the answers with its readers, and add `faults_of_whole_menu` to
+    the menu; `faults` to one of a few items (`Adapter.menu_for`).
     """
 
     def __init__(self) -> None:
         self._faults: dict[SetupFault, None] = {}
+        # By the list of an answer that they are in.
+        self._read_counts: Counter[str] = Counter()
+        self._odd_counts: Counter[str] = Counter()
 
     @property
     def faults(self) -> tuple[SetupFault, ...]:
         """A fault for each odd object, once."""
         return tuple(self._faults)
+
+    def faults_of_whole_menu(self) -> tuple[SetupFault, ...]:
+        """Return `faults`, if they aren't so many that the menu is in another format.
+
+        That is judged once all is read: the few odd objects of a menu may be all on one page.
+
+        Raises:
+            OutageError: Most objects of a kind can't be read.
+        """
+        for path, odd_count in self._odd_counts.items():
+            all_count = odd_count + self._read_counts[path]
+            if odd_count > max(FEW, all_count // 2):
+                text = f"{odd_count} of {all_count} objects of the menu can't be read"
+                raise OutageError(text)
+        return self.faults
 
     def add(self, name: str, error: ValidationError) -> None:
         """Report an object that can't be on the menu, and why."""
@@ -139,10 +160,12 @@ class OddObjects:
     def _reader(self, whole: TypeAdapter[T], kinds: Kinds) -> Callable[[bytes], T]:
         def read(body: bytes) -> T:
             try:
-                return whole.validate_json(body)
+                answer = whole.validate_json(body)
             except ValidationError:
                 content = self._without_odd(_parsed(body), kinds)
                 return whole.validate_python(content)
+            self._read_counts += _objects_in(answer, kinds)
+            return answer
 
         return read
 
@@ -152,18 +175,21 @@ class OddObjects:
         The innermost come first, since they may be all.
         """
         root: dict[str, object] = {"": content}
-        odd_count = 0
+        answers_odd_count = 0
         for path in sorted(kinds, key=lambda path: -path.count(".")):
             names = path.split(".")
             if names[0]:
                 names = ["", *names]
             readable = TypeAdapter[Any](kinds[path])
-            is_inner = len(names) > 2
+            is_outer = "." not in path
             for place in list(_lists_at(root, names, ())):
-                most = MOST_ODD if is_inner else max(FEW, len(place.rows) // 2)
-                odd_count += self._sift(place, readable, min(MOST_ODD - odd_count, most))
-        if odd_count:
-            log.warning("odd_menu_objects_left_out count=%d", odd_count)
+                odd_count = self._sift(place, readable, MOST_ODD - answers_odd_count)
+                answers_odd_count += odd_count
+                if is_outer:
+                    self._read_counts[path] += len(place.rows)
+                    self._odd_counts[path] += odd_count
+        if answers_odd_count:
+            log.warning("odd_menu_objects_left_out count=%d", answers_odd_count)
         return root[""]
 
     def _sift(self, place: _Place, readable: TypeAdapter[Any], most: int) -> int:
@@ -256,6 +282,18 @@ def _lists_at(
             name = inner.get("name")
             known = (*names, name) if isinstance(name, str) and name else names
             yield from _lists_at(inner, rest, known)
+
+
+def _objects_in(answer: object, kinds: Kinds) -> Counter[str]:
+    """Return how many objects each outer list of an answer has that was read whole."""
+    if isinstance(answer, tuple):
+        return Counter({"": len(cast("tuple[object, ...]", answer))})
+    counts: Counter[str] = Counter()
+    for name, field in type(answer).model_fields.items() if isinstance(answer, BaseModel) else ():
+        path = field.alias or name
+        if path in kinds:
+            counts[path] = len(getattr(answer, name) or ())
+    return counts
 
 
 def _named(row: object, names: tuple[str, ...]) -> str:

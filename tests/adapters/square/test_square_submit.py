@@ -463,9 +463,7 @@ def test_order_of_zero_that_square_calls_paid_is_done(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("paid_meanwhile", [False, True])
-def test_unpaid_order_that_square_calls_paid_is_undone(
-    bench: Bench, paid_meanwhile: bool
-) -> None:
+def test_unpaid_order_that_square_calls_paid_is_undone(bench: Bench, paid_meanwhile: bool) -> None:
     """An unpaid order is on no register, whatever the refusal of its payment says."""
     words = refused("BAD_REQUEST", "Order is already paid for by another request in flight")
     bench.spoil = spoiled(1, words, method="POST", path="/v2/payments", after=paid_meanwhile)
