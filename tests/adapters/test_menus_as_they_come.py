@@ -22,6 +22,7 @@ from tillpost_simulators.kounta import KountaSettings as KountaWorld
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_simulators.square import WorldSettings as SquareWorld
+from tillpost_simulators.square.catalogue import Tax
 from tillpost_square.catalogue import TYPES
 
 PAID = [{"method": "card", "amount": 2710}]
@@ -305,6 +306,25 @@ def test_menu_in_another_format_is_refused(platform: str) -> None:
     with pytest.raises(OutageError):
         shop.till.import_menu()
     assert shop.till.menu is None
+
+
+# ---------------------------------------------------------------- ids that changed
+
+
+@pytest.mark.parametrize("imports_first", [False, True])
+def test_order_heals_where_a_tax_was_built_anew(imports_first: bool) -> None:
+    """A taxed charge names the store's tax by its id, which is on no line of the order."""
+    shop = shop_of("square", policy=Policy(import_cooldown=0))
+    if imports_first:
+        assert shop.menu
+    shop.till.submit(plain_order("ord_1", **TAXED_CHARGE))
+    for tax_id in [each.id for each in shop.simulator.world.catalogue.of(Tax)]:
+        shop.simulator.remove_tax(tax_id)
+    shop.simulator.add_tax("GST", "10", inclusive=True)
+
+    shop.till.submit(plain_order("ord_2", **TAXED_CHARGE))
+
+    assert shop.arrived() == 2
 
 
 # ---------------------------------------------------------------- pages
