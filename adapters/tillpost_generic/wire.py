@@ -103,5 +103,22 @@ class ProblemDetails(BaseModel):
         "currency",
         "scopes",
     ] = ""
-    order_field: Literal["", "customer", "customer.phone", "customer.email", "due_at"] = ""
+    order_field: Literal[
+        "",
+        "customer",
+        "customer.name",
+        "customer.phone",
+        "customer.email",
+        "due_at",
+        "fulfilment.address",
+        "fulfilment.address.line2",
+        "fulfilment.address.city",
+        "fulfilment.address.region",
+        "fulfilment.address.postcode",
+        "fulfilment.address.country",
+        "fulfilment.curbside",
+        "fulfilment.guests",
+        "fulfilment.instructions",
+        "fulfilment.table",
+    ] = ""
     retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None

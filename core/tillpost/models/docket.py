@@ -14,6 +14,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from tillpost.models.due_time import due_in_words
 from tillpost.models.money import format_money, to_major
 from tillpost.models.order import Curbside, Delivery, DineIn, Line, Modifier, Order, Pickup
 from tillpost.models.safe_text import one_line
@@ -109,7 +110,7 @@ def _to_take(order: Order) -> str:
 def _fulfilment(order: Order) -> str:
     due = "as soon as possible"
     if order.due_at:
-        due = f"for {order.due_at:%a %d %b %H:%M}"
+        due = f"for {due_in_words(order.due_at)}"
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
             text = f"DELIVERY {due}: {address}"
