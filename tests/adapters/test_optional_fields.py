@@ -141,6 +141,16 @@ def test_refused_time_arrives_as_soon_as_possible(platform: str) -> None:
 
 
 @pytest.mark.parametrize("platform", SIMULATORS)
+def test_refused_time_weeks_ahead_sends_nothing_to_the_kitchen(platform: str) -> None:
+    with store(platform, "due_at") as opened:
+        with pytest.raises(OrderError) as caught:
+            opened.till.submit(due(21 * 24 * 60))
+        assert opened.creates == 1
+        assert not opened.simulator.ledger().entries
+        assert caught.value.reason == "early"
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
 def test_policy_refuses_a_past_time_before_sending(platform: str) -> None:
     with store(platform, policy=Policy(past_due="refuse")) as opened:
         with pytest.raises(OrderError, match="has passed") as caught:

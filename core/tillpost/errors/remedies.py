@@ -407,6 +407,16 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
         "as soon as possible.",
     ),
+    "order.early": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "{platform} doesn't take an order for this time yet ({detail}). {register} Ask the "
+        "ordering site's support to send it again nearer to its time, or agree on another time "
+        "with the customer. It mustn't be prepared now.",
+        "{detail}. Submit the order again nearer to its time: the outbox's setting `lead` says how "
+        "long before it is due an order is sent. Nothing was sent as soon as possible, since the "
+        "order is due more than an hour from now.",
+    ),
     "order.rejected": RemedyText(
         Action.REFUND,
         Actor.STORE,

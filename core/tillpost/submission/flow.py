@@ -58,7 +58,7 @@ from tillpost.submission.operation import (
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.order_menu import OrderMenu
 from tillpost.submission.store_currency import learn_currency, refuse_other_currency
-from tillpost.submission.withholding import Withheld, is_past_due, without
+from tillpost.submission.withholding import Withheld, is_far_ahead, is_past_due, without
 
 __all__ = ["Submission"]
 
@@ -430,6 +430,11 @@ class Submission:
             error.outcome = self._context(error.operation).outcome
         # An import that fails here fails an order.
         error.concerns_order = True
+        is_far_ahead_now = is_far_ahead(self.order, self.connection.platform_now())
+        if error.order_field == "due_at" and is_far_ahead_now:
+            # Without its time, the order would be cooked now.
+            error.order_field = ""
+            error.reason = "early"
         self._error = error
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu.bound_at)

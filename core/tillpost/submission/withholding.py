@@ -15,7 +15,15 @@ from typing import Literal, NamedTuple, TypeAlias
 from tillpost.models.due_time import due_in_words
 from tillpost.models.order import Delivery, DineIn, Fulfilment, Order, Pickup
 
-__all__ = ["OPTIONAL_FIELDS", "PastDuePolicy", "Withheld", "has_field", "is_past_due", "without"]
+__all__ = [
+    "OPTIONAL_FIELDS",
+    "PastDuePolicy",
+    "Withheld",
+    "has_field",
+    "is_far_ahead",
+    "is_past_due",
+    "without",
+]
 
 PastDuePolicy: TypeAlias = Literal["as_soon_as_possible", "refuse"]
 """What happens to an order whose time has passed before it could be sent.
@@ -75,6 +83,13 @@ DUE_MARGIN = 60.0
 """How near a time is that will have passed at the platform, in seconds."""
 
 
+CLOSE = 3600.0
+"""How near a refused time must be for the order to go as soon as possible, in seconds.
+
+A store may need longer than there is. One that takes no orders so far ahead must not cook now.
+"""
+
+
 class Withheld(NamedTuple):
     """An order without some of its fields.
 
@@ -95,6 +110,14 @@ def is_past_due(order: Order, now: float) -> bool:
     `now` is in epoch seconds.
     """
     return order.due_at is not None and order.due_at.timestamp() <= now + DUE_MARGIN
+
+
+def is_far_ahead(order: Order, now: float) -> bool:
+    """Return whether the order's time is too far ahead to prepare it as soon as possible.
+
+    `now` is in epoch seconds.
+    """
+    return order.due_at is not None and order.due_at.timestamp() > now + CLOSE + DUE_MARGIN
 
 
 def without(order: Order, fields: Collection[str], platform: str) -> Withheld:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -192,6 +192,26 @@ def test_time_that_is_refused_becomes_as_soon_as_possible(run: Run) -> None:
     there = run.submit(order_due(run, 3600))
     assert '"due":""' in bodies(run)[-1]
     assert any("as soon as possible" in notice for notice in there.notices)
+
+
+@pytest.mark.parametrize("past_due", ["as_soon_as_possible", "refuse"])
+def test_refused_time_far_ahead_is_not_cooked_now(
+    run: Run, past_due: Literal["as_soon_as_possible", "refuse"]
+) -> None:
+    run.connection.policy = Policy(past_due=past_due)
+    run.failing = refuses(b'"due":"1970', "TIME")
+    order = order_due(run, 21 * 24 * 3600)
+    error = run.attempt(order)
+    assert isinstance(error, OrderError)
+    assert (error.reason, error.outcome, len(bodies(run))) == ("early", Outcome.NOT_CREATED, 1)
+    assert "nearer to its time" in error.remedy.manager
+    assert "mustn't be prepared now" in error.remedy.manager
+    assert "lead" in error.remedy.developer
+
+    run.now += 20 * 24 * 3600
+    run.failing = lambda _request, _number: None
+    assert isinstance(run.attempt(order), PosOrder)
+    assert '"due":"1970' in bodies(run)[-1]
 
 
 def test_policy_may_refuse_a_time_that_has_passed(run: Run) -> None:
