@@ -43,6 +43,7 @@ from tillpost.adapter import (
     Webhook,
     WebhookEvent,
     ask,
+    currency_findings,
     format_money,
     passing_over_odd_rows,
     path_segment,
@@ -209,7 +210,8 @@ class Generic(Adapter[GenericSettings]):
         register = _finding(
             "register online", health.register_online, message, Reason.REGISTER_OFFLINE
         )
-        return Readiness(findings=(connection, store, register))
+        currency = currency_findings(health.currency, self.config.currency)
+        return Readiness(findings=(connection, store, register, *currency))
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return the one event of a webhook, which is signed as our requests are."""

@@ -54,6 +54,7 @@ from tillpost.adapter import (
     ask_pages,
     ask_when_there,
     ask_with_answer,
+    currency_findings,
     find_or_make,
     id_in_location,
     menu_of_products,
@@ -540,8 +541,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             status = yield from ask(self._status())
         except PosError as error:
             return Readiness(findings=(Finding.unseen("connection", error),))
-        findings = site_findings(status, prints=self.config.pass_thru_printing)
-        return Readiness(findings=findings)
+        findings = list(site_findings(status, prints=self.config.pass_thru_printing))
+        if self.config.currency:
+            try:
+                currency = yield from ask(self._currency())
+                findings += currency_findings(currency, self.config.currency)
+            except PosError as error:
+                findings.append(Finding.unseen("currency setting", error))
+        return Readiness(findings=tuple(findings))
 
     # Access and webhooks
     # ---------------------------------------------------------------------------------------------

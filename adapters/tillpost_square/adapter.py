@@ -184,9 +184,11 @@ class Square(Adapter[SquareSettings]):
         create = replace(_creating(order.id, key, body), notices=notices)
         created, answer = yield from ask_with_answer(create)
         names_none = not created.order.reference_id
-        if names_none or is_replayed(created.order, answer):
-            # The answer doesn't say whose order it is, or it is old: only the order itself shows
-            # that, and what has happened to it since.
+        total = created.order.total_money
+        is_in_another_currency = total is not None and total.currency not in ("", order.currency)
+        if names_none or is_in_another_currency or is_replayed(created.order, answer):
+            # The answer doesn't say whose order it is, is wrong, or is old: only the order itself
+            # shows that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
 
@@ -286,7 +288,8 @@ class Square(Adapter[SquareSettings]):
             reason = mismatch(order, current, total_due(order, self.config)) or refusal
             if reason is None:
                 return (yield from self._pay_or_undo(order, draft_of(current), notices))
-            if refusal is None and adjustments_left:
+            is_adjustable = refusal is None and reason.reason != "currency"
+            if is_adjustable and adjustments_left:
                 adjustments_left -= 1
                 is_adjusted = yield from self._adjusted(order, current)
                 if is_adjusted:
@@ -464,6 +467,9 @@ class Square(Adapter[SquareSettings]):
         body = translate(order, attempt, self.config).order
         answer = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
         due = total_due(order, self.config)
+        reason = mismatch(order, answer.order, due)
+        if reason is not None and reason.reason == "currency":
+            raise reason
         if is_only_rounding(order, answer.order, due):
             return order.total  # `submit` makes up for a rounding
         tip_on_payment = order.total - due
@@ -589,7 +595,7 @@ class Square(Adapter[SquareSettings]):
         token_is_valid = findings[0].ok
         try:
             location = yield from self._location()
-            findings += location_findings(location)
+            findings += location_findings(location, self.config.currency)
         except PosError as error:
             findings.append(unseen_location(error, token_is_valid=token_is_valid))
         return Readiness(findings=tuple(findings))

@@ -1,8 +1,9 @@
 """The comparison of an order's currency with the store's, before anything is sent.
 
 A platform that computes by its own menu takes any number as its own currency: 500 JPY would be sold
-for 500 AUD. What the store sells in is known from the connection's setting `currency`, from its
-menu, or from the platform, which is asked once (`Adapter.store_currency`).
+for 500 AUD. What the store sells in is known from its menu or from the platform, which is asked
+once (`Adapter.store_currency`). The connection's setting `currency` is compared as well; it may be
+wrong, so it replaces neither.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
     """
     cache = connection.menu_cache
     adapter = connection.adapter
-    is_known = menu is not None or cache.currency is not None or adapter.config.currency
+    is_known = menu is not None or cache.currency is not None
     if is_known or "store_currency" not in adapter.capabilities():
         return
     context = OperationContext(connection, "store_currency")
