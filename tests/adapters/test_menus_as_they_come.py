@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import pytest
 
 from adapters.menu_shops import PLATFORMS, URL, Shop, shop_of
 from adapters.sample_orders import an_order, plain_order
-from tillpost import Order, OutageError, Policy, PosError, PosOrder
+from tillpost import MenuError, Order, OutageError, Policy, PosError, PosOrder
 from tillpost.models.menu import ModifierOption
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
@@ -210,6 +211,32 @@ def test_odd_object_costs_itself_and_not_the_import(odd: Odd) -> None:
     assert "left out of the menu" in fault.text
     shop.till.submit(plain_order())
     assert shop.arrived() == 1
+
+
+MUFFIN: dict[str, Any] = {
+    "lines": [{"item_id": "6105", "name": "Blueberry muffin", "quantity": 1, "unit_price": 520}],
+    "payments": [{"method": "card", "amount": 520}],
+}
+
+
+@pytest.mark.parametrize("odd", [odd for odd in ODDITIES if odd.lost])
+def test_order_of_an_odd_object_says_that_it_is_there(odd: Odd) -> None:
+    shop = shop_of(odd.platform)
+
+    def spoil(path: str, body: Any) -> Any:
+        if path.endswith((odd.path, "batch-retrieve")):
+            with contextlib.suppress(LookupError):
+                odd.change(body)
+        return body
+
+    shop.spoil = spoil
+    assert shop.menu
+    error = shop.refused(plain_order(**MUFFIN))
+
+    assert (type(error), error.reason, error.lines) == (MenuError, "unreadable", (0,))
+    assert "can't be read, so it was left out of the menu" in error.detail
+    assert "Add what is missing" not in error.remedy.manager
+    assert error.detail in error.remedy.manager
 
 
 @pytest.mark.parametrize("odd_page", [0, 1])

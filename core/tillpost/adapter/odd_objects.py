@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -19,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from tillpost.adapter.exchange import reading_about
 from tillpost.errors import OutageError
-from tillpost.models.base import LONGEST_WORDS, explain
+from tillpost.models.base import LONGEST_ID, LONGEST_WORDS, explain
 from tillpost.models.menu import SetupFault
 from tillpost.models.safe_text import plain, safe_logger
 
@@ -38,6 +39,9 @@ FEW = 3
 
 LONGEST_INTEGER = 40
 """Digits of an integer. Python takes long to read one of thousands."""
+
+MOST_IDS = 100
+"""Ids of an odd object, and of the objects in it, that a fault has."""
 
 LONGEST_NAME = 200
 """Characters of an odd object's name that a fault has."""
@@ -61,12 +65,12 @@ class _Place(NamedTuple):
         return cast("list[object]", self.parent[self.member])
 
 
-def odd_fault(name: str, error: ValidationError) -> SetupFault:
-    """Return the fault of an object that was left out of a menu."""
+def odd_fault(name: str, error: ValidationError, ids: Sequence[str] = ()) -> SetupFault:
+    """Return the fault of an object that was left out of a menu, with the ids of it."""
     subject = plain(name, LONGEST_NAME) or "An object without a name"
     reason = plain(explain(error), LONGEST_WORDS)
     text = f"can't be read, so it was left out of the menu ({reason})"
-    return SetupFault(subject=subject, text=text)
+    return SetupFault(subject=subject, text=text, left_out=True, ids=tuple(ids))
 
 
 class OddObjects:
@@ -102,9 +106,12 @@ class OddObjects:
                 raise OutageError(text)
         return self.faults
 
-    def add(self, name: str, error: ValidationError) -> None:
-        """Report an object that can't be on the menu, and why."""
-        self._faults[odd_fault(name, error)] = None
+    def add(self, name: str, error: ValidationError, ids: Sequence[str] = ()) -> None:
+        """Report an object that can't be on the menu, and why.
+
+        `ids` are those by which an order may name it.
+        """
+        self._faults[odd_fault(name, error, ids)] = None
 
     def reading(self, model: type[M], kinds: Kinds) -> Callable[[bytes], M]:
         """Return a reader for `Request.read` that leaves odd objects out.
@@ -152,7 +159,7 @@ class OddObjects:
                 values = cast("dict[str, object]", content).values()
                 if thing_id not in [str(value) for value in values if isinstance(value, str | int)]:
                     raise
-                self.add(name, error)
+                self.add(name, error, [thing_id])
                 return None
 
         return read
@@ -182,8 +189,10 @@ class OddObjects:
                 names = ["", *names]
             readable = TypeAdapter[Any](kinds[path])
             is_outer = "." not in path
+            inner = [each for each in kinds if each.startswith(f"{path}.")]
+            inner_paths = [each[len(path) + 1 :].split(".") for each in inner]
             for place in list(_lists_at(root, names, ())):
-                odd_count = self._sift(place, readable, MOST_ODD - answers_odd_count)
+                odd_count = self._sift(place, readable, MOST_ODD - answers_odd_count, inner_paths)
                 answers_odd_count += odd_count
                 if is_outer:
                     self._read_counts[path] += len(place.rows)
@@ -192,25 +201,34 @@ class OddObjects:
             log.warning("odd_menu_objects_left_out count=%d", answers_odd_count)
         return root[""]
 
-    def _sift(self, place: _Place, readable: TypeAdapter[Any], most: int) -> int:
+    def _sift(
+        self,
+        place: _Place,
+        readable: TypeAdapter[Any],
+        most: int,
+        inner_paths: Sequence[Sequence[str]],
+    ) -> int:
         """Take the odd objects out of one list, and return how many they were.
+
+        `inner_paths` lead from an object to the lists in it.
 
         Raises:
             ValueError: They are too many: the answer is in another format.
         """
         kept: list[object] = []
-        odd: list[tuple[str, ValidationError]] = []
+        odd: list[tuple[object, ValidationError]] = []
         for row in place.rows:
             try:
                 readable.validate_python(row)
             except ValidationError as error:
-                odd.append((_named(row, place.names), error))
+                odd.append((row, error))
             else:
                 kept.append(row)
             if len(odd) > most:
                 raise ValueError(f"more than {most} objects of a list can't be read")
-        for name, reason in odd:
-            self.add(name, reason)
+        for row, reason in odd:
+            ids = list(islice(_ids_of(row, inner_paths), MOST_IDS))
+            self.add(_named(row, place.names), reason, ids)
         place.parent[place.member] = kept
         return len(odd)
 
@@ -300,6 +318,18 @@ def _named(row: object, names: tuple[str, ...]) -> str:
     """Return a name for an odd object: its own and those around it, or its id."""
     own = _own_name(row)
     return ", ".join((*names, own) if own else names)
+
+
+def _ids_of(row: object, inner_paths: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the id of an odd object, and of those in it: an item's variations go with it."""
+    if not isinstance(row, dict):
+        return
+    members = cast("dict[str, object]", row)
+    inner = [each for path in inner_paths for each in _lists_at(members, path, ())]
+    for each in (row, *(inner_row for place in inner for inner_row in place.rows)):
+        thing_id = cast("dict[str, object]", each).get("id") if isinstance(each, dict) else None
+        if isinstance(thing_id, str | int) and 0 < len(str(thing_id).strip()) <= LONGEST_ID:
+            yield str(thing_id).strip()
 
 
 def _own_name(row: object) -> str:

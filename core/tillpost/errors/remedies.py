@@ -144,6 +144,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. No item or option on the imported menu matches by id, by SKU, or by exact name "
         "and price.{imported}",
     ),
+    "menu.unreadable": RemedyText(
+        Action.FIX_MENU,
+        Actor.STORE,
+        "{platform} has {subjects}, but with a setting that can't be read ({detail}).{imported} "
+        "{register} Open it in {platform}, correct that setting and have the order sent again, or "
+        "key the order in.",
+        "{detail}.{imported} `Menu.faults` lists everything that was left out of the menu.",
+    ),
     "menu.sold_out": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
