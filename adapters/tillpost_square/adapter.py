@@ -357,7 +357,7 @@ class Square(Adapter[SquareSettings]):
         return Request("PUT", _order_path(current.id), read, body, Effect.UNDO, key)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of one ad-hoc line at a price of 0.
+        """Create a ticket of ad-hoc lines at a price of 0.
 
         It is marked as paid, or undone.
 

@@ -103,7 +103,7 @@ from tillpost.errors import (
     UnsupportedError,
 )
 from tillpost.models.base import FrozenModel, Id
-from tillpost.models.docket import nested_choices, spelled_out
+from tillpost.models.docket import nested_choices, spelled_out, spelled_out_in_parts
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -244,6 +244,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "nested_choices",
     "one_line",
     "spelled_out",
+    "spelled_out_in_parts",
     # Menus
     "GroupUse",
     "Item",
