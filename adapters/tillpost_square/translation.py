@@ -176,7 +176,8 @@ def attention_ticket(order: Order, settings: SquareSettings) -> Body:
     """Return the `order` of a CreateOrder that spells out an order which was refused.
 
     It has lines at a price of 0, as many as their notes need, and nothing else of the order, since
-    any of that may be why it was refused. It is due at once whenever the order is due, since the kitchen must know now.
+    any of that may be why it was refused. It is due at once whenever the order is due, since the
+    kitchen must know now.
     """
     code = Trimming().cut(limits.TICKET_NAME, f"ATTENTION {order.code}")
     notes = spelled_out_in_parts(
@@ -185,9 +186,9 @@ def attention_ticket(order: Order, settings: SquareSettings) -> Body:
         most=limits.LINE_NOTE.characters,
         most_parts=_MOST_TICKET_LINES,
     )
-    where = (
-        "The line's note has" if len(notes) == 1 else f"The notes of the {len(notes)} lines have"
-    )
+    where = "The line's note has"
+    if len(notes) > 1:
+        where = f"The notes of the {len(notes)} lines have"
     explanation = f"The ordering site couldn't send this order. {where} all of it."
     lines: list[Body] = [
         {

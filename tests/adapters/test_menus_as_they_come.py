@@ -281,8 +281,13 @@ def test_odd_object_of_a_first_order_is_no_outage(
     shop = shop_of("square")
 
     def spoil(_: str, body: Any) -> Any:
-        for each in (*body.get("objects", ()), *body.get("related_objects", ())):
-            sizes: list[Any] = (each.get("item_data") or {}).get("variations", [])
+        objects: list[dict[str, Any]] = [
+            *body.get("objects", ()),
+            *body.get("related_objects", ()),
+        ]
+        for each in objects:
+            item: dict[str, Any] = each.get("item_data") or {}
+            sizes: list[dict[str, Any]] = item.get("variations", [])
             if sizes and variation_id == "other" and sizes[0]["id"] == "5312":
                 sizes.append({**json.loads(json.dumps(sizes[0])), "id": "other"})
             for variation in (each, *sizes):

@@ -326,7 +326,8 @@ def _ids_of(row: object, inner_paths: Sequence[Sequence[str]]) -> Iterator[str]:
         return
     members = cast("dict[str, object]", row)
     inner = [each for path in inner_paths for each in _lists_at(members, path, ())]
-    for each in (row, *(inner_row for place in inner for inner_row in place.rows)):
+    within = [inner_row for place in inner for inner_row in place.rows]
+    for each in cast("list[object]", [members, *within]):
         thing_id = cast("dict[str, object]", each).get("id") if isinstance(each, dict) else None
         if isinstance(thing_id, str | int) and 0 < len(str(thing_id).strip()) <= LONGEST_ID:
             yield str(thing_id).strip()
