@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, settings
 from tillpost import Limits
 from tillpost.outbox.db import database
 from tillpost.outbox.delivery import store_queries
+from tillpost.transport import network
 from vendor_documents import vendor_documents
 
 PATIENCE = 60.0
@@ -104,6 +105,7 @@ def _be_patient() -> None:
     for name in ("connect", "read", "write", "pool"):
         setattr(DEFAULT_TIMEOUT_CONFIG, name, PATIENCE)
     database.IDLE_SECONDS = PATIENCE
+    network.KEEPALIVE = PATIENCE
     store_queries.SHORT_LIMITS = Limits(connect=PATIENCE, read=PATIENCE, answer=PATIENCE)
 
 

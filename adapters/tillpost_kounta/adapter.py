@@ -168,9 +168,12 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         """
         assert attempt.menu is not None  # see needs_menu
         content, rounded = translate(order, attempt.menu, attempt.remarks, self.config)
-        if self.config.check_first:
-            yield from self._check_site()
-        customer_id, unlinked = yield from self._customer(order)
+        customer_id: int | None = None
+        unlinked: Sequence[str] = ()
+        if not attempt.is_forecast:
+            if self.config.check_first:
+                yield from self._check_site()
+            customer_id, unlinked = yield from self._customer(order)
         notices = (*rounded, *unlinked)
         if customer_id is None and order.customer and order.customer.email:
             # Without a customer record the order itself is the only place for the address.

@@ -34,14 +34,20 @@ __all__ = [
 
 
 class Limit(NamedTuple):
-    """A text's name for people, and how many characters Square allows.
+    """How long a text may be at Square.
 
     unconfirmed: that Square counts characters, not bytes. A ticket name of 30 umlauts, sent to a
     sandbox, would show it.
+
+    Attributes:
+        name: The text's name for people.
+        characters: How many characters Square allows.
+        field: The path of the order's field, of a text that must not be cut.
     """
 
-    what: str
+    name: str
     characters: int
+    field: str = ""
 
 
 REFERENCE = Limit("reference", 40)
@@ -57,9 +63,9 @@ CHARGE_NAME = Limit("name of a charge", 512)
 DISCOUNT_NAME = Limit("name of a discount", 255)
 PAYMENT_NOTE = Limit("payment's note", 500)
 
-PHONE = Limit("customer.phone", 17)
-EMAIL = Limit("customer.email", 255)
-PAYMENT_REFERENCE = Limit("payments[{}].reference", 255)
+PHONE = Limit("phone number", 17)
+EMAIL = Limit("email address", 255)
+PAYMENT_REFERENCE = Limit("payment reference", 255, "payments[{}].reference")
 
 
 class Trimming:
@@ -78,22 +84,22 @@ class Trimming:
         """
         if len(text) <= limit.characters:
             return text
-        what = limit.what.format(number)
-        self.notices.append(f"The {what} was cut to {limit.characters} characters")
+        name = limit.name.format(number)
+        self.notices.append(f"The {name} was cut to {limit.characters} characters")
         return text[: limit.characters - 1].rstrip() + "…"
 
 
-def intact(limit: Limit, text: str, words: str, index: int = 0) -> str:
-    """Return a text that must not be cut. `words` says what it is, for people.
+def intact(limit: Limit, text: str, index: int = 0) -> str:
+    """Return a text that must not be cut.
 
     Raises:
         OrderError: It is longer than Square allows.
     """
     if len(text) > limit.characters:
-        field = limit.what.format(index)
+        field = limit.field.format(index)
         raise OrderError(
             f"{field}: it is longer than Square's {limit.characters} characters",
-            subjects=(f"{words} of this length",),
+            subjects=(f"a {limit.name} of this length",),
             reason="unsupported",
         )
     return text

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tillpost.adapter import OrderError, one_line
 from tillpost_square.limits import LINE_NOTE, Limit
 
-__all__ = ["Notes", "Words", "divided", "spread"]
+__all__ = ["NoteText", "Notes", "divided", "spread"]
 
 _MORE = " (continued elsewhere)"
 _REST_OF_NOTE = "ORDER NOTE, continued: "
@@ -24,7 +24,7 @@ A word or two there help nobody.
 """
 
 
-class Words(NamedTuple):
+class NoteText(NamedTuple):
     """A text of the order, and the field that it comes from."""
 
     field: str
@@ -34,7 +34,10 @@ class Words(NamedTuple):
 class Notes(NamedTuple):
     """The notes of an order and of each of its lines.
 
-    With them comes what people should know of them.
+    Attributes:
+        note: The order's note.
+        lines: A note for each of its lines.
+        notices: What was moved from one note to another, for people.
     """
 
     note: str
@@ -43,7 +46,7 @@ class Notes(NamedTuple):
 
 
 def spread(
-    own: Iterable[Words], others: Iterable[Words], limit: Limit, line_notes: Sequence[str]
+    own: Iterable[NoteText], others: Iterable[NoteText], limit: Limit, line_notes: Sequence[str]
 ) -> Notes:
     """Return the notes that hold all texts of an order.
 
@@ -58,19 +61,19 @@ def spread(
     """
     notices: list[str] = []
     lines: list[str] = []
-    rests: list[Words] = []
+    rests: list[NoteText] = []
     for index, line_note in enumerate(line_notes):
         kept, rest = divided(line_note, LINE_NOTE.characters)
         lines.append(kept)
         if rest:
             number = index + 1
-            rests.append(Words(f"lines[{index}].note", f"LINE {number}, continued: {rest}"))
+            rests.append(NoteText(f"lines[{index}].note", f"LINE {number}, continued: {rest}"))
             notices.append(f"The note of line {number} continues in the order's note")
-    words = [
-        Words(field, one_line(text)) for field, text in (*own, *rests, *others) if text.strip()
+    texts = [
+        NoteText(field, one_line(text)) for field, text in (*own, *rests, *others) if text.strip()
     ]
     # One line for each text, so that no text passes for another.
-    note, rest = divided("\n".join(text for _, text in words), limit.characters)
+    note, rest = divided("\n".join(text for _, text in texts), limit.characters)
     for index, line_note in enumerate(lines):
         beginning = f"{line_note}\n{_REST_OF_NOTE}" if line_note else _REST_OF_NOTE
         room = LINE_NOTE.characters - len(beginning)
@@ -80,7 +83,7 @@ def spread(
         lines[index] = beginning + part
         notices.append(f"The order's note continues in the note of line {index + 1}")
     if rest:
-        longest = max(words, key=lambda each: len(each.text))
+        longest = max(texts, key=lambda each: len(each.text))
         raise OrderError(
             f"{longest.field}: Square's notes have no room for all of it",
             subjects=("notes of this length",),

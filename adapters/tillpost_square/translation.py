@@ -38,7 +38,7 @@ from tillpost.adapter import (
 )
 from tillpost_square import adjustments, limits
 from tillpost_square.limits import Limit, Trimming, intact
-from tillpost_square.notes import Words, divided, spread
+from tillpost_square.notes import NoteText, divided, spread
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
@@ -81,15 +81,15 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
     is_delivery = _goes_as_delivery(order, attempt, settings)
     recipient, unsent = _recipient(order, trimming, needs_phone=is_delivery)
     if len(order.code) > limits.TICKET_NAME.characters:
-        unsent.append(Words("code", f"Order: {order.code}"))
+        unsent.append(NoteText("code", f"Order: {order.code}"))
     if isinstance(order.fulfilment, Delivery) and not (is_delivery or settings.delivery_as_pickup):
         trimming.notices.append(
             "The delivery goes as a pickup with its address in the note, since Square doesn't take "
             "the phone number that a delivery needs"
         )
-    words = _words(order, attempt, unsent, is_delivery=is_delivery)
+    texts = _note_texts(order, attempt, unsent, is_delivery=is_delivery)
     limit = limits.DELIVERY_NOTE if is_delivery else limits.PICKUP_NOTE
-    notes = spread(words.own, words.others, limit, [_line_note(line) for line in order.lines])
+    notes = spread(texts.own, texts.others, limit, [_line_note(line) for line in order.lines])
     trimming.notices += notes.notices
     if is_delivery and isinstance(order.fulfilment, Delivery):
         fulfilment = _delivery(order.fulfilment, recipient, notes.note, settings)
@@ -128,7 +128,7 @@ def check_payable(order: Order) -> None:
         OrderError: A payment's reference is too long for Square.
     """
     for index, part in enumerate(order.payments):
-        intact(limits.PAYMENT_REFERENCE, part.reference, "a payment reference", index)
+        intact(limits.PAYMENT_REFERENCE, part.reference, index)
 
 
 def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
@@ -322,14 +322,14 @@ def _ticket_name(order: Order) -> str:
             return order.code
 
 
-class _Words(NamedTuple):
+class _NoteTexts(NamedTuple):
     """The texts of an order that have no field of their own.
 
     They are the customer's, and others.
     """
 
-    own: tuple[Words, ...]
-    others: tuple[Words, ...]
+    own: tuple[NoteText, ...]
+    others: tuple[NoteText, ...]
 
 
 def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) -> bool:
@@ -342,32 +342,34 @@ def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) 
     return is_delivery and not attempt.withheld & {"customer", "customer.phone"}
 
 
-def _words(order: Order, attempt: Attempt, unsent: Sequence[Words], *, is_delivery: bool) -> _Words:
+def _note_texts(
+    order: Order, attempt: Attempt, unsent: Sequence[NoteText], *, is_delivery: bool
+) -> _NoteTexts:
     """Return what goes into the notes.
 
     Square has no dine-in, and may not show deliveries (see `SquareSettings.delivery_as_pickup`), so
     the address or the table of what goes as a pickup is among it.
     """
-    own = [Words("note", order.note)]
-    others: list[Words] = []
+    own = [NoteText("note", order.note)]
+    others: list[NoteText] = []
     match order.fulfilment:
         case Delivery(instructions=instructions) if is_delivery:
             _, rest = divided(instructions, limits.DROPOFF_NOTE.characters)
-            own.append(Words("fulfilment.instructions", rest))
+            own.append(NoteText("fulfilment.instructions", rest))
         case Delivery(address=address, instructions=instructions):
-            own.append(Words("fulfilment.instructions", instructions))
-            others.append(Words("fulfilment.address", f"DELIVER TO: {address}"))
+            own.append(NoteText("fulfilment.instructions", instructions))
+            others.append(NoteText("fulfilment.address", f"DELIVER TO: {address}"))
         case DineIn(table=table, guests=guests):
             people = f", {guests} GUESTS" if guests else ""
-            others.append(Words("fulfilment.table", f"TABLE {table}{people}"))
+            others.append(NoteText("fulfilment.table", f"TABLE {table}{people}"))
         case Pickup(curbside=Curbside(details=where)) if len(where) > limits.CURBSIDE.characters:
-            own.append(Words("fulfilment.curbside", f"CURBSIDE: {where}"))
+            own.append(NoteText("fulfilment.curbside", f"CURBSIDE: {where}"))
         case _:
             pass
     others += unsent
-    others += [Words("charges", charge_note) for charge_note in adjustments.charge_notes(order)]
-    others += [Words("remarks", remark) for remark in attempt.remarks]
-    return _Words(tuple(own), tuple(others))
+    others += [NoteText("charges", charge_note) for charge_note in adjustments.charge_notes(order)]
+    others += [NoteText("remarks", remark) for remark in attempt.remarks]
+    return _NoteTexts(tuple(own), tuple(others))
 
 
 def _pickup(order: Order, recipient: Body, note: str, settings: SquareSettings) -> Body:
@@ -440,7 +442,9 @@ It stands for a number that it doesn't.
 """
 
 
-def _recipient(order: Order, trimming: Trimming, *, needs_phone: bool) -> tuple[Body, list[Words]]:
+def _recipient(
+    order: Order, trimming: Trimming, *, needs_phone: bool
+) -> tuple[Body, list[NoteText]]:
     """Return who gets the order, and what must go into the note.
 
     That is what Square doesn't take whole. Square requires a display name; without a customer it is
@@ -449,28 +453,28 @@ def _recipient(order: Order, trimming: Trimming, *, needs_phone: bool) -> tuple[
     customer = order.customer or Customer(name=order.code)
     name = trimming.cut(limits.DISPLAY_NAME, customer.name)
     recipient: Body = {"display_name": name}
-    unsent: list[Words] = []
+    unsent: list[NoteText] = []
     if name != customer.name:
-        unsent.append(Words("customer.name", f"Name: {customer.name}"))
+        unsent.append(NoteText("customer.name", f"Name: {customer.name}"))
     if _fits(customer.phone, _PHONE, limits.PHONE):
         recipient["phone_number"] = customer.phone
     elif needs_phone:
         recipient["phone_number"] = _number_in_form(customer.phone)
         given = f"Phone: {customer.phone}" if customer.phone else "No phone number was given"
-        unsent.append(Words("customer.phone", given))
+        unsent.append(NoteText("customer.phone", given))
         trimming.notices.append(
             "Square needs a phone number of its own form on a delivery, so it has a substitute; "
             "the note says what the customer gave"
         )
     elif customer.phone:
-        unsent.append(Words("customer.phone", f"Phone: {customer.phone}"))
+        unsent.append(NoteText("customer.phone", f"Phone: {customer.phone}"))
         trimming.notices.append(
             "The customer's phone number is in the note, since Square doesn't take one of that form"
         )
     if _fits(customer.email, _EMAIL, limits.EMAIL):
         recipient["email_address"] = customer.email
     elif customer.email:
-        unsent.append(Words("customer.email", f"Email: {customer.email}"))
+        unsent.append(NoteText("customer.email", f"Email: {customer.email}"))
         trimming.notices.append(
             "The customer's email address is in the note, since Square doesn't take one of that "
             "form"

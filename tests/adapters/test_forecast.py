@@ -7,6 +7,7 @@ the platform takes, a text that is too long, an item that is sold out, or a time
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -16,12 +17,15 @@ from hypothesis import strategies as st
 
 from adapters.kounta.bench import SUBSTITUTES
 from adapters.menu_shops import PLATFORMS, Shop, shop_of
+from adapters.sample_orders import plain_order
 from recent import PLACED_AT
 from strategies import orders_from
 from tillpost import Order, Policy, PosError, PosOrder
 from tillpost.models.menu import Menu
 from tillpost.submission.context import Connection, MenuCache
 from tillpost.submission.forecast import Forecast, forecast
+from tillpost_simulators.kounta import KountaSettings as KountaWorld
+from tillpost_simulators.kounta import KountaSimulator
 
 POLICY = Policy(first_wait=0, longest_wait=0, retry_seconds=0, import_cooldown=86_400)
 CREATES = ("/v2/orders", "/orders.json", "/orders")
@@ -77,3 +81,19 @@ def test_what_is_said_of_an_order_is_what_becomes_of_it(platform: str) -> None:
             assert set(expected.notices) <= set(result.notices)
 
     check()
+
+
+def test_forecast_at_kounta_has_the_notices_of_the_order() -> None:
+    """Kounta is asked for its status and for the customer first, which a forecast leaves out."""
+    world = KountaWorld(currency="GBP", tax_rate=Decimal("0.2"), oauth_limit=100_000)
+    simulator = KountaSimulator(world)
+    simulator.change_price(5312, Decimal("0.025"))
+    shop = shop_of("kounta", simulator=simulator, charge_products={"rounding": "6103"})
+    menu = shop.menu
+    order = plain_order("ord_1", 3, currency="GBP")
+    assert order.customer is not None
+    shop.requests.clear()
+    (notice,) = expect(shop, menu, order).notices
+    assert "a minor unit away" in notice
+    assert not shop.requests
+    assert notice in shop.till.submit(order, is_new=True).notices

@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from adapters.in_process import InProcess
+from adapters.menu_shops import shop_of
 from adapters.sample_orders import plain_order
 from tillpost import OrderError, Policy, Till
+from tillpost.errors.remedies import Actor
 from tillpost.models.order import Delivery, Order
 from tillpost.simulator import LedgerEntry, Simulator
 from tillpost_simulators.generic import GenericSimulator
@@ -138,6 +140,32 @@ def test_refused_time_arrives_as_soon_as_possible(platform: str) -> None:
         assert opened.creates == 2
         assert "now as soon as possible" in shown(opened.entry)
         assert any("as soon as possible" in notice for notice in made.notices)
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_refused_field_that_an_order_lacks_is_sent_once(platform: str) -> None:
+    """As soon as possible, and without a customer: neither a time nor a phone number is sent."""
+    shop = shop_of(platform)
+    creates: list[bytes] = []
+    phone = "order.fulfillments[0].pickup_details.recipient.phone_number"
+    in_square = {"category": "INVALID_REQUEST_ERROR", "code": "VALUE_TOO_LONG", "field": phone}
+    answers = {
+        "square": {"errors": [in_square]},
+        "kounta": {"error_description": "placed_at is in the past."},
+    }
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "POST" or not request.url.path.endswith(("orders", "orders.json")):
+            return None
+        creates.append(request.content)
+        return httpx.Response(400, json=answers[platform])
+
+    shop.refuse = refuse
+    error = shop.refused(plain_order(customer=None))
+    assert isinstance(error, OrderError)
+    assert len(creates) == 1
+    assert error.remedy.actor is Actor.DEVELOPER
+    assert "time" not in error.remedy.manager
 
 
 @pytest.mark.parametrize("platform", SIMULATORS)

@@ -40,6 +40,55 @@ def order_of(total: int, *lines: Mapping[str, Any], **parts: Any) -> Order:
     return plain_order("ord_1", lines=list(lines), payments=paid, **parts)
 
 
+# ---------------------------------------------------------------- what an order names
+
+
+@pytest.mark.parametrize("platform", ["kounta", "generic"])
+def test_half_and_half_with_one_sauce_on_both_arrives(platform: str) -> None:
+    opened = shop(platform)
+    pizza = opened.menu.sold.by_id["5320"]
+    options = {option.name: option for option in opened.menu.options(pizza.item).values()}
+    sauces = next(use for use in pizza.item.groups if use.maximum == 2)
+    assert opened.menu.group_by_id[sauces.group_id].name == "Sauces"
+
+    def chosen(name: str, *nested: Mapping[str, Any]) -> Mapping[str, Any]:
+        option = options[name]
+        return {
+            "modifier_id": option.id,
+            "name": name,
+            "unit_price": option.price,
+            "modifiers": nested,
+        }
+
+    halves = (
+        chosen("Medium", chosen("Aioli")),
+        chosen("Tomato sauce", chosen("Aioli")),
+    )
+    line = {
+        "item_id": "5320",
+        "name": "Half and half",
+        "quantity": 1,
+        "unit_price": pizza.variation.price,
+        "modifiers": halves,
+    }
+    order = order_of(2200, line)
+    made = opened.till.submit(order)
+    (entry,) = opened.simulator.ledger().shown
+    assert made.total == entry.total == 2200
+    modifiers = entry.lines[0].modifiers
+    assert sum(each.quantity for each in modifiers if each.name.endswith("Aioli")) == 2
+
+
+@AT_ALL
+def test_order_with_other_metadata_is_the_same_order(platform: str) -> None:
+    opened = shop(platform)
+    parts: Mapping[str, Any] = {**FLAT_WHITE, "quantity": 1}
+    made = opened.till.submit(order_of(550, parts, metadata={"try": "1"}))
+    again = opened.till.submit(order_of(550, parts, metadata={"try": "2"}))
+    assert again.id == made.id
+    assert opened.arrived() == 1
+
+
 # ---------------------------------------------------------------- what an order comes to
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 
@@ -44,6 +45,7 @@ from tillpost.outbox import OutboxSettings
 from tillpost.outbox import outbox as outbox_module
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.outbox import Outbox
+from tillpost.outbox.worker import retention
 from tillpost.outbox.worker.retention import erase, prune
 from tillpost.submission.policy import Policy
 
@@ -252,6 +254,9 @@ class Scenario:
         self._schedule_troubles()
         self.schedule.call(self.hostile_for, self._make_peace)
         self.schedule.run(lambda: self.over)
+        for failure in self.schedule.failures:
+            if not isinstance(failure, DatabaseError):  # no worker's, and nobody else's
+                self._found(f"thread ended: {type(failure).__name__}")
         if not self.wrong:
             self.wrong += checks.wrongs(self)
         for process in self._processes:
@@ -480,8 +485,12 @@ class Scenario:
             store.staff("accept", added.order.id)
         self.web.receive(store, partial(store.webhook, pos_id, f"a{self.schedule.now}"))
         self.schedule.note("prune, as if a day had passed")
-        with suppress(DatabaseError):
-            prune(self.web.outbox, -1.0)
+
+        def tomorrow(outbox: Outbox, _: float) -> float:
+            return outbox.clock() + 86_400.0
+
+        with suppress(DatabaseError), patch.object(retention, "_cutoff", tomorrow):
+            prune(self.web.outbox, 0.0)
         if pos_id in store.simulator.world.orders:
             self._refuse_one_late(store, added, pos_id)
 

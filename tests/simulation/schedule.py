@@ -91,6 +91,7 @@ class Schedule:
         self.random = random.Random(seed)
         self.now = 0.0
         self.trace: list[str] = []
+        self.failures: list[BaseException] = []  # that ended a thread
         self._hub: Any = _greenlets.getcurrent()
         self._queue: list[_Entry] = []
         self._number = 0
@@ -203,6 +204,7 @@ class Schedule:
         except BaseException as failure:  # noqa: BLE001  a thread ends so, with a traceback
             text = str(failure).partition("\n")[0]
             self.note(f"thread ended: {type(failure).__name__}: {text}")
+            self.failures.append(failure)
 
     def _push(
         self, after: float, *, task: Task | None = None, call: Callable[[], object] | None = None

@@ -87,6 +87,8 @@ class Attempt:
             the platform's clock, in epoch seconds; None if it never was.
         withheld: The fields that were taken out of the order, since the platform refused them or
             its time has passed: see `Row.order_field`. The remarks have what they said.
+        is_forecast: Whether nothing is sent: only the request that creates the order is looked at,
+            for its notices. Leave out what `submit` would ask the platform before it.
     """
 
     generation: int = 0
@@ -95,6 +97,7 @@ class Attempt:
     remarks: tuple[str, ...] = ()
     since: float | None = None
     withheld: frozenset[str] = frozenset()
+    is_forecast: bool = False
 
 
 def searched_from(order: Order, since: float | None) -> datetime:

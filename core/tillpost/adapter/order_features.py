@@ -1,107 +1,27 @@
 """The parts of an order that not every platform takes.
 
-Also here is the refusal of those that one doesn't take. An adapter declares in `Adapter.carries`
-which of them it sends. Core refuses an order that has another one before anything is sent
-(`refuse_uncarried`), so that no adapter drops what it has never heard of. All other fields of an
-order are sent by every adapter.
+An adapter declares in `Adapter.carries` which of them it sends. Core refuses an order that has
+another one before anything is sent (`uncarried_error`), so that no adapter drops what it has never
+heard of. All other fields of an order are sent by every adapter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
 from tillpost.errors import OrderError
 from tillpost.models.order import DineIn, Order, Pickup
 
-__all__ = ["EVERY_FEATURE", "OrderFeature", "refuse_uncarried", "uncarried_fields"]
+__all__ = ["EVERY_FEATURE", "OrderFeature", "uncarried_error", "uncarried_fields"]
 
-
-class OrderFeature(StrEnum):
-    """A part of an order that not every platform takes, by the path of its field.
-
-    The value is the path; `words` says what it is, for people.
-    """
-
-    words: str
-
-    def __new__(cls, path: str, words: str) -> OrderFeature:
-        """Return the member for a path, with its words for people."""
-        member = str.__new__(cls, path)
-        member._value_ = path
-        member.words = words
-        return member
-
-    OPEN_ITEM = "lines.item_id", "an item that isn't on the menu"
-    LINE_DISCOUNT = "lines.discounts", "a discount on a single line"
-    NESTED_MODIFIER = "lines.modifiers.modifiers", "a choice on another choice"
-    CHEAPER_MODIFIER = "lines.modifiers.unit_price", "an option with a negative price"
-    TAXED_CHARGE = "charges.taxed", "a charge with tax"
-    CHARGE_DISCOUNT = "charges.discounts", "a discount on a charge"
-    ROUNDING = "charges.kind", "a rounding of the total"
-    CURBSIDE = "fulfilment.curbside", "curbside pickup"
-    GUESTS = "fulfilment.guests", "a number of guests"
-    AMOUNT_DUE = "amount_due", "money to be paid at the store"
-
-
-EVERY_FEATURE = frozenset(OrderFeature)
-"""What an adapter carries that sends orders as they are."""
 
 Uses: TypeAlias = Iterator[tuple[str, int | None]]
 """The path of each field with such a part, and the index of its line.
 
 The index is None if it is on no line.
 """
-
-
-def uncarried_fields(order: Order, carries: frozenset[str]) -> Mapping[OrderFeature, list[str]]:
-    """Return the fields of an order that a platform doesn't take, by what they are.
-
-    Args:
-        order: The order.
-        carries: The features that the platform's adapter declares.
-
-    Returns:
-        Paths such as `lines[0].discounts`; empty if the platform takes the whole order.
-    """
-    found: dict[OrderFeature, list[str]] = {}
-    for feature, uses in _USES.items():
-        if feature not in carries:
-            paths = [path for path, _ in uses(order)]
-            if paths:
-                found[feature] = paths
-    return found
-
-
-def refuse_uncarried(order: Order, carries: frozenset[str], title: str) -> None:
-    """Raise `OrderError` if an order has something that a platform doesn't take.
-
-    Args:
-        order: The order.
-        carries: The features that the platform's adapter declares.
-        title: The platform's name for people.
-    """
-    uncarried = uncarried_fields(order, carries)
-    if not uncarried:
-        return
-    details = [
-        f"{', '.join(paths)}: {title} doesn't take {feature.words}"
-        for feature, paths in uncarried.items()
-    ]
-    raise OrderError(
-        "; ".join(details),
-        lines=_lines_with(order, uncarried),
-        subjects=tuple(feature.words for feature in uncarried),
-        reason="unsupported",
-    )
-
-
-def _lines_with(order: Order, features: Mapping[OrderFeature, object]) -> tuple[int, ...]:
-    indices: set[int] = set()
-    for feature in features:
-        indices |= {index for _, index in _USES[feature](order) if index is not None}
-    return tuple(sorted(indices))
 
 
 def _open_items(order: Order) -> Uses:
@@ -162,15 +82,87 @@ def _amount_due(order: Order) -> Uses:
         yield "amount_due", None
 
 
-_USES: Mapping[OrderFeature, Callable[[Order], Uses]] = {
-    OrderFeature.OPEN_ITEM: _open_items,
-    OrderFeature.LINE_DISCOUNT: _line_discounts,
-    OrderFeature.NESTED_MODIFIER: _nested_modifiers,
-    OrderFeature.CHEAPER_MODIFIER: _cheaper_modifiers,
-    OrderFeature.TAXED_CHARGE: _taxed_charges,
-    OrderFeature.CHARGE_DISCOUNT: _charge_discounts,
-    OrderFeature.ROUNDING: _roundings,
-    OrderFeature.CURBSIDE: _curbside,
-    OrderFeature.GUESTS: _guests,
-    OrderFeature.AMOUNT_DUE: _amount_due,
-}
+class OrderFeature(StrEnum):
+    """A part of an order that not every platform takes, by the path of its field.
+
+    The value is the path; `words` says what it is, for people; `uses` finds it in an order.
+    """
+
+    words: str
+    uses: Callable[[Order], Uses]
+
+    def __new__(cls, path: str, words: str, uses: Callable[[Order], Uses]) -> OrderFeature:
+        """Return the member for a path, with its words for people and what finds it."""
+        member = str.__new__(cls, path)
+        member._value_ = path
+        member.words = words
+        member.uses = uses
+        return member
+
+    OPEN_ITEM = "lines.item_id", "an item that isn't on the menu", _open_items
+    LINE_DISCOUNT = "lines.discounts", "a discount on a single line", _line_discounts
+    NESTED_MODIFIER = "lines.modifiers.modifiers", "a choice on another choice", _nested_modifiers
+    CHEAPER_MODIFIER = (
+        "lines.modifiers.unit_price",
+        "an option with a negative price",
+        _cheaper_modifiers,
+    )
+    TAXED_CHARGE = "charges.taxed", "a charge with tax", _taxed_charges
+    CHARGE_DISCOUNT = "charges.discounts", "a discount on a charge", _charge_discounts
+    ROUNDING = "charges.kind", "a rounding of the total", _roundings
+    CURBSIDE = "fulfilment.curbside", "curbside pickup", _curbside
+    GUESTS = "fulfilment.guests", "a number of guests", _guests
+    AMOUNT_DUE = "amount_due", "money to be paid at the store", _amount_due
+
+
+EVERY_FEATURE = frozenset(OrderFeature)
+"""What an adapter carries that sends orders as they are."""
+
+
+def uncarried_fields(order: Order, carries: frozenset[str]) -> Mapping[OrderFeature, list[str]]:
+    """Return the fields of an order that a platform doesn't take, by what they are.
+
+    Args:
+        order: The order.
+        carries: The features that the platform's adapter declares.
+
+    Returns:
+        Paths such as `lines[0].discounts`; empty if the platform takes the whole order.
+    """
+    found: dict[OrderFeature, list[str]] = {}
+    for feature in OrderFeature:
+        if feature not in carries:
+            paths = [path for path, _ in feature.uses(order)]
+            if paths:
+                found[feature] = paths
+    return found
+
+
+def uncarried_error(order: Order, carries: frozenset[str], title: str) -> OrderError | None:
+    """Return the error of an order with parts that a platform doesn't take, else None.
+
+    Args:
+        order: The order.
+        carries: The features that the platform's adapter declares.
+        title: The platform's name for people.
+    """
+    uncarried = uncarried_fields(order, carries)
+    if not uncarried:
+        return None
+    details = [
+        f"{', '.join(paths)}: {title} doesn't take {feature.words}"
+        for feature, paths in uncarried.items()
+    ]
+    return OrderError(
+        "; ".join(details),
+        lines=_lines_with(order, uncarried),
+        subjects=tuple(feature.words for feature in uncarried),
+        reason="unsupported",
+    )
+
+
+def _lines_with(order: Order, features: Iterable[OrderFeature]) -> tuple[int, ...]:
+    indices: set[int] = set()
+    for feature in features:
+        indices |= {index for _, index in feature.uses(order) if index is not None}
+    return tuple(sorted(indices))

@@ -26,7 +26,7 @@ from tillpost.submission.policy import Policy
 
 __all__ = ["KnownSettings", "known_settings", "offline_connection", "platform_connection"]
 
-_STAND_IN = "0"
+_PLACEHOLDER = "0"
 """What is set for a setting that isn't known: it is an id, a number and a secret."""
 
 _NO_ADDRESS = "https://localhost"
@@ -91,7 +91,7 @@ def offline_connection(known: KnownSettings, menu: Menu | None) -> Connection:
         available = configured.available_settings
         values |= available
         missing |= secrets & configured.table.keys()
-    values |= dict.fromkeys(missing - values.keys(), _STAND_IN)
+    values |= dict.fromkeys(missing - values.keys(), _PLACEHOLDER)
     try:
         adapter = adapter_for(platform, values)
     except ConfigError:
@@ -111,7 +111,7 @@ def platform_connection(platform: str, menu: Menu | None) -> Connection:
     adapter = adapter_named(platform)
     fields = adapter.settings.model_fields
     values: dict[str, Any] = {
-        name: _STAND_IN for name, field in fields.items() if field.is_required()
+        name: _PLACEHOLDER for name, field in fields.items() if field.is_required()
     }
     if "base_url" in values:
         values["base_url"] = _NO_ADDRESS

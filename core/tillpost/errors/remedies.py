@@ -334,9 +334,10 @@ REMEDIES: Mapping[str, RemedyText] = {
     "permissions.key": RemedyText(
         Action.RECONNECT,
         Actor.STORE,
-        "{platform} rejected the ordering site's access: the token or signing key has changed or "
-        "was withdrawn.[ {register}] Give the current one from {platform} to the ordering site's "
-        "support.[< After that, the order can be sent again.>]",
+        "{platform} rejected the ordering site's access: it was changed or withdrawn in "
+        "{platform}, or the ordering site has a wrong one.[ {register}] Ask the ordering site's "
+        "support to set the access up again, and tell them if it was changed in {platform}.[< "
+        "After that, the order can be sent again.>]",
         "{platform} refused the token or the signature: {detail}. Set the current token and "
         "signing key[; the orders that wait go on by themselves].",
     ),
@@ -365,8 +366,8 @@ REMEDIES: Mapping[str, RemedyText] = {
         Actor.DEVELOPER,
         "{platform} already has the order. It rounds the tax differently than the ordering site, "
         "so the totals differ by very little ({detail}). The taxes in {platform} are right, and "
-        "the order can be served. The customer doesn't pay the difference. The order mustn't be "
-        "sent again.",
+        "the order can be served. The customer doesn't pay the difference: if the register asks "
+        "for it, close the order with a discount of that amount. The order mustn't be sent again.",
         "The order was created, and only rounding differs when it is read back: {detail}. It isn't "
         "submitted again.",
     ),

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 from tillpost.models.money import format_money
-from tillpost.models.order import Line, Modifier, Order
+from tillpost.models.order import FlatModifier, Line, Modifier, Order
 from tillpost.models.tax_terms import TaxTerms, option_taxes, tax_terms
 
 __all__ = [
@@ -69,10 +69,24 @@ class Fit(NamedTuple):
     options: tuple[ModifierOption | None, ...]
     moved: bool
 
-    def chosen(self) -> Iterator[tuple[Modifier, ModifierOption | None]]:
+    def chosen(self) -> Iterator[tuple[FlatModifier, ModifierOption | None]]:
         """Return each modifier of the line, nested ones too, with its option on the menu."""
-        modifiers = [flat.modifier for flat in self.line.flat_modifiers()]
-        return zip(modifiers, self.options, strict=True)
+        return zip(self.line.flat_modifiers(), self.options, strict=True)
+
+    def missing_options(self) -> Sequence[Modifier]:
+        """Return the modifiers on the item itself that aren't among its options.
+
+        A nested modifier may be an option of the one that it is on, and a menu doesn't list those.
+        So it isn't known whether it is missing.
+        """
+        return [
+            flat.modifier for flat, option in self.chosen() if option is None and not flat.parents
+        ]
+
+    @property
+    def is_on_menu(self) -> bool:
+        """Whether the menu has the item and all options that are chosen on it."""
+        return self.sold is not None and not self.missing_options()
 
 
 class PriceDifference(NamedTuple):
@@ -274,9 +288,10 @@ def price_pairs(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> Iterato
     asked = sold.variation.price
     if asked is not None:
         yield PricePair(None, found.line.unit_price, asked, terms, taxes)
-    for modifier, option in found.chosen():
+    for flat, option in found.chosen():
         if option is None or option.price is None:
             continue
+        modifier = flat.modifier
         own_taxes = option_taxes(menu, option, sold)
         own_terms = terms if own_taxes is taxes else tax_terms(own_taxes, with_tax=with_tax)
         yield PricePair(modifier, modifier.unit_price, option.price, own_terms, own_taxes)

@@ -28,7 +28,6 @@ from tillpost.menus.matching import (
     price_pairs,
 )
 from tillpost.models.menu import (
-    GroupUse,
     Item,
     Menu,
     ModifierGroup,
@@ -41,7 +40,7 @@ from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
 from tillpost.models.tax_terms import tax_terms
 
-__all__ = ["check_order", "other_currency"]
+__all__ = ["check_order", "currency_error"]
 
 T = TypeVar("T")
 
@@ -91,10 +90,7 @@ def check_order(
         table.
     """
     if order.currency != menu.currency:
-        detail = (
-            f"currency: the order is in {order.currency}, the store's menu is in {menu.currency}"
-        )
-        return (OrderError(detail, subjects=(order.currency, menu.currency), reason="currency"),)
+        return (currency_error(order, "the store's menu is in", menu.currency),)
     fits = fit(order, menu)
     context = _Context(order, menu, prices, fits, now or datetime.now(UTC))
     errors: list[PosError] = []
@@ -105,7 +101,7 @@ def check_order(
     return tuple(errors)
 
 
-def other_currency(order: Order, source: str, currency: str) -> OrderError:
+def currency_error(order: Order, source: str, currency: str) -> OrderError:
     """Return the error of an order in another currency than the store's.
 
     `source` is what says the store's, such as "the store's menu is in".
@@ -185,9 +181,8 @@ def _missing(context: _Context) -> Iterator[tuple[int, Modifier | None, SetupFau
         if found.sold is None:
             yield index, None, menu.left_out(line.item_id, line.name)
             continue
-        for modifier, option in found.chosen():
-            if option is None:
-                yield index, modifier, menu.left_out(modifier.modifier_id, modifier.name)
+        for modifier in found.missing_options():
+            yield index, modifier, menu.left_out(modifier.modifier_id, modifier.name)
 
 
 def _why_gone(menu: Menu, item_id: str) -> str:
@@ -204,9 +199,9 @@ def _sold_out(context: _Context) -> Iterator[_Misfit]:
         sold = found.sold
         if sold and sold.variation.is_sold_out(context.now):
             yield _misfit(order, index, None, fault)
-        for modifier, option in found.chosen():
+        for flat, option in found.chosen():
             if option and option.is_sold_out(context.now):
-                yield _misfit(order, index, modifier, fault)
+                yield _misfit(order, index, flat.modifier, fault)
 
 
 def _price(context: _Context) -> Iterator[_Misfit]:
@@ -263,11 +258,15 @@ def _left_out(context: _Context, difference: PriceDifference) -> Sequence[Tax]:
 
 
 def _choices(context: _Context) -> Iterator[_Misfit]:
-    """Yield lines whose options are outside the limits of the item's modifier groups."""
+    """Yield lines whose options are outside the limits of the item's modifier groups.
+
+    The limits of a choice on another choice are in no menu, so the platform judges it. It may be
+    what the item asks for, though, and isn't counted as missing.
+    """
     for index, found in enumerate(context.fits):
         sold = found.sold
         # An option that isn't on the menu could belong to any group, so no group is counted.
-        if sold is None or None in found.options:
+        if sold is None or found.missing_options():
             continue
         faults = _group_faults(found, sold.item, context.menu)
         for fault in faults:
@@ -280,36 +279,29 @@ def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
         group = menu.group_by_id.get(use.group_id)
         if group is None:
             continue  # a fault in the store's setup (see `lint`), not in the order
-        counts = _count_options(found, group)
-        count = counts.total()
-        if not _within(count, use):
-            limits = limits_in_words(use.minimum, use.maximum)
-            yield f"has {count} of {group.name}, the menu asks for {limits}"
+        on_item = _count_options(found, group, with_nested=False)
+        with_nested = _count_options(found, group, with_nested=True)
+        limits = limits_in_words(use.minimum, use.maximum)
+        if with_nested.total() < use.minimum:
+            yield f"has {with_nested.total()} of {group.name}, the menu asks for {limits}"
+        elif use.maximum is not None and on_item.total() > use.maximum:
+            yield f"has {on_item.total()} of {group.name}, the menu asks for {limits}"
         if not use.once:
             continue
-        for name, times in counts.items():
+        for name, times in on_item.items():
             if times > 1:
                 yield f"has {times} of {name}, the menu allows one"
 
 
-def _count_options(found: Fit, group: ModifierGroup) -> Counter[str]:
-    """Count how often each option of the group is chosen, by the option's name.
-
-    One that is nested counts as often as one piece of the line has it.
-    """
+def _count_options(found: Fit, group: ModifierGroup, *, with_nested: bool) -> Counter[str]:
+    """Count how often one piece of the line has each option, by the option's name."""
     names = {option.id: option.name for option in group.options}
     counts = Counter[str]()
-    for flat, option in zip(found.line.flat_modifiers(), found.options, strict=True):
-        if option and option.id in names:
-            name = names[option.id]
-            counts[name] += flat.quantity
+    for flat, option in found.chosen():
+        is_counted = with_nested or not flat.parents
+        if is_counted and option and option.id in names:
+            counts[names[option.id]] += flat.quantity
     return counts
-
-
-def _within(count: int, use: GroupUse) -> bool:
-    if use.maximum is not None and count > use.maximum:
-        return False
-    return count >= use.minimum
 
 
 def _quantities(context: _Context) -> Iterator[_Misfit]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tillpost.models.money import format_money, to_major
+from tillpost.models.money import to_major
 from tillpost.models.order import (
     UNCHECKED_SUMS,
     Charge,
@@ -18,6 +18,14 @@ from tillpost.models.order import (
     Line,
     Modifier,
     Order,
+)
+from tillpost.models.sums import (
+    WrongSum,
+    wrong_discounts,
+    wrong_payments,
+    wrong_piece,
+    wrong_tax,
+    wrong_taxes,
 )
 
 __all__ = ["Arithmetic", "Step", "SumFault", "arithmetic", "read_unchecked"]
@@ -163,68 +171,43 @@ def _product(quantity: int, price: int, modifiers: Sequence[Modifier], currency:
 
 
 def _faults(order: Order, total: int) -> Iterator[SumFault]:
+    for field, wrong in _sums(order, total):
+        if wrong:
+            yield SumFault(field, wrong.text, wrong.off_by)
+
+
+def _sums(order: Order, total: int) -> Iterator[tuple[str, WrongSum | None]]:
+    """Yield the path of each field whose sum has a rule, with what is wrong with it."""
+    currency = order.currency
     for index, line in enumerate(order.lines):
-        yield from _line_faults(f"lines[{index}]", line, order.currency)
+        path = f"lines[{index}]"
+        yield f"{path}.modifiers", wrong_piece(line.total // line.quantity, currency)
+        wrong = wrong_discounts(line.discount, line.total, "the line costs", currency)
+        yield f"{path}.discounts", wrong
     for index, charge in enumerate(order.charges):
         most = max(charge.amount, 0)
-        path = f"charges[{index}].discounts"
-        yield from _too_large(path, charge.discount, most, "the charge is", order.currency)
+        wrong = wrong_discounts(charge.discount, most, "the charge", currency)
+        yield f"charges[{index}].discounts", wrong
     discount = sum(each.amount for each in order.discounts)
     lines = sum(line.discounted for line in order.lines)
-    yield from _too_large("discounts", discount, lines, "the lines come to", order.currency)
-    yield from _tax_faults(order, total)
-    yield from _payment_faults(order, total)
+    yield "discounts", wrong_discounts(discount, lines, "the lines cost", currency)
+    is_included = order.prices_include_tax
+    yield "tax", wrong_tax(order.tax, prices_include_tax=is_included)
+    if order.taxes:
+        listed = sum(tax.amount for tax in order.taxes)
+        wrong = wrong_taxes(listed, order.tax, total, currency, prices_include_tax=is_included)
+        yield "taxes", wrong
+    yield "payments", _payments(order, total)
 
 
-def _line_faults(path: str, line: Line, currency: str) -> Iterator[SumFault]:
-    piece = line.total // line.quantity
-    if piece < 0:
-        cost = format_money(piece, currency)
-        yield SumFault(f"{path}.modifiers", f"one piece comes to {cost}, less than nothing", piece)
-    yield from _too_large(
-        f"{path}.discounts", line.discount, line.total, "the line comes to", currency
-    )
-
-
-def _too_large(path: str, discount: int, most: int, what: str, currency: str) -> Iterator[SumFault]:
-    if discount > most:
-        taken = format_money(discount, currency)
-        text = f"together they take off {taken}, but {what} {format_money(most, currency)}"
-        yield SumFault(path, text, discount - most)
-
-
-def _tax_faults(order: Order, total: int) -> Iterator[SumFault]:
-    currency = order.currency
-    if order.tax and order.prices_include_tax:
-        text = f"{format_money(order.tax, currency)} is added, but the prices include the tax"
-        yield SumFault("tax", text, order.tax)
-    if not order.taxes:
-        return
-    in_sum = sum(tax.amount for tax in order.taxes)
-    written = format_money(in_sum, currency)
-    if not order.prices_include_tax and in_sum != order.tax:
-        text = f"they add up to {written}, but tax is {format_money(order.tax, currency)}"
-        yield SumFault("taxes", text, in_sum - order.tax)
-    elif in_sum > total:
-        text = f"they add up to {written}, but the whole order to {format_money(total, currency)}"
-        yield SumFault("taxes", text, in_sum - total)
-
-
-def _payment_faults(order: Order, total: int) -> Iterator[SumFault]:
-    settled = order.paid + order.amount_due
-    off_by = settled - total
-    if off_by == 0:
-        return
-    currency = order.currency
-    what = "with amount_due they add up to" if order.amount_due else "they add up to"
-    text = (
-        f"{what} {format_money(settled, currency)}, "
-        f"but the order comes to {format_money(total, currency)}"
-    )
-    candidates = _parts_of(order, abs(off_by))
-    if candidates:
-        text += f"; the difference is as large as {' or '.join(candidates)}"
-    yield SumFault("payments", text, off_by)
+def _payments(order: Order, total: int) -> WrongSum | None:
+    """Return what is wrong with the payments, with what may be missing or doubled."""
+    wrong = wrong_payments(order.paid, order.amount_due, total, order.currency)
+    candidates = _parts_of(order, abs(wrong.off_by)) if wrong else ()
+    if wrong is None or not candidates:
+        return wrong
+    text = f"{wrong.text}; the difference is as large as {' or '.join(candidates)}"
+    return wrong._replace(text=text)
 
 
 def _parts_of(order: Order, amount: int) -> Sequence[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import GenericAlias
-from typing import Annotated, Any, Self, TypeVar, get_args
+from typing import Annotated, Any, NoReturn, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +35,7 @@ __all__ = [
     "OptionalId",
     "OutsideId",
     "OutsideWords",
+    "ReadOnlyDict",
     "Text",
     "explain",
 ]
@@ -94,6 +95,22 @@ One that is too long is cut, and then equals none.
 """
 
 
+def _refuse_change(self: object, *arguments: object, **more: object) -> NoReturn:
+    raise TypeError("it can't be changed; make a new mapping of it instead")
+
+
+class ReadOnlyDict(dict[str, str]):
+    """A dict that can't be changed."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __ior__ = _refuse_change
+    clear = pop = popitem = setdefault = update = _refuse_change
+
+    def __reduce__(self) -> tuple[type[ReadOnlyDict], tuple[dict[str, str]]]:
+        """Return how to pickle or copy it: a dict is otherwise filled item by item."""
+        return ReadOnlyDict, (dict(self),)
+
+
 class _ReadAsDict:
     """Has pydantic read a mapping as a dict.
 
@@ -120,6 +137,7 @@ Metadata = Annotated[
     Mapping[_MetadataName, _MetadataValue],
     _ReadAsDict(),
     Field(max_length=50),
+    AfterValidator(ReadOnlyDict),
 ]
 """Names and values of a site's own."""
 

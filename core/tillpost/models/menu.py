@@ -112,6 +112,8 @@ class ModifierGroup(FrozenModel):
 class GroupUse(FrozenModel):
     """A modifier group as one item uses it, with the item's own limits.
 
+    They are for the options on the item itself. A choice on one of these never exceeds `maximum`.
+
     Attributes:
         group_id: The id of the modifier group.
         minimum: How many options have to be chosen on this item.

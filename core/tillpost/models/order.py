@@ -35,9 +35,18 @@ from tillpost.models.base import (
     OptionalId,
     OutsideId,
     OutsideWords,
+    ReadOnlyDict,
     Text,
 )
-from tillpost.models.money import Amount, Currency, Exact, SignedAmount, format_money
+from tillpost.models.money import Amount, Currency, Exact, SignedAmount
+from tillpost.models.sums import (
+    WrongSum,
+    wrong_discounts,
+    wrong_payments,
+    wrong_piece,
+    wrong_tax,
+    wrong_taxes,
+)
 
 __all__ = [
     "UNCHECKED_SUMS",
@@ -84,6 +93,10 @@ class Modifier(OrderModel):
 
     An option may have choices of its own: half of a pizza, a part of a combo. Nested so, at most
     five levels deep, `quantity` and `unit_price` are for one piece of what the option is on.
+
+    A menu lists an item's options, and not those of an option. So a nested choice is counted for no
+    group of the item as one too many, and may be absent from the menu: the platform judges it. A
+    platform that nests no choices, such as Square, may count it with the item's own.
     """
 
     modifier_id: Id
@@ -123,8 +136,10 @@ class Modifier(OrderModel):
         return self.quantity * (self.unit_price + _sum_of_totals(self.modifiers))
 
 
-def _checks_sums(info: ValidationInfo) -> bool:
-    return info.context is not UNCHECKED_SUMS
+def _refuse(wrong: WrongSum | None, info: ValidationInfo) -> None:
+    """Raise what is wrong with a sum, unless the order is read with any sums."""
+    if wrong and info.context is not UNCHECKED_SUMS:
+        raise ValueError(wrong.text)
 
 
 def _depth(modifier: Modifier) -> int:
@@ -186,9 +201,8 @@ class Line(OrderModel):
         known = info.data
         if modifiers and known.get("item_id") == "":
             raise ValueError("an item without an id has no options to choose from")
-        is_known = "unit_price" in known and _checks_sums(info)
-        if is_known and known["unit_price"] + _sum_of_totals(modifiers) < 0:
-            raise ValueError("one piece with its modifiers costs less than nothing")
+        if "unit_price" in known:
+            _refuse(wrong_piece(known["unit_price"] + _sum_of_totals(modifiers)), info)
         if max((each.quantity for each in _flat(modifiers, 1, ())), default=0) > MOST_OF_ONE:
             raise ValueError(f"one piece has more than {MOST_OF_ONE} of an option")
         return modifiers
@@ -199,10 +213,10 @@ class Line(OrderModel):
         cls, discounts: tuple[Discount, ...], info: ValidationInfo
     ) -> tuple[Discount, ...]:
         known = info.data
-        if _checks_sums(info) and {"quantity", "unit_price", "modifiers"} <= known.keys():
+        if {"quantity", "unit_price", "modifiers"} <= known.keys():
             for_one = known["unit_price"] + _sum_of_totals(known["modifiers"])
-            if _sum_of_amounts(discounts) > known["quantity"] * for_one:
-                raise ValueError("together they take off more than the line costs")
+            most = known["quantity"] * for_one
+            _refuse(wrong_discounts(_sum_of_amounts(discounts), most, "the line costs"), info)
         return discounts
 
     @model_validator(mode="after")
@@ -420,10 +434,9 @@ class Charge(OrderModel):
     ) -> tuple[Discount, ...]:
         if discounts and info.data.get("kind") == "rounding":
             raise ValueError("a rounding isn't discounted")
-        if not _checks_sums(info) or "amount" not in info.data:
-            return discounts
-        if _sum_of_amounts(discounts) > max(info.data["amount"], 0):
-            raise ValueError("together they take off more than the charge")
+        if "amount" in info.data:
+            most = max(info.data["amount"], 0)
+            _refuse(wrong_discounts(_sum_of_amounts(discounts), most, "the charge"), info)
         return discounts
 
     @property
@@ -543,10 +556,11 @@ class Order(OrderModel):
     note: Text = ""
     """What the customer wrote about the whole order."""
 
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=ReadOnlyDict)
     """Names and values of your own, at most 50.
 
-    They stay in your database and are never sent to a platform.
+    They stay in your database and are never sent to a platform. An order with other metadata is the
+    same order, of which an outbox keeps what it got first.
     """
 
     @field_validator("discounts")
@@ -556,19 +570,16 @@ class Order(OrderModel):
     ) -> tuple[Discount, ...]:
         # Platforms spread a discount over the lines and cap it there, so a larger one would
         # silently change the total.
-        if _checks_sums(info) and "lines" in info.data:
-            lines = sum(line.discounted for line in info.data["lines"])
-            if _sum_of_amounts(discounts) > lines:
-                raise ValueError("together they take off more than the lines cost")
+        if "lines" in info.data:
+            most = sum(line.discounted for line in info.data["lines"])
+            _refuse(wrong_discounts(_sum_of_amounts(discounts), most, "the lines cost"), info)
         return discounts
 
     @field_validator("tax")
     @classmethod
     def _tax_once(cls, tax: int, info: ValidationInfo) -> int:
-        if tax and _checks_sums(info) and info.data.get("prices_include_tax"):
-            raise ValueError(
-                "goes only with prices_include_tax false; here the prices include the tax"
-            )
+        is_included = bool(info.data.get("prices_include_tax"))
+        _refuse(wrong_tax(tax, prices_include_tax=is_included), info)
         return tax
 
     @field_validator("taxes")
@@ -577,16 +588,15 @@ class Order(OrderModel):
         cls, taxes: tuple[OrderTax, ...], info: ValidationInfo
     ) -> tuple[OrderTax, ...]:
         known = info.data
-        if not taxes or not _checks_sums(info) or not known.keys() >= _PRICED:
-            return taxes
-        in_sum = _sum_of_amounts(taxes)
-        currency = known["currency"]
-        written = format_money(in_sum, currency)
-        if not known["prices_include_tax"] and in_sum != known["tax"]:
-            tax = format_money(known["tax"], currency)
-            raise ValueError(f"they add up to {written}, but tax is {tax}")
-        if in_sum > _total_of(known):
-            raise ValueError(f"they add up to {written}, which is more than the order's total")
+        if taxes and known.keys() >= _PRICED:
+            wrong = wrong_taxes(
+                _sum_of_amounts(taxes),
+                known["tax"],
+                _total_of(known),
+                known["currency"],
+                prices_include_tax=known["prices_include_tax"],
+            )
+            _refuse(wrong, info)
         return taxes
 
     @field_validator("payments")
@@ -595,18 +605,10 @@ class Order(OrderModel):
         cls, payments: tuple[Payment, ...], info: ValidationInfo
     ) -> tuple[Payment, ...]:
         known = info.data
-        if not _checks_sums(info) or not (_PRICED | {"amount_due"}) <= known.keys():
-            return payments  # another field's fault is reported instead
-        due = known["amount_due"]
-        settled = _sum_of_amounts(payments) + due
-        total = _total_of(known)
-        if settled != total:
-            currency = known["currency"]
-            what = "with amount_due they add up to" if due else "they add up to"
-            raise ValueError(
-                f"{what} {format_money(settled, currency)}, "
-                f"but the order's total is {format_money(total, currency)}"
-            )
+        if (_PRICED | {"amount_due"}) <= known.keys():  # else another field's fault is reported
+            paid = _sum_of_amounts(payments)
+            total = _total_of(known)
+            _refuse(wrong_payments(paid, known["amount_due"], total, known["currency"]), info)
         return payments
 
     def __hash__(self) -> int:
@@ -634,8 +636,9 @@ class Order(OrderModel):
 
     @cached_property
     def digest(self) -> str:
-        """A fingerprint of the whole content: equal orders have equal digests."""
-        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+        """A fingerprint of the content but `metadata`: equal orders have equal digests."""
+        left_out = self.unused_fields() | {"metadata": True}
+        return hashlib.sha256(self._json(left_out).encode()).hexdigest()
 
     def canonical_json(self) -> str:
         """Return the order in the canonical JSON format.
@@ -643,8 +646,11 @@ class Order(OrderModel):
         Fields that the first version of the format lacked are left out at their default. So an
         order from then keeps its JSON and its digest.
         """
+        return self._json(self.unused_fields())
+
+    def _json(self, left_out: dict[str, Any]) -> str:
         # No warnings, since what `model_copy` was given isn't validated.
-        return self.model_dump_json(exclude=self.unused_fields(), warnings=False)
+        return self.model_dump_json(exclude=left_out, warnings=False)
 
     def unused_fields(self) -> dict[str, Any]:
         """Return what `canonical_json` leaves out, as pydantic's `exclude` takes it."""

@@ -52,7 +52,10 @@ Section: TypeAlias = Sequence[ViewRow]
 
 
 def render(sections: Iterable[Section], exponent: int) -> str:
-    """Return a view as text, with the currency's decimal places. Empty sections are left out."""
+    """Return a view as text, with the currency's decimal places.
+
+    Empty sections are left out.
+    """
     rule = "-" * (_WIDTH + _AMOUNT_WIDTH)
     blocks: list[str] = []
     for section in sections:

@@ -13,12 +13,11 @@ when the order arrives after all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, TypeVar
 
-from tillpost.adapter.base import Attempt, Found
+from tillpost.adapter.base import Found
 from tillpost.adapter.exchange import Exchange
-from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.errors import (
     Applied,
     DoubtError,
@@ -29,7 +28,6 @@ from tillpost.errors import (
     PermissionsError,
     PosError,
 )
-from tillpost.menus.matching import Binding
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.arrival import NOT_THERE, Proof, not_there, proof_of, why_unproved
 from tillpost.submission.attention_ticket import TICKET_REMAINS, AttentionTicket
@@ -57,25 +55,15 @@ from tillpost.submission.operation import (
 )
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.order_menu import OrderMenu
-from tillpost.submission.store_currency import learn_currency, refuse_other_currency
-from tillpost.submission.withholding import Withheld, is_far_ahead, is_past_due, without
+from tillpost.submission.outgoing import Outgoing, outgoing
+from tillpost.submission.prechecks import faults, uncarried
+from tillpost.submission.store_currency import learn_currency
+from tillpost.submission.withholding import has_field, is_far_ahead, without
 
 __all__ = ["Submission"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-class _Outgoing(NamedTuple):
-    """An order as it is to be sent.
-
-    It is bound to the menu, and without what is withheld of it.
-    """
-
-    order: Order
-    attempt: Attempt
-    withheld: tuple[str, ...]
-    notices: tuple[str, ...]
 
 
 class Submission:
@@ -206,9 +194,8 @@ class Submission:
         draft = self.history.found
         assert isinstance(draft, Draft)
         finish = self.connection.adapter.finish
-        order = self._menu.bind().order
-        withheld = self._without(order, self._withheld_fields())
-        pos_order = yield from self._run("submit", finish, withheld.order, draft)
+        order = self._outgoing().order
+        pos_order = yield from self._run("submit", finish, order, draft)
         yield from self._conclude_arrival(pos_order)
 
     def _submit(self) -> Flow[None]:
@@ -216,57 +203,30 @@ class Submission:
 
         In doubt none of this is judged: the very same bytes must be sent again.
         """
-        adapter = self.connection.adapter
+        connection = self.connection
+        adapter = connection.adapter
         in_doubt = bool(self.history.doubts)
         if not in_doubt:
-            self._refuse_uncarried()
+            self._refuse(uncarried(connection, self.order))
         if adapter.needs_menu_for(self.order):
             yield from self._menu.know()
         if not in_doubt:
-            yield from learn_currency(self.connection, self._menu.known)
-            self._refuse_other_currency()
-        binding = self._menu.bind()
-        outgoing = self._outgoing(binding)
+            yield from learn_currency(connection, self._menu.known)
+        to_send = self._outgoing()
         if not in_doubt:
-            self._refuse_misfits(binding)
-            self._refuse_past_due(outgoing)
+            self._refuse(faults(connection, to_send.order, self._menu.known, to_send.withheld))
         context = self._context("submit")
-        context.withheld = outgoing.withheld
-        context.notices = outgoing.notices
+        context.withheld = to_send.withheld
+        context.notices = to_send.notices
         pos_order = yield from run_operation(
-            context, adapter.submit, outgoing.order, outgoing.attempt
+            context, adapter.submit, to_send.order, to_send.attempt
         )
         yield from self._conclude_arrival(pos_order)
 
-    def _outgoing(self, binding: Binding) -> _Outgoing:
+    def _outgoing(self) -> Outgoing:
         """Return the order as it is to be sent now."""
-        fields = self._withheld_fields()
-        withheld = self._without(binding.order, fields)
-        attempt = Attempt(
-            generation=self.history.generation,
-            menu=self._menu.known,
-            keep_paid=binding.keep_paid,
-            remarks=(*withheld.remarks, *binding.remarks),
-            since=self.history.since,
-            withheld=frozenset(fields),
-        )
-        notices = (*withheld.notices, *binding.remarks)
-        return _Outgoing(withheld.order, attempt, fields, notices)
-
-    def _withheld_fields(self) -> tuple[str, ...]:
-        """Return the fields of the order that aren't sent.
-
-        In doubt they are those of the create that may have worked: its body must go out again.
-        """
-        history = self.history
-        if history.doubts:
-            return history.doubts[-1].intent.withheld
-        is_late = is_past_due(self.order, self.connection.platform_now())
-        past_due = ("due_at",) if is_late and "due_at" not in history.refused else ()
-        return (*history.refused, *past_due)
-
-    def _without(self, order: Order, fields: Sequence[str]) -> Withheld:
-        return without(order, fields, self.connection.adapter.title)
+        binding = self._menu.bind()
+        return outgoing(self.connection, binding, self._menu.known, self.history)
 
     def _import_menu(self) -> Flow[None]:
         """Import the menu, and record whether that changes the order.
@@ -297,11 +257,11 @@ class Submission:
         if history.menu_error is None or history.menu_error.error.operation != "submit":
             return False
         refused = history.menu_error.error
-        outgoing = self._outgoing(self._menu.bind())
+        to_send = self._outgoing()
         context = self._context("submit")
         submit = self.connection.adapter.submit
         try:
-            content = yield from preview(context, submit, outgoing.order, outgoing.attempt)
+            content = yield from preview(context, submit, to_send.order, to_send.attempt)
         except PosError as error:
             return (type(error).__name__, error.detail) != (refused.kind, refused.detail)
         return content != history.refused_content
@@ -338,32 +298,13 @@ class Submission:
         error = OrderError(detail, reason=reason, pos_order=history.pos_order)
         raise self._context("submit").stamp(error)
 
-    def _refuse_uncarried(self) -> None:
-        """Raise `OrderError` if the order has a part that the platform doesn't take."""
-        adapter = self.connection.adapter
-        try:
-            refuse_uncarried(self.order, adapter.carries, adapter.title)
-        except OrderError as error:
-            raise self._context("submit").stamp(error) from None
-
-    def _refuse_other_currency(self) -> None:
-        """Raise `OrderError` if the order is in another currency than the store."""
-        try:
-            refuse_other_currency(self.connection, self.order, self._menu.known)
-        except OrderError as error:
-            raise self._context("submit").stamp(error) from None
-
-    def _refuse_misfits(self, binding: Binding) -> None:
-        """Raise the first way in which the order doesn't fit the menu."""
-        misfits = self._menu.misfits(binding)
-        if misfits:
-            raise self._context("precheck").stamp(misfits[0])
-
-    def _refuse_past_due(self, outgoing: _Outgoing) -> None:
-        """Raise `OrderError` if the policy refuses an order whose time can't be kept."""
-        if "due_at" in outgoing.withheld and self.connection.policy.past_due == "refuse":
-            error = OrderError("the order's time has passed", reason="late")
-            raise self._context("submit").stamp(error)
+    def _refuse(self, found: Iterable[PosError]) -> None:
+        """Raise the first of an order's faults, if it has any."""
+        fault = next(iter(found), None)
+        if fault is not None:
+            # A menu import may mend what a precheck finds, and nothing that is the order's own.
+            operation = "submit" if isinstance(fault, OrderError) else "precheck"
+            raise self._context(operation).stamp(fault)
 
     # ------------------------------------------------------------------ the proof
 
@@ -430,6 +371,8 @@ class Submission:
             error.outcome = self._context(error.operation).outcome
         # An import that fails here fails an order.
         error.concerns_order = True
+        if error.order_field and not self._was_sent(error.order_field):
+            error.reason = ""  # it speaks of that field
         is_far_ahead_now = is_far_ahead(self.order, self.connection.platform_now())
         if error.order_field == "due_at" and is_far_ahead_now:
             # Without its time, the order would be cooked now.
@@ -441,6 +384,13 @@ class Submission:
         yield self.journal.record(failure)
         if isinstance(error, MenuError) and self.history.may_import:
             yield Announce("menu_error", {"order": self.order, "error": error})
+
+    def _was_sent(self, field: str) -> bool:
+        """Return whether the order had an optional field when it was sent last."""
+        sent = self.history.sent
+        withheld = sent[-1].intent.withheld if sent else ()
+        sent_order = without(self.order, withheld, self.connection.adapter.title).order
+        return has_field(sent_order, field)
 
     def _stop(self) -> Flow[PosError]:
         """Give the order up: announce it, make the attention ticket, return the error."""

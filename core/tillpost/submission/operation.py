@@ -47,7 +47,7 @@ from tillpost.submission.order_journal import EventJournal, OrderJournal
 
 __all__ = [
     "OperationContext",
-    "first_request",
+    "create_unsent",
     "is_keyed",
     "preview",
     "run_operation",
@@ -207,8 +207,10 @@ class OperationContext:
             error.outcome = Outcome.UNKNOWN
         return error
 
-    def refusal(self, request: Request[Any]) -> DoubtError | None:
+    def refusal(self, request: Request[Any]) -> PosError | None:
         """Return why the request must not be sent, or None if it may be."""
+        if request.effect is Effect.CREATE and self._was_refused(request):
+            return self._refusal_of_a_field_not_sent()
         is_create_without_key = request.effect is Effect.CREATE and request.key is None
         if is_create_without_key and self.outcome is Outcome.UNKNOWN:
             return DoubtError(
@@ -221,6 +223,20 @@ class OperationContext:
                 applied=Applied.MAYBE,
             )
         return None
+
+    def _was_refused(self, request: Request[Any]) -> bool:
+        """Return whether the same was refused because of a field that is withheld since.
+
+        Then the order lacks that field, and the adapter sends nothing else in its place.
+        """
+        return self.history.mended and request.content == self.history.refused_content
+
+    def _refusal_of_a_field_not_sent(self) -> PosError:
+        failure = self.history.failure
+        assert failure is not None  # a history that is mended has one
+        error = PosError.from_record(failure.error)
+        error.order_field = ""
+        return error
 
     def stamp(self, error: PosError) -> PosError:
         """Add what core knows to an error, and return it.
@@ -322,15 +338,16 @@ def preview(
     return ""
 
 
-def first_request(
+def create_unsent(
     context: OperationContext,
     operation: Callable[P, Exchange[object]],
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Request[Any] | None:
-    """Return the first request that the operation would send, None if there is none.
+    """Return the first request that would change the order. Nothing is sent.
 
-    Nothing is sent.
+    Returns:
+        The request; None if there is none, or if the operation asks the platform before it.
 
     Raises:
         PosError: The operation fails before it.
@@ -340,7 +357,7 @@ def first_request(
     try:
         for command in flow:
             if isinstance(command, Transmit):
-                return command.request
+                return None
     except _Previewed as previewed:
         return previewed.request
     finally:

@@ -8,12 +8,10 @@ serves later orders too, until one names something that it lacks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from tillpost.errors import PermissionsError, PosError, TaxError
+from tillpost.errors import PermissionsError, PosError
 from tillpost.menus.diff import MenuChanges
 from tillpost.menus.matching import Binding, fit, rebind
-from tillpost.menus.validation import check_order
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.submission.commands import Flow, ImportMenu
@@ -21,20 +19,9 @@ from tillpost.submission.context import Connection
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext, run_operation
 from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.prechecks import misfits
 
-__all__ = ["OrderMenu", "misfits"]
-
-
-def misfits(connection: Connection, order: Order, menu: Menu) -> Sequence[PosError]:
-    """Return the ways in which an order doesn't fit a menu.
-
-    Taxes are left to a platform that compares totals by itself.
-    """
-    now = datetime.fromtimestamp(connection.platform_now(), UTC)
-    found = check_order(order, menu, connection.policy.prices, now)
-    if connection.adapter.compares_totals:
-        return [error for error in found if not isinstance(error, TaxError)]
-    return found
+__all__ = ["OrderMenu"]
 
 
 class OrderMenu:
@@ -67,15 +54,12 @@ class OrderMenu:
         self.bound_at = self._cache.imported_at
         return rebind(self._order, self.known, self._connection.policy.prices)
 
-    def misfits(self, binding: Binding) -> Sequence[PosError]:
-        """Return the ways in which the bound order doesn't fit the known menu."""
-        menu = self.known
-        return () if menu is None else misfits(self._connection, binding.order, menu)
-
     def fit(self) -> tuple[Binding, Sequence[str]]:
         """Return how the order is bound to the known menu, and how it doesn't fit."""
         binding = self.bind()
-        return binding, [str(misfit) for misfit in self.misfits(binding)]
+        menu = self.known
+        found = misfits(self._connection, binding.order, menu) if menu else ()
+        return binding, [str(misfit) for misfit in found]
 
     # ------------------------------------------------------------------ reading it
 
@@ -132,11 +116,8 @@ class OrderMenu:
         menu = self.known
         if menu is None:
             return True
-        return any(
-            found.sold is None or None in found.options
-            for found in fit(self._order, menu)
-            if not found.line.is_open
-        )
+        fits = fit(self._order, menu)
+        return any(not found.is_on_menu for found in fits if not found.line.is_open)
 
     def _look_up(self) -> Flow[Menu | None]:
         """Read what the order names of the menu.

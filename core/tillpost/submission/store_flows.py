@@ -6,11 +6,10 @@ each over its own transport.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from tillpost.adapter.base import Found
-from tillpost.adapter.order_features import refuse_uncarried
 from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.settings import Account, Credentials
 from tillpost.errors import Applied, OrderError, Outcome, PosError
@@ -20,14 +19,15 @@ from tillpost.models.order import Order, PosOrder
 from tillpost.submission.arrival import NOT_THERE, another_order, names_another
 from tillpost.submission.commands import Flow, Record
 from tillpost.submission.context import Connection
-from tillpost.submission.forecast import first_attempt
 from tillpost.submission.history import History
 from tillpost.submission.journal import Cancelled
 from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.order_menu import OrderMenu
+from tillpost.submission.outgoing import first_outgoing
 from tillpost.submission.platform_clock import TOLERATED_SKEW
-from tillpost.submission.store_currency import learn_currency, refuse_other_currency
+from tillpost.submission.prechecks import other_currency, uncarried
+from tillpost.submission.store_currency import learn_currency
 
 __all__ = ["StoreFlows"]
 
@@ -129,17 +129,17 @@ class StoreFlows:
         What the adapter needs of the menu is read, as before a submission.
         """
         context = self._context("quote", about=order)
-        try:
-            refuse_uncarried(order, self._adapter.carries, self._adapter.title)
-            if self._adapter.needs_menu_for(order):
-                yield from OrderMenu(self._connection, order, OrderJournal()).know()
-            menu = self._connection.menu_cache.known
-            yield from learn_currency(self._connection, menu)
-            refuse_other_currency(self._connection, order, menu)
-        except OrderError as error:
-            raise context.stamp(error) from None
-        order_to_send, attempt, _ = first_attempt(self._connection, order)
-        return (yield from run_operation(context, self._adapter.quote, order_to_send, attempt))
+        connection = self._connection
+        _refuse(context, uncarried(connection, order))
+        if self._adapter.needs_menu_for(order):
+            yield from OrderMenu(connection, order, OrderJournal()).know()
+        menu = connection.menu_cache.known
+        yield from learn_currency(connection, menu)
+        _refuse(context, other_currency(connection, order, menu))
+        to_send = first_outgoing(connection, order)
+        return (
+            yield from run_operation(context, self._adapter.quote, to_send.order, to_send.attempt)
+        )
 
     def cancel(self, pos_order: PosOrder, history: History) -> Flow[PosOrder]:
         """Cancel an order at the platform, and record that.
@@ -199,6 +199,13 @@ class StoreFlows:
         """Bind an order to the known menu."""
         menu = self._connection.menu_cache.known
         return rebind(order, menu, self._connection.policy.prices)
+
+
+def _refuse(context: OperationContext, found: Iterable[PosError]) -> None:
+    """Raise the first of an order's faults, if it has any."""
+    fault = next(iter(found), None)
+    if fault is not None:
+        raise context.stamp(fault)
 
 
 def _missing(error: PosError) -> PosError:

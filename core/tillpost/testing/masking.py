@@ -23,7 +23,7 @@ WIDTH = 100
 """The greatest length of a line of a JSON body, in characters."""
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_STAND_IN = re.compile(rb"\((?:HTML|not JSON), \d+ bytes\)")
+_PLACEHOLDER = re.compile(rb"\((?:HTML|not JSON), \d+ bytes\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Mask:
 
     def body(self, body: bytes) -> bytes:
         """Return a JSON body masked and indented; of another body, its kind and length."""
-        if not body or _STAND_IN.fullmatch(body):
+        if not body or _PLACEHOLDER.fullmatch(body):
             return body
         try:
             content: object = json.loads(body)

@@ -83,10 +83,10 @@ def scenarios() -> Sequence[Scenario[GenericSimulator]]:
         Scenario(
             name="A wrong signature",
             provoked="The POS changes the signing key, and the ordering site has the old one.",
-            expected="A PermissionsError says that the token or the signing key has changed.",
+            expected="A PermissionsError says that the access was changed or withdrawn.",
             order=paid_order(9),
             provoke=lambda pos: pos.change_signing_key("another-key-that-is-not-real"),
             error=PermissionsError,
-            staff_reads=("the token or signing key has changed",),
+            staff_reads=("it was changed or withdrawn",),
         ),
     )

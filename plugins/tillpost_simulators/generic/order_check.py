@@ -104,22 +104,29 @@ def _sold_out(menu: Menu, _: NewOrder, line: Line) -> str:
 
 
 def _choices(menu: Menu, _: NewOrder, line: Line) -> str:
-    """Return the item when a modifier group has too few or too many choices."""
+    """Return the item when a modifier group has too few or too many choices.
+
+    A choice on another choice has no upper limit.
+    """
     item = item_of(menu, line)
     options = _options(menu, item)
     for group_use in item.groups:
-        counts = Counter[str]()
+        nested = 0
+        on_item = Counter[str]()
         for flat in line.flat_modifiers():
             modifier_id = flat.modifier.modifier_id
             modifier_use, _option = options[modifier_id]
-            if modifier_use is group_use:
-                counts[modifier_id] += flat.quantity
-        total = counts.total()
-        if total < group_use.minimum:
+            if modifier_use is not group_use:
+                continue
+            if flat.parents:
+                nested += flat.quantity
+            else:
+                on_item[modifier_id] += flat.quantity
+        if on_item.total() + nested < group_use.minimum:
             return line.item_id
-        if group_use.maximum is not None and total > group_use.maximum:
+        if group_use.maximum is not None and on_item.total() > group_use.maximum:
             return line.item_id
-        if group_use.once and max(counts.values(), default=0) > 1:
+        if group_use.once and max(on_item.values(), default=0) > 1:
             return line.item_id
     return ""
 

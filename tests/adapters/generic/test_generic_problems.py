@@ -73,7 +73,7 @@ def test_an_item_or_an_option_names_its_lines(item: str, lines: tuple[int, ...])
 
 def test_refused_token_sends_nobody_to_ask_for_a_person() -> None:
     remedy = refused(kind="PermissionsError").remedy
-    assert "the token or signing key has changed" in remedy.manager
+    assert "it was changed or withdrawn" in remedy.manager
     assert "the person who connected it" not in remedy.manager
 
 

@@ -35,7 +35,7 @@ from tillpost import (
 from tillpost.adapter.order_features import OrderFeature
 from tillpost.submission.context import Connection
 from tillpost.submission.journal import Intended, MemoryJournal, Settled
-from tillpost.testing.order_parts import PATHS, order_with
+from tillpost.testing.order_parts import PARTS, order_with
 from waiting import AGES
 
 # The operations
@@ -93,7 +93,7 @@ def test_uncarried_part_is_refused_before_sending_by_field(
         with pytest.raises(OrderError) as caught:
             operation(order)
         error = caught.value
-        assert error.detail == f"{PATHS[feature]}: Toy doesn't take {feature.words}"
+        assert error.detail == f"{PARTS[feature].path}: Toy doesn't take {feature.words}"
         assert error.outcome is Outcome.NOT_CREATED
         assert feature.words in error.remedy.manager
         assert error.lines == ((int(error.detail[6]),) if "lines" in feature else ())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -142,11 +144,53 @@ def test_canonical_json_leaves_out_only_defaults(order: Order) -> None:
     assert Order.model_validate_json(order.canonical_json()) == order
 
 
+def test_metadata_is_no_part_of_the_digest() -> None:
+    """It is never sent, so an order with other metadata is the same order."""
+    order = Order.model_validate(EVERY_FIELD)
+    assert order.metadata
+    for metadata in ({}, {"campaign": "winter"}):
+        other = Order.model_validate(EVERY_FIELD | {"metadata": metadata})
+        assert other.digest == order.digest
+        assert other != order
+
+
+@pytest.mark.parametrize("metadata", [{"campaign": "autumn"}, {}, None])
+def test_metadata_is_read_only_in_every_copy(metadata: dict[str, str] | None) -> None:
+    content = {name: value for name, value in EVERY_FIELD.items() if name != "metadata"}
+    if metadata is not None:
+        content["metadata"] = metadata
+    order = Order.model_validate(content)
+    copies = (
+        order,
+        order.model_copy(),
+        order.model_copy(deep=True),
+        copy.deepcopy(order),
+        pickle.loads(pickle.dumps(order)),
+        Order.model_validate_json(order.canonical_json()),
+        Order.model_validate(order.model_dump()),
+    )
+    for each in copies:
+        assert each == order
+        assert each.metadata == (metadata or {})
+        changeable: Any = each.metadata
+        with pytest.raises(TypeError, match="can't be changed"):
+            changeable["b"] = "2"
+        with pytest.raises(TypeError, match="can't be changed"):
+            changeable.update(b="2")
+        with pytest.raises(TypeError, match="can't be changed"):
+            changeable |= {"b": "2"}
+        for name in ("clear", "popitem"):
+            with pytest.raises(TypeError, match="can't be changed"):
+                getattr(changeable, name)()
+        with pytest.raises(TypeError, match="can't be changed"):
+            del changeable["campaign"]
+        assert each.metadata == (metadata or {})
+
+
 def test_every_later_field_changes_the_digest() -> None:
     order = Order.model_validate(EVERY_FIELD)
     without: dict[str, object] = {
         "taxes": (),
-        "metadata": {},
         "fulfilment": Pickup(due_at=order.due_at),
         "charges": tuple(each.model_copy(update={"taxed": False}) for each in order.charges),
     }

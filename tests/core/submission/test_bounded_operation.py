@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adversary.worlds import PLATFORMS, a_world, connected_to
-from tillpost import OutageError
+from tillpost import Limits, OutageError
 from tillpost.errors import ErrorRecord, Transcript
 from tillpost.outbox.orders.models import EVENTS_WITH_TRANSCRIPTS, event_row
 from tillpost.submission import operation
@@ -23,7 +23,7 @@ def test_pages_without_end_are_an_outage(
     monkeypatch.setattr(operation, limit, most)
     with (
         a_world(platform) as world,
-        connected_to("sync", world, world.running.url) as till,
+        connected_to("sync", world, world.running.url, limits=Limits()) as till,
         pytest.raises(OutageError, match=f"the answers of one import_menu {fault}"),
     ):
         till.import_menu()

@@ -53,6 +53,13 @@ def test_every_refusal_is_found_at_once() -> None:
     assert found.refusals[1].subjects == ("Soup (line 1)",)
 
 
+def test_other_currency_is_found_beside_a_part_that_is_not_taken() -> None:
+    order = changed(currency="USD", payments=[{"method": "card", "amount": 900}], amount_due=100)
+    cache = MenuCache(menu=menu_of({"i1": ("S1", 1000)}))
+    reasons = [error.reason for error in of(order, menu_cache=cache).refusals]
+    assert reasons == ["unsupported", "currency"]
+
+
 def test_what_is_withheld_is_told() -> None:
     (notice,) = of(changed(fulfilment=PAST)).notices
     assert "as soon as possible" in notice

@@ -28,7 +28,7 @@ from tillpost.submission.journal import UNKNOWN_LEAD, Intended, Settled
 from tillpost.submission.menu_import import import_menu
 from tillpost.submission.operation import (
     OperationContext,
-    first_request,
+    create_unsent,
     preview,
     searched_since,
 )
@@ -165,17 +165,16 @@ def test_preview_of_an_operation_that_only_reads_has_no_content() -> None:
     assert run.drive(preview(context, run.adapter.import_menu)) == ""
 
 
-def test_first_request_is_returned_and_not_sent() -> None:
+def test_create_is_returned_and_not_sent_unless_it_follows_a_read() -> None:
     run = Run(Platform())
     order = an_order()
-    create = first_request(
+    create = create_unsent(
         OperationContext(run.connection, "submit", order), run.adapter.submit, order, Attempt()
     )
     assert create is not None
     assert (create.path, create.effect) == ("/orders", Effect.CREATE)
-    read = first_request(OperationContext(run.connection, "import_menu"), run.adapter.import_menu)
-    assert read is not None
-    assert read.path == "/menu"
+    import_menu = run.adapter.import_menu
+    assert create_unsent(OperationContext(run.connection, "import_menu"), import_menu) is None
     assert not run.requests
 
 
@@ -188,6 +187,6 @@ def test_operation_may_end_or_fail_without_a_request() -> None:
         raise OrderError("too long")
 
     run = Run(Platform())
-    assert first_request(OperationContext(run.connection, "submit", an_order()), waits) is None
+    assert create_unsent(OperationContext(run.connection, "submit", an_order()), waits) is None
     with pytest.raises(OrderError, match="too long"):
-        first_request(OperationContext(run.connection, "submit", an_order()), refuses)
+        create_unsent(OperationContext(run.connection, "submit", an_order()), refuses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, ClassVar, Literal
@@ -49,7 +50,7 @@ from tillpost.submission.journal import Intended
 from tillpost.submission.withholding import OPTIONAL_FIELDS, has_field, without
 
 PHONE_ROW = Row(OrderError, codes=frozenset({"PHONE"}), order_field="customer.phone")
-TIME_ROW = Row(OrderError, codes=frozenset({"TIME"}), order_field="due_at")
+TIME_ROW = Row(OrderError, codes=frozenset({"TIME"}), reason="late", order_field="due_at")
 
 
 class Contacts(Keyed):
@@ -126,6 +127,39 @@ def test_refused_field_that_stays_refused_stops(run: Run) -> None:
     error = run.attempt(order_due(run, None))
     assert isinstance(error, OrderError)
     assert (error.outcome, len(bodies(run))) == (Outcome.NOT_CREATED, 2)
+
+
+@pytest.mark.parametrize("code", ["PHONE", "TIME"])
+def test_refusal_of_a_field_the_order_lacks_is_not_sent_again(run: Run, code: str) -> None:
+    run.failing = refuses(b"", code)
+    order = order_due(run, None).model_copy(update={"customer": None})
+    error = run.attempt(order)
+    assert isinstance(error, OrderError)
+    assert (error.outcome, error.detail, error.reason) == (Outcome.NOT_CREATED, code, "")
+    assert len(bodies(run)) == 1
+
+
+def test_time_that_was_not_sent_is_no_reason_of_a_refusal(run: Run) -> None:
+    """It had passed, so the order was sent as one that is due as soon as possible."""
+    run.failing = refuses(b"", "TIME")
+    error = run.attempt(order_due(run, -60))
+    assert isinstance(error, OrderError)
+    assert (error.reason, len(bodies(run))) == ("", 1)
+
+
+def test_adapter_that_sends_something_else_without_a_field_is_tried(run: Run) -> None:
+    """Its platform requires a phone number, so it has sent another one."""
+
+    class Substitute(Contacts):
+        def submit(self, order: Order, attempt: Attempt) -> Exchange[PosOrder]:
+            remarks = ("no number", *attempt.remarks) if attempt.withheld else attempt.remarks
+            return (yield from super().submit(order, replace(attempt, remarks=remarks)))
+
+    own = Run(Platform(needs_payment=True), adapter=Substitute(StandInSettings()))
+    own.failing = refuses(b'"remarks":[]', "PHONE")
+    order = order_due(own, None).model_copy(update={"customer": None})
+    assert own.submit(order).id
+    assert len(bodies(own)) == 2
 
 
 def test_phone_number_is_not_sent_again_in_the_next_request(run: Run) -> None:

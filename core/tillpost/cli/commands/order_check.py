@@ -32,7 +32,7 @@ from tillpost.config import config_path
 from tillpost.errors import ConfigError, PosError
 from tillpost.errors.remedies import ACTORS
 from tillpost.menus.matching import fit
-from tillpost.models.arithmetic import Arithmetic, Step, arithmetic, read_unchecked
+from tillpost.models.arithmetic import Arithmetic, Step, SumFault, arithmetic, read_unchecked
 from tillpost.models.base import explain
 from tillpost.models.menu import Menu
 from tillpost.models.money import format_money
@@ -41,8 +41,6 @@ from tillpost.submission.context import Connection
 from tillpost.submission.forecast import forecast
 
 __all__ = ["check"]
-
-_INDENT = "  "
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,46 @@ class _Outlook:
         return {**facts, "ok": self.code == OK, "problems": problems}
 
 
+@dataclass(frozen=True)
+class _Explanation:
+    """What there is to say of an order.
+
+    Attributes:
+        order: The order, whatever its sums.
+        sums: Its arithmetic.
+        lines: Where on the menu each line is; empty without a menu.
+        outlooks: What each connection would do with it; empty if its sums are wrong.
+    """
+
+    order: Order
+    sums: Arithmetic
+    lines: Sequence[_MenuLine]
+    outlooks: Sequence[_Outlook]
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        refused = [outlook.code for outlook in self.outlooks if outlook.code]
+        if refused:
+            return refused[0]
+        is_on_menu = all(line.on_menu for line in self.lines)
+        return OK if is_on_menu and not self.sums.faults else NOT_RIGHT
+
+    def facts(self) -> Mapping[str, object]:
+        """Return it for programs."""
+        order = self.order
+        return {
+            "ok": self.code == OK,
+            "order": {"id": order.id, "code": order.code, "currency": order.currency},
+            "steps": [step._asdict() for step in self.sums.steps],
+            "total": self.sums.total,
+            "settled": [step._asdict() for step in self.sums.settled],
+            "faults": [fault._asdict() for fault in self.sums.faults],
+            "lines": [asdict(line) for line in self.lines],
+            "connections": [outlook.facts() for outlook in self.outlooks],
+        }
+
+
 def check(
     order_file: Annotated[
         str, typer.Argument(metavar="ORDER.JSON", help="The order; - reads standard input.")
@@ -129,33 +167,23 @@ def check(
     no token is needed. An order that passes may still be refused by the platform, which knows more
     than this command.
     """
+    if platform and connection:
+        raise CliError("--platform and --connection don't go together")
     order = _read(order_file)
     menu = read_model(Menu, menu_file) if menu_file else None
     sums = arithmetic(order)
-    lines = _menu_lines(order, menu)
     outlooks: list[_Outlook] = []
-    if not sums.faults:
-        if platform and connection:
-            raise CliError("--platform and --connection don't go together")
-        if platform:
-            outlooks.append(_outlook(order, platform_connection(platform, menu)))
-        else:
-            outlooks += _outlooks(order, known_settings(connection, config, db), menu, connection)
-    code = next((outlook.code for outlook in outlooks if outlook.code), OK)
-    is_missing = any(not line.on_menu for line in lines)
-    if code == OK and (sums.faults or is_missing):
-        code = NOT_RIGHT
+    if platform and not sums.faults:
+        outlooks.append(_outlook(order, platform_connection(platform, menu)))
+    elif not sums.faults:
+        outlooks += _outlooks(order, known_settings(connection, config, db), menu, connection)
+    found = _Explanation(order, sums, _menu_lines(order, menu), outlooks)
     if as_json:
-        _print_json(order, sums, lines, outlooks, ok=code == OK)
+        show_json(found.facts())
     else:
-        _show(order, sums, lines, outlooks)
-        if not sums.faults and not outlooks:
-            print_line(
-                f"{config_path(config)} has no connection; --platform NAME says what a platform "
-                "would do with the order."
-            )
-    if code:
-        raise typer.Exit(code)
+        _show(found, config)
+    if found.code:
+        raise typer.Exit(found.code)
 
 
 def _read(path: str) -> Order:
@@ -174,9 +202,8 @@ def _menu_lines(order: Order, menu: Menu | None) -> Sequence[_MenuLine]:
     if menu is None:
         return lines
     for index, found in enumerate(fit(order, menu)):
-        is_complete = found.sold is not None and None not in found.options
         item_id = found.sold.variation.id if found.sold else ""
-        on_menu = found.line.is_open or is_complete
+        on_menu = found.line.is_open or found.is_on_menu
         lines.append(_MenuLine(index, found.line.name, on_menu, item_id))
     return lines
 
@@ -222,46 +249,17 @@ def _outlook(order: Order, connection: Connection) -> _Outlook:
 # -------------------------------------------------------------------------------------------------
 
 
-def _print_json(
-    order: Order,
-    sums: Arithmetic,
-    lines: Sequence[_MenuLine],
-    outlooks: Sequence[_Outlook],
-    *,
-    ok: bool,
-) -> None:
-    show_json(
-        {
-            "ok": ok,
-            "order": {"id": order.id, "code": order.code, "currency": order.currency},
-            "steps": [step._asdict() for step in sums.steps],
-            "total": sums.total,
-            "settled": [step._asdict() for step in sums.settled],
-            "faults": [fault._asdict() for fault in sums.faults],
-            "lines": [asdict(line) for line in lines],
-            "connections": [outlook.facts() for outlook in outlooks],
-        }
-    )
-
-
-def _show(
-    order: Order, sums: Arithmetic, lines: Sequence[_MenuLine], outlooks: Sequence[_Outlook]
-) -> None:
-    _show_sums(order, sums)
-    if sums.faults:
-        print_line("The order doesn't add up", "bold red")
-        for fault in sums.faults:
-            off_by = format_money(abs(fault.off_by), order.currency)
-            way = "too much" if fault.off_by > 0 else "too little"
-            print_line(f"  {fault.field}: {fault.text} ({off_by} {way})")
-    missing = [line.line for line in lines if not line.on_menu]
-    if missing:
-        names = ", ".join(describe_lines(order, missing))
-        print_line(f"Not on the menu, or not with these choices: {names}", "bold red")
-    elif lines:
-        print_line("Every line is on the menu.", "bold green")
-    for outlook in outlooks:
-        _show_outlook(order, outlook)
+def _show(found: _Explanation, config: str) -> None:
+    _show_sums(found.order, found.sums)
+    _show_faults(found.order, found.sums.faults)
+    _show_lines(found.order, found.lines)
+    for outlook in found.outlooks:
+        _show_outlook(outlook)
+    if not found.sums.faults and not found.outlooks:
+        print_line(
+            f"{config_path(config)} has no connection; --platform NAME says what a platform would "
+            "do with the order."
+        )
 
 
 def _show_sums(order: Order, sums: Arithmetic) -> None:
@@ -273,6 +271,24 @@ def _show_sums(order: Order, sums: Arithmetic) -> None:
     show_table(f"Order {order.code}", ("What", "How", "Amount"), rows)
 
 
+def _show_faults(order: Order, faults: Sequence[SumFault]) -> None:
+    if faults:
+        print_line("The order doesn't add up", "bold red")
+    for fault in faults:
+        off_by = format_money(abs(fault.off_by), order.currency)
+        way = "too much" if fault.off_by > 0 else "too little"
+        print_line(f"  {fault.field}: {fault.text} ({off_by} {way})")
+
+
+def _show_lines(order: Order, lines: Sequence[_MenuLine]) -> None:
+    missing = [line.line for line in lines if not line.on_menu]
+    if missing:
+        names = ", ".join(describe_lines(order, missing))
+        print_line(f"Not on the menu, or not with these choices: {names}", "bold red")
+    elif lines:
+        print_line("Every line is on the menu.", "bold green")
+
+
 def _row(step: Step, currency: str) -> tuple[str, str, str]:
     """Return a step's cells. What is within another step's amount is in brackets."""
     amount = format_money(step.amount, currency)
@@ -281,7 +297,7 @@ def _row(step: Step, currency: str) -> tuple[str, str, str]:
     return text, step.how, amount if step.adds else f"({amount})"
 
 
-def _show_outlook(order: Order, outlook: _Outlook) -> None:
+def _show_outlook(outlook: _Outlook) -> None:
     who = outlook.connection
     if outlook.title and outlook.platform != outlook.connection:
         who = f"{who} ({outlook.title})"

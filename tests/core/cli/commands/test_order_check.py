@@ -76,7 +76,7 @@ def test_wrong_sum_is_named_with_its_difference(tillpost: Command) -> None:
     path = example(payments=[{"method": "card", "amount": 2781}])
     result = tillpost("order", "check", path)
     assert result.code == 1
-    assert "payments: they add up to 27.81 AUD, but the order comes to 28.81 AUD" in result.out
+    assert "payments: they add up to 27.81 AUD, but the order's total is 28.81 AUD" in result.out
     assert "(1.00 AUD too little)" in result.out
     facts = tillpost("order", "check", path, "--json")
     assert facts.code == 1

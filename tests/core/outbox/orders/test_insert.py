@@ -70,6 +70,14 @@ def test_adding_an_order_again_returns_the_stored_one(outbox: Outbox) -> None:
     assert ids(outbox) == {"ord-1"}
 
 
+def test_other_metadata_is_the_order_that_was_stored(outbox: Outbox) -> None:
+    first = toy_order().model_copy(update={"metadata": {"try": "1"}})
+    outbox.add(first, connection="cafe")
+    other = first.model_copy(update={"metadata": {"try": "2"}})
+    assert outbox.add(other, connection="cafe").order == first
+    assert ids(outbox) == {"ord-1"}
+
+
 def test_same_id_with_other_content_is_refused(outbox: Outbox) -> None:
     outbox.add(toy_order(), connection="cafe")
     with pytest.raises(OrderError, match="the outbox has an order with this id and other content"):
