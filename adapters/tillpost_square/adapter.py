@@ -644,10 +644,10 @@ def _is_final(refusal: PosError) -> bool:
 
 
 def _was_paid_before(refusal: PosError | None) -> bool:
-    """Return whether a payment was refused because there is one, going by the words alone.
+    """Return whether a payment was refused because there is one.
 
-    They count only at a total of 0, since such an order shows no payment. Any other order that is
-    read shows whether it is paid.
+    That goes by the words alone. They count only at a total of 0, since such an order shows no
+    payment. Any other order that is read shows whether it is paid.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
     under two keys, would show. The key is the same every time, so this matters only once Square has

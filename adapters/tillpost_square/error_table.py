@@ -123,7 +123,7 @@ _OPTIONAL = (
     # It names the table of an order that is eaten there.
     (r"\bticket_name$", "fulfilment.table"),
 )
-"""The fields of a fulfilment that an order can do without, and what they are in the order."""
+"""The fields that an order can do without, and what they are in the order."""
 
 _TIMES = frozenset({"INVALID_TIME", "INVALID_TIME_RANGE", "INVALID_DATE"})
 _DUE = r"\b(?:pickup_at|deliver_at|schedule_type)$"

@@ -321,7 +321,10 @@ def _named(row: object, names: tuple[str, ...]) -> str:
 
 
 def _ids_of(row: object, inner_paths: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the id of an odd object, and of those in it: an item's variations go with it."""
+    """Yield the id of an odd object, and of those in it.
+
+    An item's variations go with it.
+    """
     if not isinstance(row, dict):
         return
     members = cast("dict[str, object]", row)

@@ -88,7 +88,7 @@ class Readiness(FrozenModel):
 
 
 def currency_findings(currency: str, setting: str | None) -> tuple[Finding, ...]:
-    """Return the finding that a store sells in another currency than its connection is set to.
+    """Return the finding that the setting `currency` contradicts the store.
 
     Args:
         currency: The store's currency as the platform says it; empty if it doesn't.

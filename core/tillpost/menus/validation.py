@@ -162,16 +162,16 @@ def _gone(context: _Context) -> Iterator[_Misfit]:
 
 
 def _unreadable(context: _Context) -> Iterator[_Misfit]:
-    """Yield items and modifiers that are there, and were left out of the menu as unreadable."""
+    """Yield items and modifiers that were left out of the menu as unreadable."""
     for index, modifier, fault in _missing(context):
         if fault is not None:
             yield _misfit(context.order, index, modifier, fault.text)
 
 
 def _missing(context: _Context) -> Iterator[tuple[int, Modifier | None, SetupFault | None]]:
-    """Yield what the menu lacks: the line, the modifier, and why it was left out if it was.
+    """Yield what the menu lacks.
 
-    An open item is on no menu.
+    That is the line, the modifier, and why it was left out if it was. An open item is on no menu.
     """
     menu = context.menu
     for index, found in enumerate(context.fits):

@@ -58,10 +58,11 @@ def spelled_out(order: Order, *, platform: str, most: int) -> str:
 def spelled_out_in_parts(
     order: Order, *, platform: str, most: int, most_parts: int
 ) -> tuple[str, ...]:
-    """Return the whole order as several notes, each of at most `most` characters (100 at least).
+    """Return the whole order as several notes.
 
-    If one isn't enough, what the customer wrote comes before the lines. What doesn't fit into
-    `most_parts` notes is cut, as `spelled_out` cuts it.
+    Each has at most `most` characters (100 at least). If one isn't enough, what the customer wrote
+    comes before the lines. What doesn't fit into `most_parts` notes is cut, as `spelled_out` cuts
+    it.
     """
     text = _in_one_text(order, platform, notes_first=False)
     if len(text) > most:
@@ -83,7 +84,7 @@ def _in_one_text(order: Order, platform: str, *, notes_first: bool) -> str:
 
 
 def _beginning(text: str, room: int) -> str:
-    """Return the lines of a text that there is room for, or the words of its first line."""
+    """Return the lines that there is room for, or the words of the first."""
     beginning = text[:room]
     end = beginning.rfind("\n") + 1 or beginning.rfind(" ") + 1
     return beginning[:end] or beginning

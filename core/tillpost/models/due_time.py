@@ -10,10 +10,10 @@ _NO_OFFSET = timedelta()
 
 
 def due_in_words(due_at: datetime) -> str:
-    """Return a time as the order gave it, with its offset: "Fri 27 Nov 2026 20:42 +10:00".
+    """Return a time as the order gave it, with its offset.
 
-    The till may be in another zone, and the order may be old, so both the offset and the year are
-    always there.
+    It reads as "Fri 27 Nov 2026 20:42 +10:00". The till may be in another zone, and the order may
+    be old, so both the offset and the year are always there.
     """
     offset = f"{due_at:%z}"
     zone = "UTC" if due_at.utcoffset() == _NO_OFFSET else f"{offset[:3]}:{offset[3:5]}"

@@ -306,7 +306,10 @@ class Address(OrderModel):
     """Postcode or ZIP code."""
 
     country: Country | None = None
-    """The country's two-letter code (ISO 3166), such as AU. UK is read as GB, and EL as GR."""
+    """The country's two-letter code (ISO 3166), such as AU.
+
+    UK is read as GB, and EL as GR.
+    """
 
     def __str__(self) -> str:
         """Return the address in one line, as staff would read it."""

@@ -34,7 +34,7 @@ PastDuePolicy: TypeAlias = Literal["as_soon_as_possible", "refuse"]
 
 
 class _Part(NamedTuple):
-    """A text of an order that a platform may refuse, with its label and its name for people."""
+    """A text that a platform may refuse, with its label and its name for people."""
 
     name: str
     label: str
@@ -84,9 +84,10 @@ DUE_MARGIN = 60.0
 
 
 CLOSE = 3600.0
-"""How near a refused time must be for the order to go as soon as possible, in seconds.
+"""How near a refused time must be, in seconds.
 
-A store may need longer than there is. One that takes no orders so far ahead must not cook now.
+Then the order goes as soon as possible. A store may need longer than there is. One that takes no
+orders so far ahead must not cook now.
 """
 
 
@@ -113,7 +114,7 @@ def is_past_due(order: Order, now: float) -> bool:
 
 
 def is_far_ahead(order: Order, now: float) -> bool:
-    """Return whether the order's time is too far ahead to prepare it as soon as possible.
+    """Return whether the order is due too late to prepare it right away.
 
     `now` is in epoch seconds.
     """
