@@ -29,6 +29,7 @@ sys.path.insert(0, str(DOCS / "_ext"))
 import ref_api  # noqa: E402
 import ref_command  # noqa: E402
 import ref_errors  # noqa: E402
+import ref_faults  # noqa: E402
 import ref_models  # noqa: E402
 import ref_remarks  # noqa: E402
 
@@ -36,6 +37,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "command": ref_command.commands,
     "error-classes": ref_errors.error_classes,
     "exit-codes": ref_errors.exit_codes,
+    "fault-tests": ref_faults.fault_tests,
     "hooks": ref_api.hook_sections,
     "public-api": ref_api.public_api,
     "remedies": ref_errors.remedies,

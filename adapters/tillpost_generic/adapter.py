@@ -45,6 +45,7 @@ from tillpost.adapter import (
     ask,
     currency_findings,
     format_money,
+    most_rounding,
     passing_over_odd_rows,
     path_segment,
     reading,
@@ -78,6 +79,7 @@ class Generic(Adapter[GenericSettings]):
     settings = GenericSettings
     errors = TABLE
     keyed = True
+    shows_names = True
     compares_totals = True
     carries = EVERY_FEATURE
     public_fields = frozenset(
@@ -87,6 +89,7 @@ class Generic(Adapter[GenericSettings]):
 
     def __init__(self, settings: GenericSettings) -> None:
         super().__init__(settings)
+        self.title = settings.pos_name or self.title
         self.look_after = settings.look_after
         self.public_only = not settings.allow_private
 
@@ -250,7 +253,9 @@ def _verified(status: PosStatus, order: Order) -> PosOrder:
     if is_over or status.total == order.total:
         return pos_order
     difference = abs(status.total - order.total)
-    only_rounding = difference <= (len(order.lines) + len(order.charges)) and order.tax > 0
+    parts = len(order.lines) + len(order.charges)
+    # Included taxes are rounded, too. How many there are isn't known without the menu.
+    only_rounding = difference <= most_rounding(parts, len(order.taxes) or 1)
     tax_is_missing = order.tax and status.total == order.total - order.tax
     kind = TaxError if tax_is_missing or only_rounding else MenuError
     at_pos = format_money(status.total, order.currency)

@@ -25,6 +25,12 @@ class GenericSettings(AdapterSettings):
     only.
     """
 
+    pos_name: Annotated[str, Field(max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    """The POS's own name, for the texts that staff read.
+
+    Without it they say Generic POS.
+    """
+
     access_token: Annotated[SecretStr, Field(min_length=1, validate_default=True)] = SecretStr("")
     """The token that the POS expects.
 

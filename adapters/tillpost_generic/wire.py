@@ -101,6 +101,7 @@ class ProblemDetails(BaseModel):
         "table",
         "rounding",
         "currency",
+        "tax_terms",
         "scopes",
     ] = ""
     order_field: Literal[

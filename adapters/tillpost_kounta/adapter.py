@@ -8,7 +8,7 @@ reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -62,7 +62,7 @@ from tillpost.adapter import (
     nearest_minor,
     nothing,
     oauth,
-    one_line,
+    other_names,
     passing_over_odd_rows,
     path_segment,
     reading,
@@ -81,7 +81,7 @@ from tillpost_kounta.error_table import TABLE, speaks_of_oauth
 from tillpost_kounta.identity import Match, match, mentions, own_reference
 from tillpost_kounta.settings import REGISTER_STEPS, KountaSettings
 from tillpost_kounta.status import PRINTING_REGISTER, REJECTED, pos_order, site_findings
-from tillpost_kounta.translation import products_of, ticket_body, translate
+from tillpost_kounta.translation import for_customer, products_of, ticket_body, translate
 
 __all__ = ["Kounta"]
 
@@ -167,19 +167,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         A success that names no order leaves core in doubt.
         """
         assert attempt.menu is not None  # see needs_menu
-        content, rounded = translate(order, attempt.menu, attempt.remarks, self.config)
-        customer_id: int | None = None
-        unlinked: Sequence[str] = ()
+        translated = translate(order, attempt.menu, attempt.remarks, self.config)
         if not attempt.is_forecast:
             if self.config.check_first:
                 yield from self._check_site()
-            customer_id, unlinked = yield from self._customer(order)
-        notices = (*rounded, *unlinked)
-        if customer_id is None and order.customer and order.customer.email:
-            # Without a customer record the order itself is the only place for the address.
-            email = one_line(f"Email: {order.customer.email}")
-            content["notes"] = f"{content['notes']}\n{email}"
-        created = yield from self._create(order.id, notices, **content, customer_id=customer_id)
+            customer_id = yield from self._customer(order)
+            translated = for_customer(translated, order, customer_id)
+        content, notices = translated
+        created = yield from self._create(order.id, notices, **content)
         return (yield from self._read_back(order, created, attempt.menu, notices))
 
     def _check_site(self) -> Exchange[None]:
@@ -193,14 +188,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if self.config.pass_thru_printing and printing_is_offline:
             raise RegisterOfflineError("the site's register for pass-through printing is offline")
 
-    def _customer(self, order: Order) -> Exchange[tuple[int | None, Sequence[str]]]:
-        """Return the customer's id, and notices. No order fails because of its customer.
+    def _customer(self, order: Order) -> Exchange[int | None]:
+        """Return the id of the customer's record. No order fails because of its customer.
 
         A search for a customer redirects to the record (vendor's page).
         """
         customer = order.customer
         if customer is None or not (customer.email or customer.phone):
-            return None, ()
+            return None
         path = f"{self._company}/customers.json"
         first, _, last = customer.name.partition(" ")
         person = {"first_name": first, "last_name": last or "-", "phone": customer.phone}
@@ -209,10 +204,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         body = to_exact_body(**person, email=customer.email)
         create = Request("POST", path, nothing, body, Effect.SIDE)
         customer_id = yield from find_or_make("customers", find, create)
-        if customer_id.isdecimal():
-            return int(customer_id), ()
-        notice = "The customer isn't linked in Kounta; name and contacts are in the order's notes"
-        return None, (notice,)
+        return int(customer_id) if customer_id.isdecimal() else None
 
     def _create(
         self, reference: str, notices: Sequence[str], /, **content: object
@@ -281,6 +273,8 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             menu: The menu, if it is known.
             found: The order to return.
         """
+        notices = (*found.notices, *_name_notices(order, seen.lines or ()))
+        found = found.model_copy(update={"notices": tuple(dict.fromkeys(notices))})
         priced = found
         if seen.lines is not None:
             priced = verify_total(order, self.config, _billed(seen.lines), menu, found)
@@ -654,6 +648,18 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         Newer lists name their next page, older ones say how many there are (third parties).
         """
         return ask_pages(Request("GET", path, read), _PAGES, self.config.base_url)
+
+
+def _name_notices(order: Order, lines: Sequence[wire.Line]) -> Iterator[str]:
+    """Yield a notice for each line with a name that the register doesn't say all of.
+
+    Where no note says it, the menu had another name, and the customer's is nowhere to be seen.
+    """
+    for index, (ordered, seen) in enumerate(zip(order.lines, lines, strict=False)):
+        if not seen.name or seen.product != ordered.item_id:
+            continue
+        for name in other_names([(ordered.name, seen.name)]):
+            yield name.notice(index, is_noted=name.is_in(seen.notes))
 
 
 def _billed(lines: Sequence[wire.Line]) -> list[BilledLine]:

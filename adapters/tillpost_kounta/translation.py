@@ -10,21 +10,16 @@ from tillpost.adapter import (
     Menu,
     NetOrderLine,
     Order,
-    format_money,
+    discount_text,
     net_order_lines,
+    one_line,
     order_note,
     spelled_out_in_parts,
     to_major,
 )
 from tillpost_kounta.settings import KountaSettings
 
-__all__ = [
-    "MOST_NOTES",
-    "Translated",
-    "products_of",
-    "ticket_body",
-    "translate",
-]
+__all__ = ["MOST_NOTES", "Translated", "for_customer", "products_of", "ticket_body", "translate"]
 
 Body: TypeAlias = dict[str, object]
 
@@ -79,6 +74,27 @@ def translate(
     return Translated(body, tuple(_rounding_notices(lines)))
 
 
+def for_customer(translated: Translated, order: Order, customer_id: int | None) -> Translated:
+    """Return an order's content with its customer.
+
+    Without a record of the customer, the order's notes are the only place for an e-mail address.
+
+    Args:
+        translated: The content of the order.
+        order: The order.
+        customer_id: The id of the customer's record, None if there is none.
+    """
+    body, notices = translated
+    customer = order.customer
+    if customer_id is None and customer and (customer.email or customer.phone):
+        notice = "The customer isn't linked in Kounta; name and contacts are in the order's notes"
+        notices = (*notices, notice)
+        if customer.email:
+            email = one_line(f"Email: {customer.email}")
+            body = {**body, "notes": f"{body['notes']}\n{email}"}
+    return Translated({**body, "customer_id": customer_id}, notices)
+
+
 def _rounding_notices(lines: Sequence[NetOrderLine]) -> list[str]:
     """Return a notice if lines were shifted so that the order comes to what was paid."""
     if not any(line.is_shifted for line in lines):
@@ -96,7 +112,7 @@ def _shared_discounts(order: Order, settings: KountaSettings) -> list[str]:
     if settings.discounts != "multiplier":
         return []
     return [
-        f"DISCOUNT: {each.name} -{format_money(each.amount, order.currency)}"
+        f"DISCOUNT: {discount_text(each, order.currency)}"
         for each in order.discounts
         if each.amount
     ]

@@ -111,6 +111,8 @@ class Line(ResponseModel):
     """A line as Kounta priced it. Lists of orders leave the totals out."""
 
     product: OptionalText = Field("", validation_alias=AliasPath("product", "id"))
+    name: OptionalText = Field("", validation_alias=AliasPath("product", "name"))
+    notes: OptionalText = ""
     line_total_ex_tax: Exact | None = None
     line_total_tax: Exact | None = None
     taxes: OptionalList[NamedThing] = ()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote as escaped
 
 from pydantic import BaseModel, ValidationError
@@ -75,6 +75,7 @@ from tillpost_square.checks import (
     unseen_location,
 )
 from tillpost_square.error_table import STALE_VERSION, TABLE
+from tillpost_square.names import has_untold_names, name_notices, with_names
 from tillpost_square.reasons import is_only_rounding, mismatch
 from tillpost_square.rounding import adjustment, with_rounding_notice
 from tillpost_square.settings import SquareSettings
@@ -94,6 +95,8 @@ __all__ = ["Square"]
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", bound=wire.Page)
 
+Body: TypeAlias = dict[str, object]
+
 MOST_IN_PAGE = 100
 """Orders in a page of a search.
 
@@ -103,10 +106,11 @@ MOST_IN_PAGE = 100
 MOST_RESTARTS = 2
 """How often a list is read from its beginning again, because its cursor expired."""
 
-MOST_ADJUSTMENTS = 3
-"""How often an order is adjusted for a rounding at once.
+MOST_CHANGES = 4
+"""How often an order is changed at once, before it is paid.
 
-That is a discount, a service charge, and one that met an old version.
+That is a discount and a service charge for a rounding, the notes of names, and one that met an old
+version.
 """
 
 # unconfirmed: that an expired cursor is refused with this code; one used after 5 minutes in a
@@ -190,14 +194,20 @@ class Square(Adapter[SquareSettings]):
             # The answer doesn't say whose order it is, is wrong, or is old: only the order itself
             # shows that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
+        if has_untold_names(order, created.order):
+            return (yield from self._settle(order, created.order.id, None, notices))
         return (yield from self._pay_or_undo(order, draft_of(created.order), notices))
 
     def finish(self, order: Order, draft: Draft) -> Exchange[PosOrder]:
-        """Pay an order that was created, or undo it and raise why it can't be paid."""
-        notices = translate(order, Attempt(), self.config).notices
-        if draft.version > 1:  # it was changed since it was created, perhaps by `_adjusted`
-            return (yield from self._settle(order, draft.id, None, notices))
-        return (yield from self._pay_or_undo(order, draft, notices))
+        """Pay an order that was created, or undo it and raise why it can't be paid.
+
+        The notices of its translation are those of its create, which core has recorded.
+        """
+        current = yield from self._fetch(draft.id)
+        was_changed = draft.version > 1  # since it was created, perhaps by `_changed`
+        if was_changed or (current.state == "OPEN" and has_untold_names(order, current)):
+            return (yield from self._settle(order, draft.id, None, ()))
+        return (yield from self._pay_or_undo(order, draft, ()))
 
     def _pay_or_undo(
         self, order: Order, draft: Draft, notices: Sequence[str]
@@ -267,14 +277,14 @@ class Square(Adapter[SquareSettings]):
             KeyRetiredError: The order was cancelled earlier.
         """
         original_notices = notices
-        adjustments_left = MOST_ADJUSTMENTS
+        changes_left = MOST_CHANGES
         undo_tries = 0
         while True:
             current = yield from self._fetch(square_id)
             if current.reference_id != order.id:
                 text = "Square's order has another reference or none, so it may not be ours"
                 raise OutageError(text, applied=Applied.MAYBE) from refusal
-            notices = with_rounding_notice(order, current, original_notices)
+            notices = _with_notices(order, current, original_notices)
             if is_paid(current):
                 return pos_order(current, notices)
             # The state comes before the words of a refusal.
@@ -285,15 +295,19 @@ class Square(Adapter[SquareSettings]):
                 raise KeyRetiredError(text) from refusal
             if _was_paid_before(refusal) and self._is_free(order, current):
                 return pos_order(current, notices)
-            reason = mismatch(order, current, total_due(order, self.config)) or refusal
+            due = total_due(order, self.config)
+            reason = mismatch(order, current, due) or refusal
+            is_in_another_currency = reason is not None and reason.reason == "currency"
+            if refusal is None and changes_left and not is_in_another_currency:
+                changes_left -= 1
+                rounding = adjustment(order, current, due)
+                changes = rounding or with_names(order, current)
+                purpose = "round" if rounding else "name"
+                is_changed = yield from self._changed(current, changes, purpose)
+                if is_changed:
+                    continue
             if reason is None:
                 return (yield from self._pay_or_undo(order, draft_of(current), notices))
-            is_adjustable = refusal is None and reason.reason != "currency"
-            if is_adjustable and adjustments_left:
-                adjustments_left -= 1
-                is_adjusted = yield from self._adjusted(order, current)
-                if is_adjusted:
-                    continue
             undo_tries += 1
             try:
                 read = reading_where(wire.OneCancelled, lambda undone: undone.order.id == square_id)
@@ -307,26 +321,27 @@ class Square(Adapter[SquareSettings]):
                 continue  # with the order's new version
             raise reason
 
-    def _adjusted(self, order: Order, current: wire.PricedOrder) -> Exchange[bool]:
-        """Make up for a rounding of the tax.
+    def _changed(
+        self, current: wire.PricedOrder, changes: Body | None, purpose: str
+    ) -> Exchange[bool]:
+        """Change an unpaid order: make up for a rounding of the tax, or note a name.
 
         Returns whether the order may have changed. What Square refuses for good leaves it as it is.
         The key follows from the version, as that of the cancellation does.
 
         unconfirmed: that an unpaid order takes a service charge or a discount by UpdateOrder under
-        a `uid` of ours; the developer documentation says that these can be added, and a sandbox's
-        order would show it.
+        a `uid` of ours, and a new note of a line; the developer documentation says that these can
+        be added and changed, and a sandbox's order would show it.
         """
-        changes = adjustment(order, current, total_due(order, self.config))
         if changes is None:
             return False
-        changes |= {"location_id": self.config.location_id, "version": current.version}
-        key = digest_key("round", current.id, current.version)
+        order = {"location_id": self.config.location_id, "version": current.version, **changes}
+        key = digest_key(purpose, current.id, current.version)
         read = reading_where(wire.OneOrder, lambda answer: answer.order.id == current.id)
-        body = to_body(idempotency_key=key, order=changes)
-        adjust = Request("PUT", _order_path(current.id), read, body, Effect.ADVANCE, key)
+        body = to_body(idempotency_key=key, order=order)
+        change = Request("PUT", _order_path(current.id), read, body, Effect.ADVANCE, key)
         try:
-            yield from ask(adjust)
+            yield from ask(change)
         except PosError as error:
             if error.code not in STALE_VERSION and not _is_final(error):
                 raise
@@ -661,13 +676,18 @@ def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
 
     Raises if it has other lines than were ordered.
     """
-    found = pos_order(seen, with_rounding_notice(order, seen, ()))
+    found = pos_order(seen, _with_notices(order, seen, ()))
     is_over = found.state in (PosState.REJECTED, PosState.CANCELLED)
     line_count = len(seen.line_items)
     if is_over or line_count in (0, len(order.lines)):  # 0: the answer leaves them out
         return found
     text = f"the POS has the order with {line_count} lines instead of {len(order.lines)}"
     raise MenuError(text, reason="created", pos_order=found)
+
+
+def _with_notices(order: Order, seen: wire.SquareOrder, notices: Sequence[str]) -> tuple[str, ...]:
+    """Return the notices, with those of a rounding and of names that Square shows."""
+    return with_rounding_notice(order, seen, (*notices, *name_notices(order, seen)))
 
 
 def _is_closed(order: wire.SquareOrder) -> bool:

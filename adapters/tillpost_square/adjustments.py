@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from tillpost.adapter import Attempt, Charge, Line, Menu, Order, OrderError, Tax, format_money
+from tillpost.adapter import Attempt, Charge, Line, Menu, Order, OrderError, Tax
 from tillpost_square import limits
 from tillpost_square.limits import Trimming
 from tillpost_square.settings import SquareSettings
 
 __all__ = [
     "applied_discounts",
-    "charge_notes",
     "charge_taxes",
     "discounts",
     "has_taxed_charge",
@@ -54,7 +53,8 @@ def discounts(order: Order, trimming: Trimming) -> list[Body]:
         if charge.amount < 0:
             _check_rounding(order, index)
             trimming.notices.append(
-                f"{charge.name} went as a discount, since Square takes no negative charge"
+                f"{charge.name} went as a discount, since Square takes no negative charge; a tax "
+                "that the prices include is lowered by its share"
             )
             bodies.append(_discount(charge.name, -charge.amount, order.currency, trimming))
     return bodies
@@ -74,7 +74,11 @@ def _discount_uid(index: int, place: int) -> str:
 
 
 def _check_rounding(order: Order, index: int) -> None:
-    """Check that a rounding can be taken off the lines without changing the tax."""
+    """Check that a rounding can be taken off the lines.
+
+    It lowers the tax that their prices include as well. A tax that is added would be lowered, too,
+    and the total with it.
+    """
     if not order.prices_include_tax:
         raise OrderError(
             f"charges[{index}].amount: Square takes no negative charge where prices exclude tax",
@@ -205,20 +209,3 @@ def _taxes_on_lines(order: Order, menu: Menu, settings: SquareSettings) -> Seque
             reason="unsupported",
         )
     return next(iter(found.values()), ())
-
-
-def charge_notes(order: Order) -> list[str]:
-    """Return a sentence for each charge with a discount.
-
-    Square has no field for these.
-    """
-    return [_charge_note(charge, order.currency) for charge in order.charges if charge.discounts]
-
-
-def _charge_note(charge: Charge, currency: str) -> str:
-    cost = f"{charge.name} {format_money(charge.amount, currency)}"
-    taken_off = [
-        f"{discount.name} -{format_money(discount.amount, currency)}"
-        for discount in charge.discounts
-    ]
-    return ", ".join([cost, *taken_off])

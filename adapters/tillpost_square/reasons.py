@@ -2,13 +2,14 @@
 
 `mismatch` is called with the order as Square priced it, before the order is undone. The reason is
 a price that has changed, a tax that differs, a rounding, or none of them. Taxes are judged by what
-they come to: several are normal. A rounding can be made up for (`rounding`). All amounts are in
-minor units.
+they come to: several are normal. A rounding can be made up for (`rounding`). So can that of
+prices which the site converted, because they are without tax in the order and with it in Square, or
+the other way round. All amounts are in minor units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
@@ -23,21 +24,26 @@ from tillpost.adapter import (
     TaxError,
     TaxTerms,
     format_money,
+    most_rounding,
 )
-from tillpost_square.wire import AppliedTax, Calculation, LineItem, Money, PricedOrder
+from tillpost_square.wire import AppliedTax, Calculation, LineItem, Money, PricedOrder, SquareOrder
 
-__all__ = ["Priced", "is_only_rounding", "mismatch"]
+__all__ = ["Priced", "has_other_terms", "is_only_rounding", "mismatch"]
 
 Priced: TypeAlias = PricedOrder | Calculation
 """An order with Square's prices and taxes."""
 
 
 class _Price(NamedTuple):
-    """A price of a line, or of a modifier on it: Square's, and the one that was paid."""
+    """A price of a line, or of a modifier on it: Square's, and the one that was paid.
+
+    `quantity` is how many one piece of the line has, `pieces` how many the whole line has.
+    """
 
     square: int
     paid: int
     quantity: int
+    pieces: int
     terms: TaxTerms
 
     @property
@@ -45,6 +51,11 @@ class _Price(NamedTuple):
         """Whether another price was paid, and not only another tax."""
         fits = self.terms.fits(self.paid, self.square)
         return not fits and not self.terms.leaves_tax_out(self.paid, self.square)
+
+    @property
+    def converted_by(self) -> Decimal:
+        """What the total differs by because the price was converted."""
+        return self.pieces * self.terms.converted_by(self.paid, self.square)
 
 
 def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
@@ -57,8 +68,17 @@ def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
     if changed:
         return _price_error(order, totals, changed)
     if is_only_rounding(order, priced, due):
-        text = f"{totals}: the tax is rounded differently"
+        what = "prices with and without tax are" if has_other_terms(order, priced) else "the tax is"
+        text = f"{totals}: {what} rounded differently"
         return TaxError(text, subjects=_tax_names(priced), reason="rounding")
+    misread = _misread(order, priced)
+    if misread:
+        terms = ("include", "exclude") if order.prices_include_tax else ("exclude", "include")
+        text = (
+            f"prices_include_tax: the order's prices {terms[0]} tax and Square's {terms[1]} it, "
+            f"so {', '.join(misread)} would come to another amount there"
+        )
+        return OrderError(text, subjects=tuple(misread.values()), reason="tax_terms")
     taxes = _taxes_beside_prices(order, priced)
     tax = sum(each.applied_money.amount for each in taxes if each.applied_money)
     if tax != order.tax:
@@ -75,16 +95,49 @@ def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
 def is_only_rounding(order: Order, priced: Priced, due: int) -> bool:
     """Return whether rounding alone explains why Square's total isn't `due`.
 
-    Square rounds halves to even, once an order and tax. A site may round otherwise, and by line:
-    the totals may then differ by a minor unit for each taxed part and tax.
+    Square rounds halves to even, once an order and tax. A site may round otherwise, and by line.
+    It may have rounded each price, too: one without tax of what Square sells with it.
     """
     prices = [price for line in _lines(order, priced) for price in line]
-    if any(price.differs or not price.terms.fits(price.paid, price.square) for price in prices):
+    if not all(price.terms.fits(price.paid, price.square) for price in prices):
         return False
     taxed_charges = sum(charge.taxed for charge in order.charges)
     parts = len(order.lines) + taxed_charges
-    most = parts * len(_tax_names(priced))
-    return abs(priced.total_money.amount - due) <= most
+    most = most_rounding(parts, len(_tax_names(priced)))
+    converted = sum((price.converted_by for price in prices), Decimal(0))
+    return abs(priced.total_money.amount - due) <= most + converted
+
+
+def has_other_terms(order: Order, seen: SquareOrder | Priced) -> bool:
+    """Return whether prices include tax at the site and not at Square, or vice versa."""
+    opposite = "ADDITIVE" if order.prices_include_tax else "INCLUSIVE"
+    return any(tax.type == opposite for tax in seen.taxes)
+
+
+def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
+    """Return the parts that have tax at the site and none at Square, by field.
+
+    The catalogue's prices aren't among them, since Square has its own. There are none either if the
+    store adds a tax that the site knows nothing of, as far as Square's prices show.
+    """
+    prices = [price for line in _lines(order, priced) for price in line]
+    is_left_out = any(price.terms.leaves_tax_out(price.paid, price.square) for price in prices)
+    uids = {item.uid for item in priced.line_items if item.base_price_money}
+    is_shown = all(f"line-{index}" in uids for index in range(len(order.lines)))
+    if is_left_out or not is_shown or not has_other_terms(order, priced):
+        return {}
+    parts: dict[str, str] = {}
+    for index, line in enumerate(order.lines):
+        if line.is_open:
+            parts[f"lines[{index}]"] = line.name
+        elif line.discount:
+            parts[f"lines[{index}].discounts"] = f"the discount on {line.name}"
+    if any(discount.amount for discount in order.discounts):
+        parts["discounts"] = "the discount on the order"
+    for index, charge in enumerate(order.charges):
+        if charge.taxed or charge.amount < 0:
+            parts[f"charges[{index}]"] = charge.name
+    return parts
 
 
 def _other_currency(order: Order, total: Money) -> OrderError | None:
@@ -171,17 +224,27 @@ def _changed_prices(order: Order, priced: Priced) -> dict[int, Sequence[_Price]]
 
 
 def _lines(order: Order, priced: Priced) -> Iterator[Sequence[_Price]]:
-    """Yield the prices of each line with its modifiers'; none where Square gives none."""
+    """Yield the prices of each line with its modifiers'; none where Square gives none.
+
+    An open item's are the order's own.
+    """
     items = {item.uid: item for item in priced.line_items}
+    is_other = has_other_terms(order, priced)
     for index, line in enumerate(order.lines):
         item = items.get(f"line-{index}")
-        yield list(_prices(line, item, _terms(order, priced, item))) if item else []
+        is_discounted = bool(line.discount or order.discounts)
+        if item is None or line.is_open:
+            yield []
+        elif is_other and is_discounted and not item.applied_taxes:
+            yield []  # nothing is left of it to be taxed, so how its price is meant isn't known
+        else:
+            yield list(_prices(line, item, _terms(order, priced, item)))
 
 
 def _prices(line: Line, item: LineItem, terms: TaxTerms) -> Iterator[_Price]:
     if item.base_price_money is None:
         return
-    yield _Price(item.base_price_money.amount, line.unit_price, 1, terms)
+    yield _Price(item.base_price_money.amount, line.unit_price, 1, line.quantity, terms)
     chosen: dict[str, list[FlatModifier]] = {}
     for flat in line.flat_modifiers():
         chosen.setdefault(flat.modifier.modifier_id, []).append(flat)
@@ -191,4 +254,5 @@ def _prices(line: Line, item: LineItem, terms: TaxTerms) -> Iterator[_Price]:
             continue
         one = ordered.pop(0)
         square = modifier.base_price_money.amount
-        yield _Price(square, one.modifier.unit_price, one.quantity, terms)
+        pieces = line.quantity * one.quantity
+        yield _Price(square, one.modifier.unit_price, one.quantity, pieces, terms)

@@ -1,9 +1,11 @@
-"""What makes up for a tax that Square rounds differently than the ordering site.
+"""What makes up for what Square rounds differently than the ordering site.
+
+That is a tax, or prices that the site converted, since they have tax at one of them only.
 
 The customer has paid, so Square's total must become what was paid. A total that is too low gets a
 service charge in the total phase, which has no tax. One that is too high gets a discount; that may
 lower the tax as well, and then a service charge makes up for that. Where the lines cost nothing, a
-charge is lowered instead. All of it is little more than a minor unit for each taxed part and tax
+charge is lowered instead. All of it is little more than rounding explains
 (`reasons.is_only_rounding`), and is changed on the unpaid order by an UpdateOrder (developer
 documentation: Update orders).
 """
@@ -14,7 +16,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from tillpost.adapter import Order, format_money
-from tillpost_square.reasons import is_only_rounding
+from tillpost_square.reasons import has_other_terms, is_only_rounding
 from tillpost_square.wire import PricedOrder, SquareOrder
 
 __all__ = ["adjustment", "with_rounding_notice"]
@@ -71,10 +73,10 @@ def with_rounding_notice(
     if not is_adjusted:
         return tuple(notices)
     tax = format_money(order.tax, order.currency)
-    notice = (
-        f'"{_NAME}" on the order makes up for the tax, which Square rounds differently: the '
-        f"order has {tax}"
-    )
+    cause = f"the tax, which Square rounds differently: the order has {tax}"
+    if has_other_terms(order, seen):
+        cause = "prices that are rounded: one of Square's and the order's includes tax, not both"
+    notice = f'"{_NAME}" on the order makes up for {cause}'
     return tuple(dict.fromkeys((*notices, notice)))
 
 

@@ -30,14 +30,18 @@ from tillpost.adapter import (
     Pickup,
     SetupError,
     TaxTerms,
-    format_money,
+    charge_text,
+    destination,
+    discount_text,
     nested_choices,
+    payment_text,
     spelled_out_in_parts,
     tax_terms,
     ticket_reference,
 )
 from tillpost_square import adjustments, limits
 from tillpost_square.limits import Limit, Trimming, intact
+from tillpost_square.names import line_uid
 from tillpost_square.notes import NoteText, divided, spread
 from tillpost_square.settings import SquareSettings
 
@@ -87,9 +91,13 @@ def translate(order: Order, attempt: Attempt, settings: SquareSettings) -> Trans
             "The delivery goes as a pickup with its address in the note, since Square doesn't take "
             "the phone number that a delivery needs"
         )
-    texts = _note_texts(order, attempt, unsent, is_delivery=is_delivery)
+    payments = _payment_note(order, settings)
+    if payments.beyond:
+        trimming.notices.append("The payment's note continues in the order's note")
+    texts = _note_texts(order, attempt, unsent, payments, is_delivery=is_delivery)
     limit = limits.DELIVERY_NOTE if is_delivery else limits.PICKUP_NOTE
-    notes = spread(texts.own, texts.others, limit, [_line_note(line) for line in order.lines])
+    line_notes = [_line_note(line, order.currency) for line in order.lines]
+    notes = spread(texts.own, texts.others, limit, line_notes)
     trimming.notices += notes.notices
     if is_delivery and isinstance(order.fulfilment, Delivery):
         fulfilment = _delivery(order.fulfilment, recipient, notes.note, settings)
@@ -147,10 +155,6 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
         OrderError: A payment's reference is too long for Square.
     """
     check_payable(order)
-    parts: list[str] = []
-    for part in order.payments:
-        amount = format_money(part.amount, order.currency)
-        parts.append(f"{part.method} {amount} {part.reference}".strip())
     only_reference = order.payments[0].reference if len(order.payments) == 1 else ""
     body: Body = {
         "source_id": "EXTERNAL",
@@ -164,12 +168,33 @@ def payment(order: Order, square_id: str, settings: SquareSettings) -> Body:
             "source": settings.source_name,
             "source_id": only_reference or order.id,
         },
-        "note": Trimming().cut(limits.PAYMENT_NOTE, "; ".join(parts)),
+        "note": _payment_note(order, settings).note,
     }
     tip = adjustments.payment_tip(order, settings)
     if tip:
         body["tip_money"] = _money(tip, order.currency)
     return body
+
+
+class _PaymentNote(NamedTuple):
+    """The note of the payment, and what of it goes on in the order's note."""
+
+    note: str
+    beyond: str
+
+
+def _payment_note(order: Order, settings: SquareSettings) -> _PaymentNote:
+    """Return all captured payments with their references.
+
+    An order of 0 is paid without a payment, so they are all in the order's note.
+    """
+    text = "; ".join(payment_text(each, order.currency) for each in order.payments)
+    if not text:
+        return _PaymentNote("", "")
+    if not total_due(order, settings):
+        return _PaymentNote("", f"PAID: {text}")
+    note, rest = divided(text, limits.PAYMENT_NOTE.characters)
+    return _PaymentNote(note, f"PAID, continued: {rest}" if rest else "")
 
 
 def attention_ticket(order: Order, settings: SquareSettings) -> Body:
@@ -242,7 +267,7 @@ def _line(
 ) -> Body:
     currency = order.currency
     body: Body = {
-        "uid": f"line-{index}",  # an answer may list the lines in another sequence
+        "uid": line_uid(index),
         "catalog_object_id": line.item_id,
         "quantity": str(line.quantity),
     }
@@ -267,12 +292,13 @@ def _line(
     return body
 
 
-def _line_note(line: Line) -> str:
-    """Return what the customer wrote of a line, then what belongs to what.
+def _line_note(line: Line, currency: str) -> str:
+    """Return what the customer wrote of a line, then what Square has no field for.
 
-    Square nests no modifiers.
+    Square nests no modifiers, and takes no discount of 0.
     """
-    parts = (line.note, nested_choices(line))
+    free = [discount_text(each, currency) for each in line.discounts if not each.amount]
+    parts = (line.note, nested_choices(line), *free)
     return "\n".join(part for part in parts if part)
 
 
@@ -343,7 +369,12 @@ def _goes_as_delivery(order: Order, attempt: Attempt, settings: SquareSettings) 
 
 
 def _note_texts(
-    order: Order, attempt: Attempt, unsent: Sequence[NoteText], *, is_delivery: bool
+    order: Order,
+    attempt: Attempt,
+    unsent: Sequence[NoteText],
+    payments: _PaymentNote,
+    *,
+    is_delivery: bool,
 ) -> _NoteTexts:
     """Return what goes into the notes.
 
@@ -352,22 +383,34 @@ def _note_texts(
     """
     own = [NoteText("note", order.note)]
     others: list[NoteText] = []
+    where = destination(order.fulfilment)
     match order.fulfilment:
         case Delivery(instructions=instructions) if is_delivery:
             _, rest = divided(instructions, limits.DROPOFF_NOTE.characters)
             own.append(NoteText("fulfilment.instructions", rest))
-        case Delivery(address=address, instructions=instructions):
+        case Delivery(instructions=instructions):
             own.append(NoteText("fulfilment.instructions", instructions))
-            others.append(NoteText("fulfilment.address", f"DELIVER TO: {address}"))
-        case DineIn(table=table, guests=guests):
-            people = f", {guests} GUESTS" if guests else ""
-            others.append(NoteText("fulfilment.table", f"TABLE {table}{people}"))
-        case Pickup(curbside=Curbside(details=where)) if len(where) > limits.CURBSIDE.characters:
-            own.append(NoteText("fulfilment.curbside", f"CURBSIDE: {where}"))
+            others.append(NoteText("fulfilment.address", where))
+        case DineIn():
+            others.append(NoteText("fulfilment.table", where))
+        case Pickup(curbside=Curbside(details=car)) if len(car) > limits.CURBSIDE.characters:
+            own.append(NoteText("fulfilment.curbside", where))
         case _:
             pass
     others += unsent
-    others += [NoteText("charges", charge_note) for charge_note in adjustments.charge_notes(order)]
+    # What costs nothing has no field that Square shows, and a charge's discounts have none.
+    currency = order.currency
+    others += [
+        NoteText("charges", charge_text(charge, currency))
+        for charge in order.charges
+        if charge.discounts or not charge.amount
+    ]
+    others += [
+        NoteText("discounts", discount_text(each, currency))
+        for each in order.discounts
+        if not each.amount
+    ]
+    others.append(NoteText("payments", payments.beyond))
     others += [NoteText("remarks", remark) for remark in attempt.remarks]
     return _NoteTexts(tuple(own), tuple(others))
 

@@ -139,25 +139,44 @@ class Adjustment(Wire):
     amount_money: Money | None = None
 
 
-class LineModifier(Wire):
-    """A modifier on a line, with the price that Square took for it."""
+class NamedModifier(Wire):
+    """A modifier on a line, by the name that the register shows."""
 
     catalog_object_id: OptionalText = ""
-    base_price_money: Money | None = None
+    name: OptionalText = ""
 
 
-class LineItem(Wire):
-    """A line as Square priced it. `uid` is the one that was sent with it."""
+class NamedLine(Wire):
+    """A line with the names that the register shows.
+
+    `uid` is the one that was sent with it.
+    """
 
     uid: OptionalText = ""
+    name: OptionalText = ""
+    variation_name: OptionalText = ""
+    note: OptionalText = ""
+    modifiers: OptionalList[NamedModifier] = ()
+
+
+class LineModifier(NamedModifier):
+    """A modifier on a line, with the price that Square took for it."""
+
     base_price_money: Money | None = None
-    modifiers: OptionalList[LineModifier] = ()
+
+
+class LineItem(NamedLine):
+    """A line as Square priced it."""
+
+    base_price_money: Money | None = None
+    modifiers: OptionalList[LineModifier] = ()  # pyright: ignore[reportIncompatibleVariableOverride]
     applied_taxes: OptionalList[TaxOfLine] = ()
 
 
 class Details(Wire):
-    """The times at which the register accepted a pickup, or began a delivery."""
+    """The note of a pickup or a delivery, and when the register accepted or began it."""
 
+    note: OptionalText = ""
     accepted_at: OptionalText = ""
     in_progress_at: OptionalText = ""
 
@@ -222,6 +241,8 @@ class CreatedOrder(Wire):
     version: int = 1
     total_money: Money
     created_at: OptionalText = ""
+    line_items: OptionalList[NamedLine] = ()
+    fulfillments: OptionalList[Fulfillment] = ()
 
 
 class OneCreated(Wire):

@@ -45,6 +45,18 @@ class Schema(BaseModel):
     description: str = ""
     default: object = None
     properties: dict[str, Schema] = {}
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: float | None = Field(None, alias="exclusiveMinimum")
+    min_length: int | None = Field(None, alias="minLength")
+    max_length: int | None = Field(None, alias="maxLength")
+    min_items: int | None = Field(None, alias="minItems")
+    max_items: int | None = Field(None, alias="maxItems")
+    max_properties: int | None = Field(None, alias="maxProperties")
+    property_names: Schema | None = Field(None, alias="propertyNames")
+    additional_properties: Schema | bool | None = Field(
+        None, alias="additionalProperties"
+    )
 
     def in_words(self) -> str:
         """Return a few words for the JSON that fits."""
@@ -60,15 +72,57 @@ class Schema(BaseModel):
         if values:
             literals = [f"`{json.dumps(value)}`" for value in values]
             return " or ".join(literals)
-        if self.type == "array":
-            return self._list_in_words()
-        return _TYPES.get((self.type, self.format)) or _TYPES[self.type, ""]
+        limits = "; ".join(self._limits())
+        return f"{self._kind()} ({limits})" if limits else self._kind()
 
-    def _list_in_words(self) -> str:
+    def _kind(self) -> str:
+        if self.type != "array":
+            return _TYPES.get((self.type, self.format)) or _TYPES[self.type, ""]
         if self.items is None:
             return "list"
-        plural = f"{self.items.in_words()}s"
-        return f"list of {plural}".replace(")s", ")")
+        member = self.items._kind() if self.items.type else self.items.in_words()
+        return f"list of {member}s".replace(")s", ")").replace("texts", "text")
+
+    def _limits(self) -> Iterator[str]:
+        """Yield what a value must be beside its kind."""
+        yield from _range(self.minimum, self.maximum)
+        if self.exclusive_minimum is not None:
+            yield f"more than {_number(self.exclusive_minimum)}"
+        if (self.min_length, self.max_length) == (1, None):
+            yield "not empty"
+        else:
+            yield from _range(self.min_length, self.max_length, " characters")
+        yield from _range(self.min_items, self.max_items)
+        if self.items and self.items.type:
+            yield from (f"each {limit}" for limit in self.items._limits())
+        yield from _range(None, self.max_properties)
+        if self.property_names:
+            yield from (f"a name {limit}" for limit in self.property_names._limits())
+        if isinstance(self.additional_properties, Schema):
+            yield from (
+                f"a value {limit}" for limit in self.additional_properties._limits()
+            )
+
+
+def _range(least: float | None, most: float | None, unit: str = "") -> Iterator[str]:
+    """Yield limits in words: "1 to 9999"; nothing without any."""
+    if least is not None and most is not None:
+        yield f"{_number(least)} to {_number(most)}{unit}"
+    elif least is not None:
+        yield f"at least {_number(least)}{unit}"
+    elif most is not None:
+        yield f"at most {_number(most)}{unit}"
+
+
+def _number(value: float) -> str:
+    """Return a number as people write it.
+
+    >>> _number(9999.0), _number(-(10**12)), _number(0.5)
+    ('9999', '-10^12', '0.5')
+    """
+    if abs(value) == 10**12:
+        return "-10^12" if value < 0 else "10^12"
+    return str(int(value)) if value == int(value) else str(value)
 
 
 _TYPES = {

@@ -38,18 +38,16 @@ def create(request):
             raise Problem(409, "DoubtError", {"detail": "the reference was used"})
     if order["currency"] != MENU["currency"]:
         raise Problem(422, "OrderError", {"reason": "currency"})
+    if not order["prices_include_tax"]:
+        detail = "prices_include_tax: the prices here include tax"
+        raise Problem(422, "OrderError", {"reason": "tax_terms", "detail": detail})
     total = total_of(order, keep_paid=request["keep_paid"])
     if total != request["expected_total"]:
-        kind = "TaxError" if order["tax"] else "MenuError"
-        raise Problem(422, kind, {"reason": "price", "detail": f"it is {total}"})
+        raise Problem(422, "MenuError", {"reason": "price", "detail": f"it is {total}"})
     pos_id = f"P{len(ORDERS) + 1}"
-    ORDERS[pos_id] = {
-        "id": pos_id,
-        "reference": order["id"],
-        "total": total,
-        "state": "received",
-    }
-    return ORDERS[pos_id]
+    made = {"id": pos_id, "reference": order["id"], "total": total, "state": "received"}
+    ORDERS[pos_id] = made
+    return made
 
 
 def total_of(order, keep_paid):

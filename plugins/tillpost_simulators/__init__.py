@@ -8,9 +8,16 @@ below. Making a simulator needs the extra `simulator`; importing this package do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
+from decimal import Decimal
 from importlib import import_module
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from tillpost import explain
 from tillpost.adapter import hookimpl
+from tillpost.models.money import Currency, Exact
 
 __all__ = ["demo_scenarios", "platform_simulators"]
 
@@ -20,6 +27,12 @@ _SIMULATORS = {
     "square": ("SquareSimulator", "WorldSettings"),
 }
 """The class of each simulator, and that of its settings."""
+
+_CHECKED: Mapping[str, TypeAdapter[Any]] = {
+    "currency": TypeAdapter(Currency),
+    "tax_percentage": TypeAdapter(Exact),
+}
+"""Settings that are texts, but not any text."""
 
 
 @hookimpl
@@ -38,13 +51,51 @@ def demo_scenarios() -> Mapping[str, Callable[[], Sequence[object]]]:
 
 
 def _simulator(platform: str, class_name: str, settings_name: str) -> Callable[..., object]:
-    def make(faults: object = None, items: int = 0) -> object:
+    def make(
+        faults: object = None, items: int = 0, settings: Mapping[str, str] | None = None
+    ) -> object:
         module = import_module(f"tillpost_simulators.{platform}")
         simulator_class = getattr(module, class_name)
         settings_class = getattr(module, settings_name)
-        return simulator_class(settings_class(items=items), faults=faults)
+        content = {"items": items, **(settings or {})}
+        return simulator_class(_settings(platform, settings_class, content), faults=faults)
 
     return make
+
+
+def _settings(platform: str, settings_class: type[Any], content: Mapping[str, object]) -> object:
+    """Read a simulator's settings from texts.
+
+    Raises:
+        ValueError: There is no such setting, or it has another value.
+    """
+    names = _set_by_text(settings_class)
+    for name, value in content.items():
+        if name not in names:
+            known = ", ".join(names)
+            raise ValueError(
+                f"the simulator of {platform} has no setting {name!r}; it has: {known}"
+            )
+        if name in _CHECKED:
+            _validated(name, _CHECKED[name], value)
+    return _validated("", TypeAdapter(settings_class), content)
+
+
+def _set_by_text(settings_class: type[Any]) -> Sequence[str]:
+    """Return the names of the settings that a text can give."""
+    simple = (str, int, float, Decimal, type(None))
+    return [
+        field.name
+        for field in fields(settings_class)
+        if field.default is not MISSING and isinstance(field.default, simple)
+    ]
+
+
+def _validated(name: str, adapter: TypeAdapter[Any], value: object) -> object:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {explain(error)}" if name else explain(error)) from None
 
 
 def _scenarios(platform: str) -> Callable[[], Sequence[object]]:

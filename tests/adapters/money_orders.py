@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from random import Random
 
 from adapters.money_shops import MoneyShop
-from tillpost.models.menu import GroupUse, Menu, SoldItem, display_name
+from tillpost.models.menu import GroupUse, Menu, SoldItem, Tax, display_name
 from tillpost.models.order import (
     Address,
     Charge,
@@ -30,6 +30,7 @@ from tillpost.models.order import (
     Payment,
     Pickup,
 )
+from tillpost.models.tax_terms import option_taxes, tax_terms
 
 SECRET = "stays-with-us"
 WORDS = (
@@ -41,11 +42,18 @@ OFTEN, SELDOM = 0.3, 0.05
 
 
 class OrderMaker:
-    """A maker of random orders at one shop."""
+    """A maker of random orders at one shop.
 
-    def __init__(self, shop: MoneyShop, random: Random) -> None:
+    Their prices include tax as the shop's do, or, with `other_way`, where the shop's exclude it and
+    the other way round. Such a site has rounded each price, up or down.
+    """
+
+    def __init__(self, shop: MoneyShop, random: Random, *, other_way: bool = False) -> None:
         self._shop = shop
         self._random = random
+        self._with_tax = shop.model.included != other_way
+        # Of its own, so that names change nothing else of the orders.
+        self._naming = Random("names")
         self._words_so_far = 0
         faulty = {fault.subject for fault in shop.menu.faults}
         self._sold = [
@@ -57,19 +65,28 @@ class OrderMaker:
             and int(sold.variation.id) < 9000
         ]
 
-    def order(self, order_id: str) -> Order:
-        """Return an order that fits the menu and its taxes."""
+    def order(self, order_id: str, *, only_menu: bool = False) -> Order:
+        """Return an order that fits the menu and its taxes.
+
+        With `only_menu`, all that is taxed is at the menu's prices: no open item, no discount, and
+        no taxed charge.
+        """
         random, model = self._random, self._shop.model
         lines = [self._line() for _ in range(random.randint(1, 4))]
+        if only_menu:
+            lines = [line.model_copy(update={"discounts": ()}) for line in lines if line.item_id]
+            lines = lines or [self._sold_line(1)]
         cost = sum(line.discounted for line in lines)
-        discounts = self._discounts(cost)
+        discounts = [] if only_menu else self._discounts(cost)
         charges = [self._charge() for _ in range(random.choice([0, 0, 1, 2]))]
+        if only_menu:
+            charges = [charge for charge in charges if not charge.taxed]
         tip = random.choice([0, random.randint(1, 500)])
-        taxes = [] if model.included else self._taxes(lines, charges, discounts)
+        taxes = [] if self._with_tax else self._taxes(lines, charges, discounts)
         tax = sum(each.amount for each in taxes)
         total = cost - sum(each.amount for each in discounts)
         total += sum(charge.total for charge in charges) + tip + tax
-        if total and random.random() < SELDOM:
+        if total and not only_menu and random.random() < SELDOM:
             charges.append(Charge(kind="rounding", name="Rounded down", amount=-1))
             total -= 1
         due = random.randint(1, total) if total and random.random() < SELDOM else 0
@@ -80,7 +97,7 @@ class OrderMaker:
             code=random.choice(["B42", self._words(1), f"A code of many words {self._words(3)}"]),
             placed_at=datetime.now(UTC),
             currency=model.currency,
-            prices_include_tax=model.included,
+            prices_include_tax=self._with_tax,
             customer=self._customer(),
             fulfilment=self._fulfilment(),
             lines=lines,
@@ -109,26 +126,43 @@ class OrderMaker:
             name = f"Corkage {self._words(2)}"
             line = Line(name=name, quantity=quantity, unit_price=price, note=self._note())
         else:
-            sold = random.choice(self._sold)
-            on_menu = sold.variation.price
-            line = Line(
-                item_id=sold.variation.id,
-                sku=sold.variation.sku,
-                name=display_name(*sold),
-                quantity=quantity,
-                unit_price=random.randint(1, 3000) if on_menu is None else on_menu,
-                modifiers=self._modifiers(self._shop.menu, sold),
-                note=self._note(),
-            )
+            line = self._sold_line(quantity)
         return line.model_copy(update={"discounts": tuple(self._discounts(line.total))})
 
-    def _modifiers(self, menu: Menu, sold: SoldItem) -> Sequence[Modifier]:
+    def _sold_line(self, quantity: int) -> Line:
+        """Return a line of so many of what is on the menu."""
+        random, menu = self._random, self._shop.menu
+        sold = random.choice(self._sold)
+        on_menu = sold.variation.price
+        if on_menu is None:
+            price = random.randint(1, 3000)
+        else:
+            price = self._converted(on_menu, menu.taxes_on(sold.item))
+        return Line(
+            item_id=sold.variation.id,
+            sku=sold.variation.sku,
+            name=self._name(display_name(*sold)),
+            quantity=quantity,
+            unit_price=price,
+            modifiers=self._modifiers(menu, sold, price),
+            note=self._note(),
+        )
+
+    def _converted(self, price: int, taxes: Sequence[Tax]) -> int:
+        """Return a price of the menu as the site has it, with tax or without, rounded."""
+        terms = tax_terms(taxes, with_tax=self._with_tax)
+        if terms.are_equal:
+            return price
+        rounding = self._random.choice([ROUND_HALF_UP, ROUND_FLOOR, ROUND_CEILING])
+        return int(terms.meaning(price).to_integral_value(rounding))
+
+    def _modifiers(self, menu: Menu, sold: SoldItem, price: int) -> Sequence[Modifier]:
         """Return choices within the groups' limits; one may be on another, and on that a third.
 
-        With them a piece costs 0 or more.
+        With them a piece, which itself costs the price, costs 0 or more.
         """
-        chosen = [each for use in sold.item.groups for each in self._choices(menu, use)]
-        if sum(each.total for each in chosen) + (sold.variation.price or 0) < 0:
+        chosen = [each for use in sold.item.groups for each in self._choices(menu, use, sold)]
+        if sum(each.total for each in chosen) + (price if sold.variation.price else 0) < 0:
             return [each for each in chosen if each.unit_price >= 0]
         single = [each for each in chosen if each.quantity == 1]
         if len(single) < 2 or self._random.random() > OFTEN:
@@ -139,7 +173,7 @@ class OrderMaker:
             inner = single.pop().model_copy(update={"modifiers": (inner,)})
         return [*others, *single, inner]
 
-    def _choices(self, menu: Menu, use: GroupUse) -> Sequence[Modifier]:
+    def _choices(self, menu: Menu, use: GroupUse, sold: SoldItem) -> Sequence[Modifier]:
         random = self._random
         options = [
             option
@@ -152,8 +186,8 @@ class OrderMaker:
             Modifier(
                 modifier_id=option.id,
                 sku=option.sku,
-                name=option.name,
-                unit_price=option.price or 0,
+                name=self._name(option.name),
+                unit_price=self._converted(option.price or 0, option_taxes(menu, option, sold)),
             )
             for option in random.sample(options, count)
         ]
@@ -161,11 +195,20 @@ class OrderMaker:
             chosen[-1] = chosen[-1].model_copy(update={"quantity": most - count + 1})
         return chosen
 
+    def _name(self, on_menu: str) -> str:
+        """Return the site's name of what the menu calls so: another one now and then."""
+        random = self._naming
+        if random.random() > OFTEN / 2:
+            return on_menu
+        return random.choice([f"{on_menu} ({self._word(random)})", f"Site's {self._word(random)}"])
+
     def _discounts(self, most: int) -> list[Discount]:
         random = self._random
         if not most or random.random() > OFTEN:
             return []
         amount = random.choice([most, random.randint(1, most), random.randint(1, most)])
+        if self._naming.random() < SELDOM:
+            amount = 0
         return [Discount(name=f"COUPON {self._words(2)}", amount=amount)]
 
     def _charge(self) -> Charge:
@@ -175,6 +218,8 @@ class OrderMaker:
             name = f"Rounded up {self._words(1)}"
             return Charge(kind="rounding", name=name, amount=random.randint(1, 4))
         amount = random.randint(1, 900)
+        if self._naming.random() < SELDOM:
+            amount = 0
         # At Kounta the product of a charge has the tax, or hasn't.
         taxed = kind == "delivery" if self._shop.platform == "kounta" else random.random() < 0.5
         return Charge.model_validate(
@@ -247,11 +292,11 @@ class OrderMaker:
         return self._words(count)
 
     def _words(self, count: int) -> str:
-        return " ".join(self._word() for _ in range(count))
+        return " ".join(self._word(self._random) for _ in range(count))
 
-    def _word(self) -> str:
+    def _word(self, random: Random) -> str:
         self._words_so_far += 1
-        return f"{self._random.choice(WORDS)}{self._words_so_far}"
+        return f"{random.choice(WORDS)}{self._words_so_far}"
 
 
 def _rounded(amounts: Sequence[Fraction], by_line: bool, to_even: bool) -> int:

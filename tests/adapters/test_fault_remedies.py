@@ -397,6 +397,21 @@ AT_SQUARE: list[Fault] = [
         ["a negative charge", KEYED_IN],
     ),
     Fault(
+        "discount without tax where prices include it",
+        "square",
+        shop,
+        order_of(
+            {**TOASTIE, "unit_price": 1318},
+            discounts=[{"name": "COUPON", "amount": 500}],
+            prices_include_tax=False,
+            tax=82,
+        ),
+        OrderError,
+        "tax_terms",
+        SITE,
+        ["discounts would come to another amount", "nothing to correct", KEYED_IN, SITES_SUPPORT],
+    ),
+    Fault(
         "taxed charge beside two rates",
         "square",
         two_rates,

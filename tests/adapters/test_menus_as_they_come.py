@@ -698,6 +698,7 @@ def outcome_of(shop: Shop, order: Order) -> object:
 # ---------------------------------------------------------------- large menus
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_large_menu_is_imported_whole(platform: str) -> None:
     shop = shop_of(platform)

@@ -16,12 +16,17 @@ from adapters.menu_shops import PLATFORMS
 from adapters.money_orders import SECRET
 from adapters.money_shops import MODELS
 from adapters.test_money import assert_all_arrive
+from tillpost.models.names import OtherName
 from tillpost.models.order import Charge, DineIn, Discount, Line, Modifier, Order, Pickup
+from tillpost.models.safe_text import one_line
+from tillpost.submission.outgoing import bound
 from tillpost_generic.adapter import Generic
 from tillpost_kounta import translation as kounta_translation
 from tillpost_kounta.adapter import Kounta
 from tillpost_square import translation as square_translation
 from tillpost_square.adapter import Square
+
+pytestmark = pytest.mark.slow
 
 ADAPTERS: Mapping[str, Any] = {"generic": Generic, "kounta": Kounta, "square": Square}
 ORDERS = 12
@@ -181,6 +186,32 @@ def with_metadata(order: Order) -> Order:
     return changed(order, note=f"{order.note} {SECRET}")
 
 
+def without_its_name(line: Line) -> Line:
+    """Lose the name of what was ordered, where the register has the menu's."""
+    if line.is_open:
+        return line
+    return changed(line, name="Item", note=unnamed(line.note, line.name))
+
+
+def without_names_of_choices(line: Line) -> Line:
+    note = line.note
+    for flat in line.flat_modifiers():
+        note = unnamed(note, flat.modifier.name)
+    return changed(line, note=note, modifiers=tuple(map(renamed_choice, line.modifiers)))
+
+
+def renamed_choice(modifier: Modifier) -> Modifier:
+    return changed(
+        modifier, name="Choice", modifiers=tuple(map(renamed_choice, modifier.modifiers))
+    )
+
+
+def unnamed(note: str, name: str) -> str:
+    """Return a line's note without what core has added of a name."""
+    kept = [line for line in note.split("\n") if f"ORDERED AS: {one_line(name)} " not in line]
+    return "\n".join(kept)
+
+
 def at_another_table(order: Order) -> Order:
     is_dine_in = isinstance(order.fulfilment, DineIn)
     return changed(order, fulfilment=changed(order.fulfilment, table="8")) if is_dine_in else order
@@ -210,6 +241,8 @@ MUTANTS: Mapping[str, Change] = {
     "no street": on_address(line1="?"),
     "no flat": on_address(line2=""),
     "no postcode": on_address(postcode=""),
+    "no names of items": on_lines(without_its_name),
+    "no names of choices": on_lines(without_names_of_choices),
     "choices side by side": on_lines(flat),
     "no free choices": on_lines(without_free_choices),
     "choices in the price": on_lines(with_choices_in_the_price),
@@ -271,6 +304,22 @@ def test_adapter_that_loses_a_part_of_orders_is_noticed(
         return submit(self, change(order), attempt)
 
     monkeypatch.setattr(adapter, "submit", submit_another)
+    with pytest.raises(AssertionError):
+        submit_orders(platform, ORDERS)
+
+
+@pytest.mark.parametrize("platform", ["square", "kounta"])
+def test_core_that_gives_no_notices_of_names_is_noticed(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_notice(*_: Any, **__: Any) -> str:
+        return ""
+
+    def without_notices(*arguments: Any) -> Any:
+        return bound(*arguments)._replace(notices=())
+
+    monkeypatch.setattr("tillpost.submission.order_menu.bound", without_notices)
+    monkeypatch.setattr(OtherName, "notice", no_notice)
     with pytest.raises(AssertionError):
         submit_orders(platform, ORDERS)
 

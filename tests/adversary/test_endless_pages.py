@@ -128,6 +128,7 @@ def item(number: int) -> dict[str, object]:
     return {"type": "ITEM", "id": f"I{number}", "item_data": data}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_menu_of_ten_thousand_items_is_imported() -> None:
     with (

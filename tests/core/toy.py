@@ -145,7 +145,7 @@ class Toy(Adapter[ToySettings]):
     """The toy platform's operations, with keys."""
 
     platform: ClassVar[str] = "toy"
-    title: ClassVar[str] = "Toy"
+    title: str = "Toy"
     settings: ClassVar[type[AdapterSettings]] = ToySettings
     keyed: ClassVar[bool] = True
     public_fields: ClassVar[frozenset[str]] = frozenset({"ref", "text"})

@@ -193,6 +193,26 @@ def test_every_field_of_a_format_is_shown(name: str, model: type[BaseModel]) -> 
         assert shown[part] == list(properties)
 
 
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ("code", "text (not empty)"),
+        ("lines", "list of [Line](#line) (at least 1)"),
+        ("item_id", "text (at most 192 characters)"),
+        ("quantity", "whole number (1 to 9999)"),
+        ("guests", "whole number (1 to 999) or null"),
+        ("tip", "whole number (0 to 10^12)"),
+        (
+            "metadata",
+            "table of names and values (at most 50; a name 1 to 40 characters; "
+            "a value at most 500 characters)",
+        ),
+    ],
+)
+def test_limits_of_an_orders_fields_are_shown(field: str, kind: str) -> None:
+    assert f"| `{field}` | {kind} |" in text_of("order")
+
+
 def test_table_of_platforms_says_what_each_adapter_carries() -> None:
     table = text_of("order").split("## What each platform takes")[1].split("## Order")[0]
     rows = re.findall(r"^\| `([\w.]+)`.*? \| (.+?) \| (.+?) \| (.+?) \|$", table, re.MULTILINE)

@@ -103,7 +103,15 @@ from tillpost.errors import (
     UnsupportedError,
 )
 from tillpost.models.base import FrozenModel, Id
-from tillpost.models.docket import nested_choices, spelled_out, spelled_out_in_parts
+from tillpost.models.docket import (
+    charge_text,
+    destination,
+    discount_text,
+    nested_choices,
+    payment_text,
+    spelled_out,
+    spelled_out_in_parts,
+)
 from tillpost.models.menu import (
     GroupUse,
     Item,
@@ -122,6 +130,7 @@ from tillpost.models.money import (
     to_major,
     to_minor,
 )
+from tillpost.models.names import OtherName, other_names, whole_name
 from tillpost.models.order import (
     Address,
     Charge,
@@ -144,7 +153,7 @@ from tillpost.models.order import (
     Progress,
 )
 from tillpost.models.safe_text import one_line
-from tillpost.models.tax_terms import TaxTerms, tax_terms
+from tillpost.models.tax_terms import TaxTerms, most_rounding, tax_terms
 
 __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     # The adapter and its registration
@@ -236,15 +245,22 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Order",
     "OrderFeature",
     "OrderTax",
+    "OtherName",
     "Payment",
     "Pickup",
     "PosOrder",
     "PosState",
     "Progress",
+    "charge_text",
+    "destination",
+    "discount_text",
     "nested_choices",
     "one_line",
+    "other_names",
+    "payment_text",
     "spelled_out",
     "spelled_out_in_parts",
+    "whole_name",
     # Menus
     "GroupUse",
     "Item",
@@ -291,6 +307,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "billing_error",
     "menu_of_products",
     "mixed_option_faults",
+    "most_rounding",
     "net_order_lines",
     "order_note",
     "reference_in_note",

@@ -141,8 +141,11 @@ class Adapter(ABC, Generic[S]):
     platform: ClassVar[str]
     """The platform's name in code, such as `square`: `Till.connect(platform, ...)`."""
 
-    title: ClassVar[str]
-    """The platform's name for people, such as `Square`."""
+    title: str
+    """The platform's name for people, such as `Square`.
+
+    An instance may have another than its class, if a setting names the platform.
+    """
 
     settings: ClassVar[type[AdapterSettings]]
     """The model that validates a connection's settings."""
@@ -167,6 +170,13 @@ class Adapter(ABC, Generic[S]):
 
     Core refuses an order with another one before anything is sent, and names its field.
     `EVERY_FEATURE` is all of them.
+    """
+
+    shows_names: ClassVar[bool] = False
+    """Whether the register shows the order's own names of items and options.
+
+    Elsewhere it shows the menu's. Then core adds a name of which the menu's doesn't say all to the
+    note of its line, which `submit` must send.
     """
 
     compares_totals: ClassVar[bool] = False

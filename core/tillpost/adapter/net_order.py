@@ -11,28 +11,33 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import combinations
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tillpost.adapter.net_prices import Linear, NetLine, all_fit, net_values, shares, shifted
 from tillpost.errors import MenuError, PosError, SetupError, TaxError
-from tillpost.models.docket import nested_choices
+from tillpost.models.docket import (
+    charge_text,
+    destination,
+    discount_text,
+    nested_choices,
+    payment_text,
+)
 from tillpost.models.menu import Menu, ModifierOption, Tax
 from tillpost.models.money import exponent, format_money, nearest_minor
 from tillpost.models.order import (
-    Curbside,
     Delivery,
-    DineIn,
     Discount,
     FlatModifier,
     Line,
     Order,
-    Pickup,
     PosOrder,
     PosState,
 )
 from tillpost.models.safe_text import one_line
+from tillpost.models.tax_terms import most_rounding, total_rate
 
 __all__ = [
     "BilledLine",
@@ -57,6 +62,8 @@ _REFERENCE_LABEL = "Ref: "
 _LINE_BREAK_TAG = re.compile(r"<br ?/?>", re.IGNORECASE)
 _ZERO = Decimal(0)
 _ROUNDING = "rounding"
+_CHARGES = "charge_products"
+_TIP = "tip_product"
 
 
 class SubstituteProducts(BaseModel):
@@ -134,8 +141,8 @@ class _Part(NamedTuple):
     """A part of the order, and the product that it is sent as.
 
     `paid` is what the customer paid for it in minor units, after the `discount` on it. `is_taxed`
-    says that the site charged tax on it; otherwise only its product tells. `is_own` says that the
-    product is what was ordered, and not named by a setting.
+    says that the site charged tax on it; otherwise only its product tells. `setting` is the one
+    that names the product, empty if the product is what was ordered.
     """
 
     product_id: str
@@ -145,9 +152,8 @@ class _Part(NamedTuple):
     note: str = ""
     modifiers: Sequence[FlatModifier] = ()
     discount: int = 0
-    is_tip: bool = False
     is_taxed: bool = False
-    is_own: bool = False
+    setting: str = ""
 
 
 # Sending
@@ -174,7 +180,7 @@ def net_order_lines(
     lines: list[NetOrderLine] = []
     equations: list[NetLine] = []
     for part, part_taxes, due in zip(parts, taxes, dues, strict=True):
-        rate = _total_rate(part_taxes)
+        rate = total_rate(part_taxes)
         options = _chosen_options(part, menu)
         equation = _price_equation(part, options, menu, rate, due, order.currency)
         price = _ZERO
@@ -232,7 +238,7 @@ def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts
     if product is None:
         return None
     minor_units = Decimal(10) ** exponent(order.currency)
-    rate = _total_rate(menu.taxes_on(product[0]))
+    rate = total_rate(menu.taxes_on(product[0]))
     return NetLine(0, Linear(_ZERO, minor_units), Linear(_ZERO, minor_units * rate))
 
 
@@ -264,7 +270,7 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     products = substitutes.charge_products
     for index, charge in enumerate(order.charges):
         product_id = products.get(charge.name) or products.get(charge.kind)
-        where = _Substituted(f"charges[{index}]", "charge_products", charge.name)
+        where = _Substituted(f"charges[{index}]", _CHARGES, charge.name)
         for part in _substitute(product_id, where, charge.amount):
             discounted = part._replace(
                 paid=charge.total,
@@ -277,9 +283,8 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
         for index, discount in enumerate(order.discounts):
             where = _Substituted(f"discounts[{index}]", "discount_product", discount.name)
             parts += _substitute(substitutes.discount_product, where, -discount.amount)
-    tip = _substitute(substitutes.tip_product, _Substituted("tip", "tip_product", "Tip"), order.tip)
-    parts += [part._replace(is_tip=True) for part in tip]
-    return parts
+    tip = _substitute(substitutes.tip_product, _Substituted("tip", _TIP, "Tip"), order.tip)
+    return parts + tip
 
 
 def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
@@ -300,7 +305,7 @@ def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
             note=_line_note(line, order.currency),
             modifiers=line.flat_modifiers(),
             discount=line.discount + share,
-            is_own=not line.is_open,
+            setting="open_item_product" if line.is_open else "",
         )
         for index, (line, share) in enumerate(zip(order.lines, discount_shares, strict=True))
     ]
@@ -335,7 +340,7 @@ def _line_note(line: Line, currency: str) -> str:
 
 
 def _discount_notes(discounts: Sequence[Discount], currency: str) -> list[str]:
-    return [f"{each.name} -{format_money(each.amount, currency)}" for each in discounts]
+    return [discount_text(each, currency) for each in discounts]
 
 
 def _joined(*texts: str) -> str:
@@ -364,13 +369,14 @@ def _substitute(product_id: str | None, what: _Substituted, amount: int) -> list
             subjects=(name,),
             reason="product",
         )
-    return [_Part(product_id, quantity=1, paid=amount, name=name, note=name)]
+    part = _Part(product_id, quantity=1, paid=amount, name=name, note=name, setting=what.setting)
+    return [part]
 
 
 def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     product = menu.by_variation.get(part.product_id)
     if product is None:
-        if part.is_own:
+        if not part.setting:
             raise MenuError(f"{part.name} isn't on the menu", subjects=(part.name,), reason="gone")
         fault = menu.left_out(part.product_id, part.name)
         why = fault.text if fault else "isn't on the menu"
@@ -378,17 +384,21 @@ def _taxes_on(part: _Part, menu: Menu) -> Taxes:
         raise MenuError(text, subjects=(part.name,), reason="product")
     taxes = menu.taxes_on(product[0])
     if part.is_taxed and not taxes:
-        raise SetupError(
-            f"{part.name!r} was charged with tax, but its product {part.product_id} has none; "
-            "name another in the setting charge_products",
-            subjects=(f"{part.name} with tax",),
-            reason="product",
-        )
+        raise _other_product(part, taxes)
     return taxes
 
 
-def _total_rate(taxes: Taxes) -> Decimal:
-    return sum((tax.rate for tax in taxes), _ZERO)
+def _other_product(part: _Part, taxes: Taxes) -> SetupError:
+    """Return the error of a part whose product is taxed otherwise than it."""
+    done = "taken off" if part.paid < 0 else "charged"
+    with_tax = "without" if taxes else "with"
+    its_tax = ", ".join(_names([taxes])) or "none"
+    return SetupError(
+        f"{part.name!r} was {done} {with_tax} tax, but its product {part.product_id} has "
+        f"{its_tax}; name another in the setting {part.setting}",
+        subjects=(f"{part.name} {with_tax} tax",),
+        reason="product",
+    )
 
 
 def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[int]:
@@ -400,15 +410,16 @@ def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[
     if order.prices_include_tax:
         return paid
     exact_taxes = [
-        _ZERO if part.is_tip else part.paid * _total_rate(part_taxes)
+        _ZERO if part.setting == _TIP else part.paid * total_rate(part_taxes)
         for part, part_taxes in zip(parts, taxes, strict=True)
     ]
     menu_tax = sum(exact_taxes, _ZERO)
-    # Half a minor unit for each part and tax, and for the order: platforms and sites differ in
-    # where they round.
     most_taxes = max(map(len, taxes), default=0) or 1
-    tolerance = Decimal((len(parts) + 1) * most_taxes) / 2
+    tolerance = most_rounding(len(parts), most_taxes)
     if abs(order.tax - menu_tax) > tolerance:
+        otherwise = _taxed_otherwise(order.tax - menu_tax, tolerance, parts, taxes)
+        if otherwise:
+            raise _other_product(parts[otherwise[0]], taxes[otherwise[0]])
         names = _names(taxes)
         in_order = format_money(order.tax, order.currency)
         by_menu = format_money(round(menu_tax), order.currency)
@@ -417,6 +428,39 @@ def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> list[
         raise TaxError(text, subjects=names)
     tax_shares = shares(order.tax, exact_taxes)
     return [amount + share for amount, share in zip(paid, tax_shares, strict=True)]
+
+
+def _taxed_otherwise(
+    difference: Decimal, tolerance: int, parts: Sequence[_Part], taxes: Sequence[Taxes]
+) -> Sequence[int]:
+    """Return the parts whose products explain a difference of tax, by their indices.
+
+    A setting names these products. One that has tax where the part has none, or the other way
+    round, makes the platform's tax differ, though the store's taxes are right. Where a part has
+    tax and its product none, the part's is that of what was ordered.
+    """
+    own = [index for index, part in enumerate(parts) if not part.setting]
+    paid = sum(parts[index].paid for index in own)
+    own_tax = sum((parts[index].paid * total_rate(taxes[index]) for index in own), _ZERO)
+    own_rate = own_tax / paid if paid else _ZERO
+    changes: dict[int, Decimal] = {}
+    for index, part in enumerate(parts):
+        rate = total_rate(taxes[index])
+        # Of a charge without tax it is known that it has none.
+        other_rate = _ZERO if rate or part.setting == _CHARGES else own_rate
+        if part.setting not in ("", _TIP) and not part.is_taxed and other_rate != rate:
+            changes[index] = part.paid * (other_rate - rate)
+    # One setting is likelier to be wrong than several.
+    groups = [
+        [index for index in changes if parts[index].setting == setting]
+        for setting in dict.fromkeys(parts[index].setting for index in changes)
+    ]
+    for count in range(1, len(groups) + 1):
+        for chosen in combinations(groups, count):
+            indices = [index for group in chosen for index in group]
+            if abs(difference - sum(changes[index] for index in indices)) <= tolerance:
+                return indices
+    return ()
 
 
 def _chosen_options(part: _Part, menu: Menu) -> list[ModifierOption]:
@@ -468,7 +512,7 @@ def _option_rate(option: ModifierOption, menu: Menu, line_rate: Decimal) -> Deci
     product = menu.by_variation.get(option.id)
     if product is None:
         return line_rate
-    return _total_rate(menu.taxes_on(product[0]))
+    return total_rate(menu.taxes_on(product[0]))
 
 
 # Verifying
@@ -527,7 +571,7 @@ def billing_error(
         return None
     taxes = [_menu_taxes(line, menu) for line in billed]
     most_taxes = max((len(line.taxes) for line in billed), default=0) or 1
-    only_rounding = abs(total - order.total) <= line_count * most_taxes
+    only_rounding = abs(total - order.total) <= most_rounding(line_count, most_taxes)
 
     at_pos = format_money(total, order.currency)
     tax = _billed_tax(billed, order.currency)
@@ -611,7 +655,7 @@ def _total_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currenc
     """
     total = _ZERO
     for line, line_taxes in zip(billed, taxes, strict=True):
-        total += (line.net or _ZERO) * (1 + _total_rate(line_taxes))
+        total += (line.net or _ZERO) * (1 + total_rate(line_taxes))
     return total * Decimal(10) ** exponent(currency)
 
 
@@ -630,27 +674,20 @@ def _names(taxes: Sequence[Taxes]) -> tuple[str, ...]:
 def staff_notes(order: Order) -> list[str]:
     """Return what staff need and such a platform has no field for, a line each.
 
-    The customer, the address or table, and the payments. A payment's reference is included, since
-    it finds the payment at its provider.
+    The customer, the address or table, charges and discounts of 0, and the payments. A payment's
+    reference is included, since it finds the payment at its provider.
     """
     who = [order.code]
     if order.customer:
         who += [order.customer.name, order.customer.phone]
     lines = [" ".join(part for part in who if part)]
-    match order.fulfilment:
-        case Delivery(address=address, instructions=instructions):
-            lines += [f"DELIVER TO: {address}", instructions]
-        case DineIn(table=table, guests=guests):
-            people = f", {guests} GUESTS" if guests else ""
-            lines.append(f"TABLE {table}{people}")
-        case Pickup(curbside=Curbside(details=details)):
-            lines.append(f"CURBSIDE PICKUP: {details}".removesuffix(": "))
-        case _:
-            pass
-    for payment in order.payments:
-        amount = format_money(payment.amount, order.currency)
-        parts = ["PAID:", payment.method, amount, payment.reference]
-        lines.append(" ".join(parts))
+    lines.append(destination(order.fulfilment))
+    if isinstance(order.fulfilment, Delivery):
+        lines.append(order.fulfilment.instructions)
+    # What costs nothing isn't sent as a product.
+    lines += [charge_text(each, order.currency) for each in order.charges if not each.amount]
+    lines += [discount_text(each, order.currency) for each in order.discounts if not each.amount]
+    lines += [f"PAID: {payment_text(each, order.currency)}" for each in order.payments]
     if order.amount_due:
         lines.append(f"TO PAY AT THE STORE: {format_money(order.amount_due, order.currency)}")
     return [one_line(line) for line in lines if line]

@@ -2,7 +2,9 @@
 
 An adapter declares in `Adapter.carries` which of them it sends. Core refuses an order that has
 another one before anything is sent (`uncarried_error`), so that no adapter drops what it has never
-heard of. All other fields of an order are sent by every adapter.
+heard of. All other fields of an order that staff need are sent by every adapter; names as
+`Adapter.shows_names` says. A platform may have no field for the rest: the site's own `taxes`, and
+when the order was placed.
 """
 
 from __future__ import annotations

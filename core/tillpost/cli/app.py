@@ -76,7 +76,8 @@ class OneLineGroup(TyperGroup):
             _discard_output()
             code = NOT_RIGHT
         except CliError as error:
-            print_error(str(error))
+            for line in (str(error), *error.more):
+                print_error(line)
             code = error.code
         except ConfigError as error:
             print_error(str(error))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tillpost.errors import (
     DoubtError,
@@ -58,11 +58,15 @@ CODES: Mapping[int, str] = {
 
 
 class CliError(Exception):
-    """Ends the command with one line on standard error and an exit code."""
+    """Ends the command with a line on standard error and an exit code.
 
-    def __init__(self, line: str, code: int = BAD_INPUT) -> None:
+    A command that explains may have more lines.
+    """
+
+    def __init__(self, line: str, code: int = BAD_INPUT, *, more: Sequence[str] = ()) -> None:
         super().__init__(line)
         self.code = code
+        self.more = more
 
 
 def code_for(error: PosError) -> int:

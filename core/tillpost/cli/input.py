@@ -13,9 +13,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tillpost.cli.exit_codes import CliError
-from tillpost.models.base import explain
+from tillpost.models.base import explain, explain_each
 
-__all__ = ["STDIN", "read_content", "read_if_exists", "read_model"]
+__all__ = ["STDIN", "each_refusal", "read_content", "read_if_exists", "read_model"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -23,6 +23,8 @@ STDIN = "-"
 """The file name that means standard input."""
 
 _BOM = b"\xef\xbb\xbf"
+
+_MOST_LINES = 20
 
 
 def read_model(model: type[M], path: str) -> M:
@@ -72,4 +74,30 @@ def _parse(model: type[M], name: str, content: bytes) -> M:
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
-        raise CliError(f"{name}: {explain(error)}") from None
+        what = _what_it_is_not(model, error)
+        raise CliError(f"{name}: {what}{explain(error)}") from None
+
+
+def each_refusal(model: type[BaseModel], name: str, error: ValidationError) -> list[str]:
+    """Return what is wrong with a file's content: a line for each of the first faults."""
+    first, *others = explain_each(error)
+    lines = [f"{_what_it_is_not(model, error)}{first}", *others]
+    shown = lines[:_MOST_LINES]
+    if len(lines) > len(shown):
+        shown.append(f"and {len(lines) - len(shown)} more")
+    return [f"{name}: {line}" for line in shown]
+
+
+def _what_it_is_not(model: type[BaseModel], error: ValidationError) -> str:
+    """Return "isn't a menu: " for an object of another kind, and otherwise "".
+
+    One of another kind lacks most of the fields that are required.
+    """
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    faults = error.errors(include_url=False, include_input=False)
+    missing = [fault for fault in faults if fault["type"] == "missing" and len(fault["loc"]) == 1]
+    if 2 * len(missing) <= len(required):
+        return ""
+    kind = model.__name__.lower()
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"isn't {article} {kind}: "

@@ -5,7 +5,7 @@ The commands `simulate` and `demo` use it, and so do tests that need a platform'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
@@ -32,7 +32,11 @@ def need_simulators() -> None:
 
 
 def make_simulator(
-    adapter: type[Adapter[Any]], faults: FaultPlan | None = None, *, items: int = 0
+    adapter: type[Adapter[Any]],
+    faults: FaultPlan | None = None,
+    *,
+    items: int = 0,
+    settings: Mapping[str, str] | None = None,
 ) -> Simulator:
     """Return a new simulator of the adapter's platform.
 
@@ -40,18 +44,31 @@ def make_simulator(
         adapter: The adapter.
         faults: The fault plan to start with; no faults by default.
         items: How many items its menu has beside its usual ones.
+        settings: Settings of the store, by name.
 
     Raises:
-        CliError: No plugin has a simulator of this platform, or this one takes no `items`.
+        CliError: No plugin has a simulator of this platform, this one takes no `items` or no
+            `settings`, or a setting isn't right.
     """
     make = factories("platform_simulators").get(adapter.platform)
     if make is None:
         raise CliError(f"{adapter.platform} has no simulator")
-    if not items:
-        return cast("Simulator", make(faults=faults))
-    if "items" not in signature(make).parameters:
-        raise CliError(f"the simulator of {adapter.platform} has only its own menu: leave --items")
-    return cast("Simulator", make(faults=faults, items=items))
+    known = signature(make).parameters
+    given: dict[str, object] = {}
+    if items:
+        given["items"] = items
+        if "items" not in known:
+            raise CliError(
+                f"the simulator of {adapter.platform} has only its own menu: leave --items"
+            )
+    if settings:
+        given["settings"] = settings
+        if "settings" not in known:
+            raise CliError(f"the simulator of {adapter.platform} has no settings: leave --set")
+    try:
+        return cast("Simulator", make(faults=faults, **given))
+    except ValueError as error:
+        raise CliError(str(error)) from None
 
 
 def has_scenarios(adapter: type[Adapter[Any]]) -> bool:

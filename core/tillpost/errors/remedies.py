@@ -444,6 +444,17 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Nothing was sent. `capabilities` lists the fields that the adapter carries. "
         "Take it out of the order, or out of what the site offers for this store.",
     ),
+    "order.tax_terms": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "The ordering site sent this order's prices without the tax that {platform}'s prices "
+        "include, or the other way round, and {platform} can't convert them ({detail}). {register} "
+        "There is nothing to correct in {platform}. Key the order in as it was paid, and tell the "
+        "ordering site's support.",
+        "{detail}. Nothing was changed at the register. Set `prices_include_tax` as the store's "
+        "menu has its taxes (`Tax.included`), send the prices that go with it, and submit the "
+        "order again.",
+    ),
     "order.currency": RemedyText(
         Action.FIX_ORDER,
         Actor.DEVELOPER,

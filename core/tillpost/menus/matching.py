@@ -4,8 +4,9 @@ They are matched by id, SKU, or exact name and price. Ids change when a store re
 order sold from the older menu then names items that no longer exist. `rebind`, called by the
 submission flow, gives its lines the new ids. It drops no line and changes no price: a line without
 a match stays as it is, and a paid price that is kept against the menu's becomes a remark on the
-order. `validation` shares `fit` and `price_differences`, so that what is checked is what is sent.
-All amounts are minor units.
+order. Where the register shows the menu's names, a name that was ordered and says more goes into
+its line's note. `validation` shares `fit` and `price_differences`, so that what is checked is what
+is sent. All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 from tillpost.models.money import format_money
+from tillpost.models.names import OtherName, other_names, whole_name
 from tillpost.models.order import FlatModifier, Line, Modifier, Order
 from tillpost.models.tax_terms import TaxTerms, option_taxes, tax_terms
 
@@ -45,11 +47,13 @@ class Binding(NamedTuple):
         keep_paid: Whether its prices must be kept although the menu's differ.
         remarks: What to write on the order's note, such as
             "Price kept as paid: BLT toastie 14.50 AUD (menu 15.00 AUD)".
+        notices: What was changed, for people: the remarks, and names that went into a note.
     """
 
     order: Order
     keep_paid: bool = False
     remarks: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class Fit(NamedTuple):
@@ -88,12 +92,22 @@ class Fit(NamedTuple):
         """Whether the menu has the item and all options that are chosen on it."""
         return self.sold is not None and not self.missing_options()
 
+    def other_names(self) -> list[OtherName]:
+        """Return the line's names of which the menu's don't say all."""
+        if self.sold is None:
+            return []
+        item, variation = self.sold
+        pairs = [(self.line.name, whole_name(item.name, variation.name))]
+        pairs += [(flat.modifier.name, option.name) for flat, option in self.chosen() if option]
+        return other_names(pairs)
+
 
 class PriceDifference(NamedTuple):
     """A price on which the order and the menu disagree.
 
     It is the price of the line at index `line`, or of `modifier` on that line. `asked` is what the
-    menu's price means in the order, with or without tax; `on_menu` is the menu's own number.
+    menu's price means in the order, with or without tax; `on_menu` is the menu's own number, and
+    `terms` say how the two are related.
     """
 
     line: int
@@ -102,22 +116,37 @@ class PriceDifference(NamedTuple):
     paid: int
     asked: int
     on_menu: int
+    terms: TaxTerms
 
 
-def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
+def rebind(
+    order: Order, menu: Menu | None, prices: PricePolicy, *, shows_names: bool = True
+) -> Binding:
     """Return the order with the menu's ids.
 
-    Returns the same order object when all ids are the menu's, and when there is no menu.
+    Returns the same order object when nothing of it changes, and when there is no menu.
+
+    Args:
+        order: The order.
+        menu: The menu, None if none is known.
+        prices: What happens to a price that differs.
+        shows_names: Whether the register shows the order's own names. If not, those of which the
+            menu's don't say all go into the notes of their lines.
     """
     if menu is None:
         return Binding(order)
     fits = fit(order, menu)
-    bound = order
-    if any(found.moved for found in fits):
-        lines = tuple(_bound_line(found) for found in fits)
-        bound = order.model_copy(update={"lines": lines})
+    lines = [_bound_line(found) for found in fits]
+    notices: list[str] = []
+    if not shows_names:
+        for index, found in enumerate(fits):
+            names = found.other_names()
+            lines[index] = _named_line(lines[index], names)
+            notices += [name.notice(index) for name in names]
+    is_changed = any(after is not before for after, before in zip(lines, order.lines, strict=True))
+    bound = order.model_copy(update={"lines": tuple(lines)}) if is_changed else order
     if prices == "refuse":
-        return Binding(bound)
+        return Binding(bound, notices=tuple(notices))
     remarks: dict[str, None] = {}  # lines that share a price share one remark
     for difference in price_differences(order, menu, fits):
         remark = _remark(order, menu, difference)
@@ -126,7 +155,17 @@ def rebind(order: Order, menu: Menu | None, prices: PricePolicy) -> Binding:
         bound,
         keep_paid=bool(remarks),
         remarks=tuple(remarks),
+        notices=(*remarks, *notices),
     )
+
+
+def _named_line(line: Line, names: Sequence[OtherName]) -> Line:
+    """Return the line with these names in its note, after what the customer wrote."""
+    added = [name.note for name in names if not name.is_in(line.note)]
+    if not added:
+        return line
+    note = "\n".join([line.note, *added] if line.note else added)
+    return line.model_copy(update={"note": note})
 
 
 def _remark(order: Order, menu: Menu, difference: PriceDifference) -> str:
@@ -249,7 +288,9 @@ def price_differences(order: Order, menu: Menu, fits: Sequence[Fit]) -> Iterator
                 continue
             name = price.modifier.name if price.modifier else found.line.name
             asked = terms.nearest(price.asked)
-            yield PriceDifference(index, price.modifier, name, price.paid, asked, price.asked)
+            yield PriceDifference(
+                index, price.modifier, name, price.paid, asked, price.asked, terms
+            )
 
 
 def _is_alike(order: Order, menu: Menu, found: Fit, sold: SoldItem) -> bool:

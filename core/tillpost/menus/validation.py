@@ -38,7 +38,7 @@ from tillpost.models.menu import (
 )
 from tillpost.models.money import format_money
 from tillpost.models.order import DineIn, Modifier, Order, describe_lines
-from tillpost.models.tax_terms import tax_terms
+from tillpost.models.tax_terms import most_rounding, tax_terms, total_rate
 
 __all__ = ["check_order", "currency_error"]
 
@@ -208,7 +208,7 @@ def _price(context: _Context) -> Iterator[_Misfit]:
     """Yield prices that differ, but for those that taxes explain."""
     order = context.order
     for difference in _differences(context):
-        if _is_net_by_mistake(context, difference) or _left_out(context, difference):
+        if _is_net_by_mistake(difference) or _left_out(context, difference):
             continue
         paid = format_money(difference.paid, order.currency)
         asked = format_money(difference.asked, order.currency)
@@ -221,7 +221,7 @@ def _net_price(context: _Context) -> Iterator[_Misfit]:
     """Yield prices that include tax on the menu, and to which the order adds it again."""
     order = context.order
     for difference in _differences(context):
-        if _is_net_by_mistake(context, difference):
+        if _is_net_by_mistake(difference):
             price = format_money(difference.paid, order.currency)
             fault = f"was sold at {price} plus tax, and the menu's {price} includes it"
             yield _misfit(order, difference.line, difference.modifier, fault)
@@ -232,8 +232,8 @@ def _differences(context: _Context) -> Iterator[PriceDifference]:
         yield from price_differences(context.order, context.menu, context.fits)
 
 
-def _is_net_by_mistake(context: _Context, difference: PriceDifference) -> bool:
-    return not context.order.prices_include_tax and difference.paid == difference.on_menu
+def _is_net_by_mistake(difference: PriceDifference) -> bool:
+    return difference.terms.adds_tax_twice(difference.paid, difference.on_menu)
 
 
 def _left_out(context: _Context, difference: PriceDifference) -> Sequence[Tax]:
@@ -379,7 +379,7 @@ def _tax_amount(context: _Context) -> Iterator[_Misfit]:
     """Yield the menu's taxes if they can't come to the order's tax.
 
     Which tax charges and open items have isn't known here, nor which lines a discount lowers, so
-    the tax is known within bounds. Each part and tax may be rounded by up to a minor unit.
+    the tax is known within bounds, and to what rounding comes to.
     """
     order = context.order
     if any(found.sold is None and not found.line.is_open for found in context.fits):
@@ -387,12 +387,12 @@ def _tax_amount(context: _Context) -> Iterator[_Misfit]:
     taxes = _taxes_on_lines(context)
     if not taxes:
         return
-    highest_rate = sum((tax.rate for tax in context.menu.taxes if tax.enabled), Decimal(0))
+    highest_rate = total_rate([tax for tax in context.menu.taxes if tax.enabled])
     discounts = sum(discount.amount for discount in order.discounts)
     unknown = sum(line.discounted for line in order.lines if line.is_open)
     unknown += sum(max(charge.total, 0) for charge in order.charges)
     on_lines = sum((_tax_on(context, found) for found in context.fits), Decimal(0))
-    tolerance = (len(order.lines) + len(order.charges)) * len(taxes)
+    tolerance = most_rounding(len(order.lines) + len(order.charges), len(taxes))
     least = on_lines - discounts * highest_rate - tolerance
     most = on_lines + unknown * highest_rate + tolerance
     if least <= order.tax <= most:
@@ -420,11 +420,7 @@ def _tax_on(context: _Context, found: Fit) -> Decimal:
     """
     if found.sold is None:
         return Decimal(0)
-    return found.line.discounted * _rate(context.menu.taxes_on(found.sold.item))
-
-
-def _rate(taxes: Sequence[Tax]) -> Decimal:
-    return sum((tax.rate for tax in taxes), Decimal(0))
+    return found.line.discounted * total_rate(context.menu.taxes_on(found.sold.item))
 
 
 # The caller raises the first error, so faults that a menu import can mend come first.

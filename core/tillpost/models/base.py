@@ -1,7 +1,7 @@
 """The base of all models: a frozen pydantic model whose faults fit in one line.
 
 `Order`, `Menu` and their parts derive from `FrozenModel`. `explain` turns a validation error into
-one line for a person.
+one line for a person, and `explain_each` each of its faults.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ __all__ = [
     "ReadOnlyDict",
     "Text",
     "explain",
+    "explain_each",
 ]
 
 T = TypeVar("T")
@@ -150,13 +151,64 @@ Aware = AwareDatetime
 A naive time is refused, since it doesn't say when food is due.
 """
 
-_PLAIN = {
+_NUMBER = "must be a number"
+_WHOLE = "must be a whole number"
+_FLAG = "must be true or false"
+_LIST = "must be a list"
+_OBJECT = "must be an object"
+_TIME = "must be a time, like 2026-11-23T19:00:00+11:00"
+
+_WORDS: Mapping[str, str] = {
     "missing": "is missing",
+    "union_tag_not_found": "is missing",
     "extra_forbidden": "isn't a field of it",
+    "json_invalid": "isn't JSON: {error}",
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "string_type": "must be text",
+    "bool_type": _FLAG,
+    "bool_parsing": _FLAG,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "decimal_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
     "timezone_aware": "needs an offset, like 2026-11-23T19:00:00+11:00",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "union_tag_invalid": "must be one of {expected_tags}",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "less_than": "must be less than {lt}",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
+    "too_long": "must have at most {max_length} members",
+    "string_too_long": "must have at most {max_length} characters",
 }
+"""Words for pydantic's types of errors, with what it says of each.
+
+None repeats the value.
+"""
+
+_PATTERNS: Mapping[str, str] = {
+    r"^[A-Z]{2}$": "must be a country's two capital letters (ISO 3166), such as AU",
+    r"^[A-Z]{3}$": "must be a currency's three capital letters (ISO 4217), such as AUD",
+    r"^[\x21-\x7e]{1,40}$": "must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+    r"^[^\x00-\x1f\x7f]*$": "must be in one line",
+}
+"""What a text must be that has to match a pattern of an order."""
+
+_AMOUNTS = frozenset("amount amount_due price tax tip unit_price".split())
+_MINOR_UNITS = "must be whole minor units: 550 is 5.50 AUD, or 550 JPY"
 
 
 def explain(error: ValidationError) -> str:
@@ -169,19 +221,42 @@ def explain(error: ValidationError) -> str:
     ...     Payment.model_validate({"method": "card", "amount": 28.81})
     ... except ValidationError as e:
     ...     print(explain(e))
-    amount: Input should be a valid integer
+    amount: must be whole minor units: 550 is 5.50 AUD, or 550 JPY
     """
-    faults = _faults(error)
-    first = faults[0]
-    path = _path(first["loc"])
-    # The one message that repeats the refused value is pydantic's for an unknown tag: "Input tag
-    # '...' found using 'type' does not match ...".
-    message = first["msg"].removeprefix("Value error, ").rpartition(" found using ")[2]
-    text = _PLAIN.get(first["type"], message)
-    if len(faults) > 1:
-        text = f"{text} (and {len(faults) - 1} more)"
+    first, *others = explain_each(error)
+    return f"{first} (and {len(others)} more)" if others else first
+
+
+def explain_each(error: ValidationError) -> Sequence[str]:
+    """Return a line as that of `explain` for each fault."""
+    return [_in_words(fault) for fault in _faults(error)]
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    location = fault["loc"]
+    if fault["type"].startswith("union_tag_"):
+        # The tag is a field within the place, and its name is in quotation marks.
+        location = (*location, fault.get("ctx", {})["discriminator"].strip("'"))
+    path = _path(location)
+    text = _without_path(fault)
     line = f"{path}: {text}" if path else text
-    return " ".join(line.split())  # a field's name or a tag may contain a line break
+    return " ".join(line.split())  # a field's name may contain a line break
+
+
+def _without_path(fault: ErrorDetails) -> str:
+    context = fault.get("ctx", {})
+    template = _WORDS.get(fault["type"])
+    if template == _WHOLE and _AMOUNTS.intersection(fault["loc"][-1:]):
+        return _MINOR_UNITS
+    if template is not None:
+        return template.format_map({name: _shown(value) for name, value in context.items()})
+    message = fault["msg"].removeprefix("Value error, ")
+    return _PATTERNS.get(context.get("pattern", ""), message)
+
+
+def _shown(value: object) -> object:
+    """Return a limit as people write it: 1, though the limit of a float is 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _faults(error: ValidationError) -> Sequence[ErrorDetails]:
@@ -189,7 +264,7 @@ def _faults(error: ValidationError) -> Sequence[ErrorDetails]:
 
     A tuple whose one member is refused is reported as too short as well.
     """
-    listed = error.errors(include_url=False, include_input=False, include_context=False)
+    listed = error.errors(include_url=False, include_input=False)
     with_members = {fault["loc"][:1] for fault in listed if len(fault["loc"]) > 1}
     return [
         fault

@@ -16,10 +16,33 @@ from collections.abc import Iterator, Sequence
 
 from tillpost.models.due_time import due_in_words
 from tillpost.models.money import format_money, to_major
-from tillpost.models.order import Curbside, Delivery, DineIn, Line, Modifier, Order, Pickup
+from tillpost.models.order import (
+    Charge,
+    Curbside,
+    Delivery,
+    DineIn,
+    Discount,
+    Fulfilment,
+    Line,
+    Modifier,
+    Order,
+    Payment,
+    Pickup,
+)
 from tillpost.models.safe_text import one_line
 
-__all__ = ["CUT", "WIDTH", "docket", "nested_choices", "spelled_out", "spelled_out_in_parts"]
+__all__ = [
+    "CUT",
+    "WIDTH",
+    "charge_text",
+    "destination",
+    "discount_text",
+    "docket",
+    "nested_choices",
+    "payment_text",
+    "spelled_out",
+    "spelled_out_in_parts",
+]
 
 WIDTH = 42
 """Characters in a docket's line: those of an 80 mm printer's usual font."""
@@ -139,11 +162,8 @@ def _fulfilment(order: Order) -> str:
             if instructions:
                 text += f" ({instructions})"
             return text
-        case DineIn(table=table, guests=guests):
-            text = f"DINE IN {due}, TABLE {table}"
-            if guests:
-                text += f", {guests} GUESTS"
-            return text
+        case DineIn():
+            return f"DINE IN {due}, {destination(order.fulfilment)}"
         case Pickup(curbside=Curbside(details=details)):
             return f"CURBSIDE PICKUP {due}: {details}".removesuffix(": ")
         case _:
@@ -224,6 +244,42 @@ def _wrapped(text: str, width: int, indent: str = "") -> Iterator[str]:
         subsequent_indent=indent,
     )
     yield from lines or [indent]
+
+
+def destination(fulfilment: Fulfilment) -> str:
+    """Return where an order goes, for a platform without a field for it.
+
+    That is the address, the table or the car; the text is empty for a plain pickup.
+    """
+    match fulfilment:
+        case Delivery(address=address):
+            return f"DELIVER TO: {address}"
+        case DineIn(table=table, guests=guests):
+            return f"TABLE {table}, {guests} GUESTS" if guests else f"TABLE {table}"
+        case Pickup(curbside=Curbside(details=details)):
+            return f"CURBSIDE PICKUP: {details}" if details else "CURBSIDE PICKUP"
+        case _:
+            return ""
+
+
+def discount_text(discount: Discount, currency: str) -> str:
+    """Return a discount by name and amount: "WELCOME -2.00 AUD"."""
+    return f"{discount.name} -{format_money(discount.amount, currency)}"
+
+
+def charge_text(charge: Charge, currency: str) -> str:
+    """Return a charge with its discounts, by names and amounts.
+
+    Such a text is "Delivery 5.00 AUD, FREE DELIVERY -5.00 AUD".
+    """
+    cost = f"{charge.name} {format_money(charge.amount, currency)}"
+    return ", ".join([cost, *(discount_text(each, currency) for each in charge.discounts)])
+
+
+def payment_text(payment: Payment, currency: str) -> str:
+    """Return a payment with its reference: "card 28.81 AUD pi_3PabcDEF"."""
+    amount = format_money(payment.amount, currency)
+    return f"{payment.method} {amount} {payment.reference}".strip()
 
 
 def nested_choices(line: Line) -> str:

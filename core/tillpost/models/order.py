@@ -495,11 +495,12 @@ class Order(OrderModel):
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
     """The reference at the POS and the root of every idempotency key.
 
-    One order has one id, for ever.
+    One order has one id, for ever. It has 1 to 40 letters, digits and signs of ASCII, without
+    spaces.
     """
 
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]
-    """What people call the order, such as "B42"."""
+    """What people call the order, such as "B42", in one line."""
 
     placed_at: Aware
     """When the customer placed the order."""
@@ -560,7 +561,7 @@ class Order(OrderModel):
     """What the customer wrote about the whole order."""
 
     metadata: Metadata = Field(default_factory=ReadOnlyDict)
-    """Names and values of your own, at most 50.
+    """Names and values of your own.
 
     They stay in your database and are never sent to a platform. An order with other metadata is the
     same order, of which an outbox keeps what it got first.

@@ -3,7 +3,8 @@
 A menu's price may include taxes, and others may be added to it. An order's prices include all of
 their taxes, or none. So 5.50 on a menu that includes 10 % means 5.00 in an order whose prices
 exclude tax. A price that was converted may be rounded up or down: it fits if it is less than a
-minor unit away. All amounts are minor units.
+minor unit away. What it is away counts for every piece, so a total may differ by more than what
+taxes are rounded by. All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 
-__all__ = ["TaxTerms", "option_taxes", "tax_terms"]
+__all__ = ["TaxTerms", "most_rounding", "option_taxes", "tax_terms", "total_rate"]
 
 
 class TaxTerms(NamedTuple):
@@ -62,6 +63,17 @@ class TaxTerms(NamedTuple):
             return paid == price
         return abs(paid - self.meaning(price)) < 1
 
+    def converted_by(self, paid: int, price: int) -> Decimal:
+        """Return what a total differs by for each piece, because its price was converted.
+
+        It is 0 where a price means the same in the order as on the menu. Where the order's prices
+        exclude tax, the tax on the difference counts as well.
+        """
+        if self.are_equal:
+            return Decimal(0)
+        difference = abs(paid - self.meaning(price))
+        return difference if self.with_tax else difference * (1 + self.included + self.added)
+
     def leaves_tax_out(self, paid: int, price: int) -> bool:
         """Return whether the menu's own number was paid, to which the store adds tax."""
         return self.with_tax and paid == price and not self.fits(paid, price)
@@ -76,9 +88,23 @@ def tax_terms(taxes: Sequence[Tax], *, with_tax: bool) -> TaxTerms:
 
     `with_tax` says whether the order's prices include tax.
     """
-    included = sum((tax.rate for tax in taxes if tax.included), Decimal(0))
-    added = sum((tax.rate for tax in taxes if not tax.included), Decimal(0))
+    included = total_rate([tax for tax in taxes if tax.included])
+    added = total_rate([tax for tax in taxes if not tax.included])
     return TaxTerms(included, added, with_tax)
+
+
+def total_rate(taxes: Sequence[Tax]) -> Decimal:
+    """Return the sum of the taxes' rates: 0.1 is ten per cent."""
+    return sum((tax.rate for tax in taxes), Decimal(0))
+
+
+def most_rounding(parts: int, taxes: int) -> int:
+    """Return the most that rounding explains of a difference between two totals.
+
+    Sites and platforms round taxes by part, by tax or by order, halves up or to even. A part is a
+    line or a charge; `taxes` are the most that one has.
+    """
+    return parts * taxes
 
 
 def option_taxes(menu: Menu, option: ModifierOption, sold: SoldItem) -> Sequence[Tax]:

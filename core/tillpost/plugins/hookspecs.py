@@ -60,7 +60,8 @@ def platform_simulators() -> Mapping[str, Callable[..., object]]:  # type: ignor
     """Return a factory for each platform's simulator, by the platform's name.
 
     A factory takes `faults`, a `FaultPlan` or None, and returns a `tillpost.simulator.Simulator`.
-    It may take `items`, too: how many items the menu has beside its usual ones.
+    It may take `items`, too: how many items the menu has beside its usual ones. And it may take
+    `settings`: texts by the settings' names. It raises a `ValueError` for one that isn't right.
     """
 
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tillpost.errors import PosError
+from tillpost.errors import Outcome, PosError
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection
 from tillpost.submission.operation import OperationContext, create_unsent
 from tillpost.submission.outgoing import first_outgoing
-from tillpost.submission.prechecks import faults
+from tillpost.submission.prechecks import faults, known_currencies
 
 __all__ = ["Forecast", "forecast"]
 
@@ -25,13 +25,15 @@ class Forecast(NamedTuple):
 
     Attributes:
         refusals: Why it would be refused before anything is sent; empty if it would be sent.
-        notices: What would be changed on the way, for people.
+        notices: What would be changed on the way, for people; empty if it would be refused.
         needs_menu: Whether more would show with the store's menu, which isn't known.
+        knows_currency: Whether the store's currency is known, and was compared.
     """
 
     refusals: Sequence[PosError]
     notices: Sequence[str]
     needs_menu: bool
+    knows_currency: bool
 
 
 def forecast(connection: Connection, order: Order) -> Forecast:
@@ -54,4 +56,11 @@ def forecast(connection: Connection, order: Order) -> Forecast:
             refusals.append(error)
         else:
             notices = (*notices, *(create.notices if create else ()))
-    return Forecast([context.stamp(error) for error in refusals], notices, needs_menu)
+    for refusal in refusals:
+        context.stamp(refusal).outcome = Outcome.NOT_CREATED
+    return Forecast(
+        refusals,
+        () if refusals else notices,
+        needs_menu,
+        knows_currency=any(known_currencies(connection, menu)),
+    )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tillpost.errors import PermissionsError, PosError
 from tillpost.menus.diff import MenuChanges
-from tillpost.menus.matching import Binding, fit, rebind
+from tillpost.menus.matching import Binding, fit
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.submission.commands import Flow, ImportMenu
@@ -19,6 +19,7 @@ from tillpost.submission.context import Connection
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.operation import OperationContext, run_operation
 from tillpost.submission.order_journal import OrderJournal
+from tillpost.submission.outgoing import bound
 from tillpost.submission.prechecks import misfits
 
 __all__ = ["OrderMenu"]
@@ -52,7 +53,7 @@ class OrderMenu:
         """Bind the order to the known menu."""
         # The time is read first: a menu that is cached in between counts as newer.
         self.bound_at = self._cache.imported_at
-        return rebind(self._order, self.known, self._connection.policy.prices)
+        return bound(self._connection, self._order, self.known)
 
     def fit(self) -> tuple[Binding, Sequence[str]]:
         """Return how the order is bound to the known menu, and how it doesn't fit."""

@@ -15,7 +15,7 @@ from tillpost.submission.context import Connection
 from tillpost.submission.history import History
 from tillpost.submission.withholding import is_past_due, without
 
-__all__ = ["Outgoing", "first_outgoing", "outgoing"]
+__all__ = ["Outgoing", "bound", "first_outgoing", "outgoing"]
 
 
 class Outgoing(NamedTuple):
@@ -32,6 +32,12 @@ class Outgoing(NamedTuple):
     attempt: Attempt
     withheld: tuple[str, ...]
     notices: tuple[str, ...]
+
+
+def bound(connection: Connection, order: Order, menu: Menu | None) -> Binding:
+    """Return an order bound to a menu, as the connection's platform is sent it."""
+    shows_names = connection.adapter.shows_names
+    return rebind(order, menu, connection.policy.prices, shows_names=shows_names)
 
 
 def outgoing(
@@ -55,13 +61,13 @@ def outgoing(
         since=history.since,
         withheld=frozenset(fields),
     )
-    return Outgoing(withheld.order, attempt, fields, (*withheld.notices, *binding.remarks))
+    return Outgoing(withheld.order, attempt, fields, (*withheld.notices, *binding.notices))
 
 
 def first_outgoing(connection: Connection, order: Order) -> Outgoing:
     """Return an order that was never sent, as it would be sent now."""
     menu = connection.menu_cache.known
-    binding = rebind(order, menu, connection.policy.prices)
+    binding = bound(connection, order, menu)
     return outgoing(connection, binding, menu, History())
 
 

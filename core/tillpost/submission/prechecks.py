@@ -17,7 +17,7 @@ from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection
 
-__all__ = ["faults", "misfits", "other_currency", "uncarried"]
+__all__ = ["faults", "known_currencies", "misfits", "other_currency", "uncarried"]
 
 
 def faults(
@@ -55,13 +55,13 @@ def other_currency(connection: Connection, order: Order, menu: Menu | None) -> I
     A platform that computes by its own menu takes any number as its own currency: 500 JPY would be
     sold for 500 AUD. See `store_currency` for how a store's currency becomes known.
     """
-    for source, currency in _known_currencies(connection, menu):
+    for source, currency in known_currencies(connection, menu):
         if currency != order.currency:
             yield currency_error(order, source, currency)
             return
 
 
-def _known_currencies(connection: Connection, menu: Menu | None) -> Iterator[tuple[str, str]]:
+def known_currencies(connection: Connection, menu: Menu | None) -> Iterator[tuple[str, str]]:
     """Yield each currency that is known of the store, with what says it."""
     if menu is not None:
         yield "the store's menu is in", menu.currency

@@ -14,7 +14,7 @@ from tillpost.adapter.readiness import Finding, Readiness, Reason
 from tillpost.adapter.settings import Account, Credentials
 from tillpost.errors import Applied, OrderError, Outcome, PosError
 from tillpost.errors.remedies import Actor
-from tillpost.menus.matching import Binding, rebind
+from tillpost.menus.matching import Binding
 from tillpost.models.order import Order, PosOrder
 from tillpost.submission.arrival import NOT_THERE, another_order, names_another
 from tillpost.submission.commands import Flow, Record
@@ -24,7 +24,7 @@ from tillpost.submission.journal import Cancelled
 from tillpost.submission.operation import OperationContext, run_operation, searched_since
 from tillpost.submission.order_journal import OrderJournal
 from tillpost.submission.order_menu import OrderMenu
-from tillpost.submission.outgoing import first_outgoing
+from tillpost.submission.outgoing import bound, first_outgoing
 from tillpost.submission.platform_clock import TOLERATED_SKEW
 from tillpost.submission.prechecks import other_currency, uncarried
 from tillpost.submission.store_currency import learn_currency
@@ -198,7 +198,7 @@ class StoreFlows:
     def _bind(self, order: Order) -> Binding:
         """Bind an order to the known menu."""
         menu = self._connection.menu_cache.known
-        return rebind(order, menu, self._connection.policy.prices)
+        return bound(self._connection, order, menu)
 
 
 def _refuse(context: OperationContext, found: Iterable[PosError]) -> None:

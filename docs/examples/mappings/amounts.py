@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
-from tillpost import Charge
-from tillpost.adapter import to_minor
+from tillpost import Charge, Payment
+from tillpost.adapter import format_money, to_minor
 
-__all__ = ["minor", "read_json", "rounding", "unit_price"]
-
-
-def read_json(path: str) -> Any:
-    """Read a JSON file; numbers with a point are decimals."""
-    text = Path(path).read_text(encoding="utf-8")
-    return json.loads(text, parse_float=Decimal)
+__all__ = ["check_total", "due", "minor", "rounding", "unit_price"]
 
 
 def minor(amount: str | int | Decimal, currency: str) -> int:
@@ -41,18 +32,49 @@ def unit_price(line: int, quantity: int) -> int:
     return (2 * line + quantity) // (2 * quantity)
 
 
-def rounding(difference: int, steps: int) -> Sequence[Charge]:
-    """Return what the site's rounding comes to as a charge.
+def due(field: str, total: int, payments: Iterable[Payment], currency: str) -> int:
+    """Return what isn't paid yet.
 
     Args:
+        field: Where the site has the payments.
+        total: The site's own total, in minor units.
+        payments: What was paid online.
+        currency: The order's currency.
+
+    Raises:
+        ValueError: More was paid than the order costs.
+    """
+    paid = sum(payment.amount for payment in payments)
+    if paid > total:
+        costs = format_money(total, currency)
+        raise ValueError(
+            f"{field}: {format_money(paid, currency)} were paid, but the order costs {costs}"
+        )
+    return total - paid
+
+
+def check_total(field: str, difference: int, steps: int, currency: str) -> None:
+    """Check that the order's parts come to the site's total.
+
+    Args:
+        field: Where the site has the total.
         difference: The site's total less that of the order's parts, in minor units.
         steps: How many amounts the site has rounded.
+        currency: The order's currency.
 
     Raises:
         ValueError: The difference is more than rounding can explain.
     """
-    if difference == 0:
-        return []
     if abs(difference) > steps:
-        raise ValueError(f"total: its parts differ from it by {difference} minor units")
-    return [Charge(kind="rounding", name="Rounding", amount=difference)]
+        is_less = difference < 0
+        compared = "less" if is_less else "more"
+        cause = "a gift card or a credit" if is_less else "a fee"
+        raise ValueError(
+            f"{field}: it is {format_money(abs(difference), currency)} {compared} than the order's "
+            f"parts come to; {cause} may be in a field that this mapping doesn't read"
+        )
+
+
+def rounding(difference: int) -> Sequence[Charge]:
+    """Return as a charge what the site's rounding comes to."""
+    return [Charge(kind="rounding", name="Rounding", amount=difference)] if difference else []

@@ -6,12 +6,11 @@ For accounts whose prices include tax: HubRise has no amounts of tax.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from amounts import minor, read_json
+from amounts import check_total, due, minor
+from site_json import Part, customer, naming, read_json
 
 from tillpost import (
     Address,
@@ -29,153 +28,196 @@ from tillpost import (
 
 Json: TypeAlias = Mapping[str, Any]
 
+STATUSES = {"new", "received", "accepted"}
+
 # Refs are the account's own: fill in those of yours.
 TIP_REFS = {"TIP"}
 DELIVERY_REFS = {"DEL"}
+PAID_REFS = {"CB", "GFT"}  # paid online
 CASH_REFS = {"CSH"}  # paid when the customer gets the order, so not paid yet
 
 
-def order_of(site: Json) -> Order:
+def order_of(content: Json) -> Order:
     """Return a HubRise order as ours.
 
     Raises:
-        ValueError: It says something that an order of ours can't.
+        ValueError: It says something that an order of ours can't. The site's field is named.
     """
-    total, currency = _money(site["total"])
-    charges = list(_kept(site["charges"]))
-    payments = [each for each in _kept(site["payments"]) if each["ref"] not in CASH_REFS]
-    paid = [_payment(each) for each in payments]
+    with naming("the order"):
+        return _order(Part(content))
+
+
+def _order(site: Part) -> Order:
+    if site.text("status") not in STATUSES:
+        raise site.fault("status", f"{site.text('status')!r} isn't an order to prepare")
+    *_, currency = site.text("total").split(" ")
+    total = _amount(site, "total", currency)
+    lines = [_line(site, each, currency) for each in _kept(site, "items")]
+    tips = [each for each in _kept(site, "charges") if each.text("ref") in TIP_REFS]
+    tip = sum(_amount(each, "price", currency) for each in tips)
+    fees = [each for each in _kept(site, "charges") if each.text("ref") not in TIP_REFS]
+    charges = [_charge(each, currency) for each in fees]
+    discounts = [_discount(each, currency) for each in _kept(site, "discounts")]
+    parts = sum(line.total for line in lines) + sum(charge.amount for charge in charges)
+    difference = total - (parts - sum(each.amount for each in discounts) + tip)
+    check_total("total", difference, 0, currency)
+    payments = list(_payments(site, currency))
     return Order(
-        id=f"hubrise-{site['id']}",
-        code=site["collection_code"] or site["ref"] or site["id"],
-        placed_at=datetime.fromisoformat(site["created_at"]),
+        id=f"hubrise-{site.text('id')}",
+        code=_code(site),
+        placed_at=site.time("created_at"),
         currency=currency,
-        customer=_customer(site["customer"]),
+        customer=_customer(site),
         fulfilment=_fulfilment(site),
-        lines=[
-            _line(index, each, site["deals"]) for index, each in enumerate(_kept(site["items"]))
-        ],
-        charges=[_charge(each) for each in charges if each["ref"] not in TIP_REFS],
-        discounts=[
-            Discount(name=each["name"], amount=_amount(each["price_off"]))
-            for each in _kept(site["discounts"])
-        ],
-        tip=sum(_amount(each["price"]) for each in charges if each["ref"] in TIP_REFS),
-        payments=paid,
-        amount_due=total - sum(payment.amount for payment in paid),
-        note=site["customer_notes"] or "",
-        metadata={"seller_notes": site["seller_notes"] or ""},
+        lines=lines,
+        charges=charges,
+        discounts=discounts,
+        tip=tip,
+        payments=payments,
+        amount_due=due("payments", total, payments, currency),
+        note=site.text("customer_notes"),
+        metadata={"seller_notes": site.text("seller_notes")},
     )
 
 
-def _kept(parts: Iterable[Json]) -> Iterator[Json]:
-    """Yield the parts that weren't deleted. HubRise keeps the others in its list."""
-    return (part for part in parts if not part["deleted"])
+def _kept(site: Part, name: str) -> Sequence[Part]:
+    """Return the parts that weren't deleted. HubRise keeps the others in its list."""
+    return [part for part in site.parts(name) if not part.is_set("deleted")]
 
 
-def _money(text: str) -> tuple[int, str]:
-    """Return minor units and currency. HubRise writes both, always with two decimals.
+def _code(site: Part) -> str:
+    return site.text("collection_code") or site.text("ref") or site.text("id")
 
-    >>> _money("8.90 EUR"), _money("1200.00 JPY")
-    ((890, 'EUR'), (1200, 'JPY'))
+
+def _amount(part: Part, name: str, currency: str) -> int:
+    """Return minor units. HubRise writes the currency, too, and always two decimals.
+
+    >>> _amount(Part({"price": "8.90 EUR"}), "price", "EUR")
+    890
+    >>> _amount(Part({"price": "1200.00 JPY"}), "price", "JPY")
+    1200
     """
-    amount, _, currency = text.partition(" ")
-    return minor(amount, currency), currency
+    amount, _, written = part.text(name).partition(" ")
+    try:
+        if written == currency:
+            return minor(amount, currency)
+    except ArithmeticError:
+        pass
+    raise part.fault(name, f"isn't an amount like 9.00 {currency}")
 
 
-def _amount(text: str) -> int:
-    amount, _ = _money(text)
-    return amount
+def _line(site: Part, item: Part, currency: str) -> Line:
+    name = item.text("product_name")
+    if item.text("sku_name"):
+        name = f"{name}, {item.text('sku_name')}"
+    options = item.parts("options")
+    removed = [each for each in options if each.is_set("removed")]
+    for each in removed:
+        if each.is_set("price") and _amount(each, "price", currency):
+            raise each.fault("price", "leaving something out has a price")
+    with naming(item.path):
+        return Line(
+            # With a prefix: the ref may be a POS's id or its SKU, and the SKU is looked up.
+            item_id=f"hubrise-{item.text('sku_ref') or name}",
+            sku=item.text("sku_ref"),
+            name=name,
+            quantity=item.pieces("quantity"),
+            unit_price=_amount(item, "price", currency),
+            modifiers=[_modifier(each, currency) for each in options if each not in removed],
+            note="; ".join(_line_notes(site, item, removed)),
+        )
 
 
-def _line(index: int, item: Json, deals: Mapping[str, Json]) -> Line:
-    quantity = Decimal(item["quantity"])
-    if quantity != int(quantity):
-        raise ValueError(f"items[{index}].quantity: {quantity} isn't a whole number of pieces")
-    name = item["product_name"]
-    if item["sku_name"]:
-        name = f"{name}, {item['sku_name']}"
-    removed = [each for each in item["options"] if each["removed"]]
-    if any(each["price"] and _amount(each["price"]) for each in removed):
-        raise ValueError(f"items[{index}].options: leaving something out has a price")
-    return Line(
-        # With a prefix: the ref may be a POS's id or its SKU, and the SKU is looked up.
-        item_id=f"hubrise-{item['sku_ref'] or name}",
-        sku=item["sku_ref"] or "",
-        name=name,
-        quantity=int(quantity),
-        unit_price=_amount(item["price"]),
-        modifiers=[_modifier(each) for each in item["options"] if not each["removed"]],
-        note="; ".join(_line_notes(item, removed, deals)),
-    )
-
-
-def _line_notes(item: Json, removed: Sequence[Json], deals: Mapping[str, Json]) -> Iterator[str]:
-    if item["customer_notes"]:
-        yield item["customer_notes"]
+def _line_notes(site: Part, item: Part, removed: Sequence[Part]) -> Iterator[str]:
+    if item.text("customer_notes"):
+        yield item.text("customer_notes")
     for option in removed:
-        yield f"NO {option['name']}"
-    if item.get("deal_line"):
-        yield f"Deal: {deals[item['deal_line']['deal_key']]['name']}"
+        yield f"NO {option.text('name')}"
+    deal_line = item.part("deal_line")
+    deals = site.part("deals")
+    if deal_line and deals:
+        deal = deals.part(deal_line.text("deal_key"))
+        if deal is None:
+            raise deal_line.fault("deal_key", "isn't among the order's deals")
+        yield f"Deal: {deal.text('name')}"
 
 
-def _modifier(option: Json) -> Modifier:
-    return Modifier(
-        modifier_id=f"hubrise-{option['ref'] or option['name']}",
-        sku=option["ref"] or "",
-        name=option["name"],
-        quantity=option["quantity"],
-        unit_price=_amount(option["price"]) if option["price"] else 0,
-    )
+def _modifier(option: Part, currency: str) -> Modifier:
+    with naming(option.path):
+        return Modifier(
+            modifier_id=f"hubrise-{option.text('ref') or option.text('name')}",
+            sku=option.text("ref"),
+            name=option.text("name"),
+            quantity=option.pieces("quantity"),
+            unit_price=_amount(option, "price", currency) if option.is_set("price") else 0,
+        )
 
 
-def _charge(charge: Json) -> Charge:
-    return Charge(
-        kind="delivery" if charge["ref"] in DELIVERY_REFS else "surcharge",
-        name=charge["name"],
-        amount=_amount(charge["price"]),
-        taxed=charge["tax_rate"] is not None and Decimal(charge["tax_rate"]) > 0,
-    )
+def _charge(charge: Part, currency: str) -> Charge:
+    with naming(charge.path):
+        return Charge(
+            kind="delivery" if charge.text("ref") in DELIVERY_REFS else "surcharge",
+            name=charge.text("name"),
+            amount=_amount(charge, "price", currency),
+            taxed=charge.is_set("tax_rate") and charge.decimal("tax_rate") > 0,
+        )
 
 
-def _payment(payment: Json) -> Payment:
-    return Payment(
-        method=payment["name"] or payment["ref"] or "online",
-        amount=_amount(payment["amount"]),
-        reference=payment["id"],
-    )
+def _discount(discount: Part, currency: str) -> Discount:
+    with naming(discount.path):
+        return Discount(name=discount.text("name"), amount=_amount(discount, "price_off", currency))
 
 
-def _customer(customer: Json | None) -> Customer | None:
-    if customer is None:
+def _payments(site: Part, currency: str) -> Iterator[Payment]:
+    """Yield what was paid online. A payment that no list has may be cash."""
+    for each in _kept(site, "payments"):
+        ref = each.text("ref")
+        if ref in CASH_REFS:
+            continue
+        if ref not in PAID_REFS:
+            raise each.fault(
+                "ref", f"{ref!r} ({each.text('name')}) is neither in PAID_REFS nor in CASH_REFS"
+            )
+        with naming(each.path):
+            yield Payment(
+                method=each.text("name") or ref,
+                amount=_amount(each, "amount", currency),
+                reference=each.text("id"),
+            )
+
+
+def _customer(site: Part) -> Customer | None:
+    who = site.part("customer")
+    if who is None:
         return None
-    name = f"{customer['first_name'] or ''} {customer['last_name'] or ''}".strip()
-    if not name:
-        return None
-    return Customer(name=name, phone=customer["phone"] or "", email=customer["email"] or "")
+    name = f"{who.text('first_name')} {who.text('last_name')}".strip()
+    return customer(name, who.text("phone"), who.text("email"), _code(site))
 
 
-def _fulfilment(site: Json) -> Pickup | Delivery | DineIn:
-    expected = site["expected_time"]
-    due_at = datetime.fromisoformat(expected) if expected else None
-    if site["service_type"] == "eat_in":
-        if not site["service_type_ref"]:
-            raise ValueError("service_type_ref: an order to eat in needs a table")
-        return DineIn(due_at=due_at, table=site["service_type_ref"])
-    if site["service_type"] == "collection":
+def _fulfilment(site: Part) -> Pickup | Delivery | DineIn:
+    due_at = site.time("expected_time") if site.text("expected_time") else None
+    service = site.text("service_type")
+    if service == "collection":
         return Pickup(due_at=due_at)
-    to = site["customer"]
-    if to is None or not to["address_1"]:
-        raise ValueError("customer.address_1: a delivery needs an address")
-    address = Address(
-        line1=to["address_1"],
-        line2=to["address_2"] or "",
-        city=to["city"] or "",
-        region=to["state"] or "",
-        postcode=to["postal_code"] or "",
-        country=to["country"],
-    )
-    return Delivery(due_at=due_at, address=address, instructions=to["delivery_notes"] or "")
+    if service == "eat_in":
+        if not site.text("service_type_ref"):
+            raise site.fault("service_type_ref", "an order to eat in needs a table")
+        return DineIn(due_at=due_at, table=site.text("service_type_ref"))
+    if service != "delivery":
+        raise site.fault("service_type", f"{service!r} is unknown")
+    to = site.part("customer")
+    if to is None or not to.text("address_1"):
+        raise site.fault("customer.address_1", "a delivery needs an address")
+    with naming(to.path):
+        address = Address(
+            line1=to.text("address_1"),
+            line2=to.text("address_2"),
+            city=to.text("city"),
+            region=to.text("state"),
+            postcode=to.text("postal_code"),
+            country=to.text("country") or None,
+        )
+    return Delivery(due_at=due_at, address=address, instructions=to.text("delivery_notes"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The check that an order fits the store's menu.
 
+A price means the same with tax and without: 13.18 in an order whose prices exclude tax is 14.50 on
+a menu that includes 10 %.
+
 As the format's page (`docs/generic`) requires, a refusal names every line with the same kind of
 fault at once. The kinds are checked one after the other, so that a check may rely on those before
 it: once nothing is gone, every variation and option of the order can be looked up.
@@ -8,17 +11,36 @@ it: once nothing is gone, every variation and option of the order can be looked 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tillpost.errors import MenuError
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierOption, Variation
-from tillpost.models.order import DineIn, Line, Modifier
+from tillpost.models.order import DineIn, Line, Modifier, Order
+from tillpost.models.tax_terms import TaxTerms, option_taxes, tax_terms
 from tillpost_generic.wire import NewOrder
 from tillpost_simulators.generic.world import Refusal
 
-__all__ = ["check_menu", "item_of"]
+__all__ = ["Price", "check_menu", "item_of", "prices_of"]
+
+
+class Price(NamedTuple):
+    """A price of a line: what was paid, and what the menu says.
+
+    `object_id` is that of the variation or option.
+    """
+
+    object_id: str
+    paid: int
+    on_menu: int
+    terms: TaxTerms
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the menu's price was paid, with tax or without as the order's are."""
+        return self.terms.fits(self.paid, self.on_menu)
+
 
 Check: TypeAlias = Callable[[Menu, NewOrder, Line], str]
 """Returns the id of what is wrong with a line, or an empty string."""
@@ -53,6 +75,24 @@ def item_of(menu: Menu, line: Line) -> Item:
     """Return the item of a line that is known to be on the menu."""
     item, _ = menu.by_variation[line.item_id]
     return item
+
+
+def prices_of(menu: Menu, order: Order, line: Line) -> Iterator[Price]:
+    """Yield the prices of a line that is known to be on the menu, its modifiers' too.
+
+    Those that are keyed in at the register are left out.
+    """
+    sold = menu.by_variation[line.item_id]
+    with_tax = order.prices_include_tax
+    if sold.variation.price is not None:
+        terms = tax_terms(menu.taxes_on(sold.item), with_tax=with_tax)
+        yield Price(line.item_id, line.unit_price, sold.variation.price, terms)
+    options = _options(menu, sold.item)
+    for modifier in _modifiers(line):
+        _, option = options[modifier.modifier_id]
+        if option.price is not None:
+            terms = tax_terms(option_taxes(menu, option, sold), with_tax=with_tax)
+            yield Price(modifier.modifier_id, modifier.unit_price, option.price, terms)
 
 
 def _modifiers(line: Line) -> list[Modifier]:
@@ -146,21 +186,28 @@ def _quantity(menu: Menu, new: NewOrder, line: Line) -> str:
 
 
 def _price(menu: Menu, new: NewOrder, line: Line) -> str:
-    """Return what costs something else than was paid.
+    """Return what costs something else than was paid, and not only by a tax.
 
     Nothing does if the paid price is to be kept.
     """
-    if new.keep_paid:
-        return ""
-    menu_price = _variation_of(menu, line).price
-    if menu_price is not None and menu_price != line.unit_price:
-        return line.item_id
-    options = _options(menu, item_of(menu, line))
-    for modifier in _modifiers(line):
-        _, option = options[modifier.modifier_id]
-        if option.price is not None and option.price != modifier.unit_price:
-            return modifier.modifier_id
+    for price in _wrong_prices(menu, new, line):
+        if price.paid != price.on_menu:
+            return price.object_id
     return ""
+
+
+def _net_price(menu: Menu, new: NewOrder, line: Line) -> str:
+    """Return what the order adds tax to, though the menu's price includes it."""
+    for price in _wrong_prices(menu, new, line):
+        if price.terms.adds_tax_twice(price.paid, price.on_menu):
+            return price.object_id
+    return ""
+
+
+def _wrong_prices(menu: Menu, new: NewOrder, line: Line) -> list[Price]:
+    if new.keep_paid:
+        return []
+    return [price for price in prices_of(menu, new.order, line) if not price.is_right]
 
 
 _CHECKS: tuple[tuple[str, Check], ...] = (
@@ -169,4 +216,5 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("choices", _choices),
     ("quantity", _quantity),
     ("price", _price),
+    ("net_price", _net_price),
 )

@@ -1,9 +1,10 @@
 """The computation of what an order comes to at the store.
 
-The result is compared with what was paid. The total is the store's own. Where prices exclude tax,
-the tax that was paid counts as long as it differs from the store's by at most one minor unit a line
-and tax: such a difference comes from rounding by line, by tax or by order. Several taxes are
-normal. Amounts are in minor units.
+The result is compared with what was paid. The order's own prices count, once `order_check` has
+found that they are the menu's. Where they exclude tax, the tax that was paid counts as long as it
+differs from the store's by at most one minor unit a line and tax: such a difference comes from
+rounding by line, by tax or by order. That the menu's prices may include the tax doesn't matter.
+Several taxes are normal. Amounts are in minor units.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from tillpost.errors import MenuError, OrderError, TaxError
 from tillpost.models.menu import Menu, Tax
 from tillpost.models.money import format_money
 from tillpost.models.order import Order
+from tillpost.models.tax_terms import most_rounding, total_rate
 from tillpost_generic.wire import NewOrder
-from tillpost_simulators.generic.order_check import check_menu, item_of
+from tillpost_simulators.generic.order_check import check_menu, item_of, prices_of
 from tillpost_simulators.generic.world import Refusal
 
 __all__ = ["Bill", "price"]
@@ -73,9 +75,8 @@ def price(menu: Menu, new: NewOrder) -> Bill:
 
 
 def _check_paid_tax(order: Order, tax: _Tax) -> None:
-    # Rounding by line differs from rounding by order by at most one minor unit a line and tax.
     taxed_parts = len(order.lines) + len(order.charges)
-    tolerance = taxed_parts * len(tax.names) if tax.added else 0
+    tolerance = most_rounding(taxed_parts, len(tax.names)) if tax.added else 0
     difference = abs(tax.added - order.tax)
     if difference > tolerance:
         names = ", ".join(tax.names) or "no tax"
@@ -113,11 +114,12 @@ def _tax(menu: Menu, order: Order) -> _Tax:
     added: dict[str, Decimal] = {}
     included = Decimal(0)
     for amount, taxes in taxed:
-        included_rate = sum((tax.rate for tax in taxes if tax.included), Decimal(0))
-        included += amount * included_rate / (1 + included_rate)
+        if order.prices_include_tax:
+            rate = total_rate(taxes)
+            included += amount * rate / (1 + rate)
+            continue
         for tax in taxes:
-            if not tax.included:
-                added[tax.name] = added.get(tax.name, Decimal(0)) + amount * tax.rate
+            added[tax.name] = added.get(tax.name, Decimal(0)) + amount * tax.rate
     return _Tax(sum(map(_rounded, added.values())), _rounded(included), tuple(added))
 
 
@@ -136,8 +138,7 @@ def _taxes_of_each_line(menu: Menu, order: Order) -> list[Taxes]:
     """Return the taxes of each line.
 
     Raises:
-        Refusal: A line's tax is included where the order's prices exclude tax, or the other way
-            round.
+        Refusal: The menu's own price was paid, though this store adds tax to it.
     """
     wrong: dict[int, list[str]] = {}
     taxes_by_line: list[Taxes] = []
@@ -148,16 +149,13 @@ def _taxes_of_each_line(menu: Menu, order: Order) -> list[Taxes]:
             continue
         taxes = menu.taxes_on(item_of(menu, line))
         taxes_by_line.append(taxes)
-        others = [tax.name for tax in taxes if tax.included != order.prices_include_tax]
-        if others:
-            wrong[number] = others
+        prices = prices_of(menu, order, line)
+        if any(price.terms.leaves_tax_out(price.paid, price.on_menu) for price in prices):
+            wrong[number] = [tax.name for tax in taxes if not tax.included]
     if wrong:
         names = ", ".join(dict.fromkeys(name for names in wrong.values() for name in names))
-        if order.prices_include_tax:
-            detail = f"this store's prices exclude the tax ({names}), the order's include it"
-            raise Refusal(TaxError, detail, lines=tuple(wrong))
-        detail = f"the order adds tax ({names}) to this store's prices, which include it"
-        raise Refusal(MenuError, detail, lines=tuple(wrong), reason="net_price")
+        detail = f"this store's prices exclude the tax ({names}), the order's include it"
+        raise Refusal(TaxError, detail, lines=tuple(wrong))
     return taxes_by_line
 
 

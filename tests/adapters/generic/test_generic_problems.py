@@ -77,6 +77,13 @@ def test_refused_token_sends_nobody_to_ask_for_a_person() -> None:
     assert "the person who connected it" not in remedy.manager
 
 
+def test_remedy_calls_the_pos_by_its_own_name() -> None:
+    store = Store(policy=ONCE, pos_name="Acme POS")
+    store.simulator.refuse_orders(kind="SetupError")
+    remedy = store.refused(ORDER).remedy
+    assert "The connection to Acme POS isn't set up correctly." in remedy.manager
+
+
 def test_missing_scope_differs_from_bad_token() -> None:
     assert "isn't allowed" in refused(kind="PermissionsError", reason="scopes").remedy.manager
 

@@ -238,6 +238,38 @@ def test_tax_included_on_one_side_only_is_reported(inclusive: bool) -> None:
     assert (type(error), error.reason, error.lines) == (*expected, (0,))
 
 
+@pytest.mark.parametrize(("quantity", "tax"), [(1, 132), (10, 1318), (50, 6590)])
+def test_prices_without_tax_arrive_where_the_pos_includes_it(quantity: int, tax: int) -> None:
+    """13.18 is 14.50 without tax, rounded."""
+    store = Store(policy=ONCE)
+    net = TOASTIE.model_copy(update={"unit_price": 1318, "quantity": quantity})
+    order = without_tax(tax, net)
+    made = store.submit(order)
+    (entry,) = store.simulator.ledger().shown
+    assert made.total == entry.total == entry.paid == order.total
+
+
+def test_prices_with_tax_arrive_where_the_pos_adds_it() -> None:
+    store = Store(WorldSettings(tax_inclusive=False), policy=ONCE)
+    gross = TOASTIE.model_copy(update={"unit_price": 1595, "quantity": 3})
+    order = paid("ord_1", [gross])
+    assert store.submit(order).total == store.simulator.ledger().shown[0].paid == order.total
+
+
+@pytest.mark.parametrize(("unit_price", "tax"), [(1316, 132), (1200, 120)])
+def test_other_price_without_tax_is_a_menu_error(unit_price: int, tax: int) -> None:
+    net = TOASTIE.model_copy(update={"unit_price": unit_price})
+    error = Store(policy=ONCE).refused(without_tax(tax, net))
+    assert (type(error), error.reason, error.lines) == (MenuError, "price", (0,))
+
+
+def test_tax_of_converted_prices_is_compared_by_amount() -> None:
+    net = TOASTIE.model_copy(update={"unit_price": 1318})
+    error = Store(policy=ONCE).refused(without_tax(66, net))
+    assert type(error) is TaxError
+    assert "1.32 AUD of tax (GST), the order has 0.66 AUD" in error.detail
+
+
 @pytest.mark.parametrize(
     ("tax", "fits"), [(145, True), (146, True), (144, True), (147, False), (0, False)]
 )
@@ -306,15 +338,25 @@ def answering(**changed: Any) -> Store:
 
 
 def test_order_created_with_other_total_is_raised_with_order() -> None:
-    store = answering(total=2880)
+    store = answering(total=2780)
     for _ in range(2):
         error = store.refused(ORDER)
         assert isinstance(error, MenuError)
         assert (error.outcome, error.reason) == (Outcome.CREATED, "created")
         assert error.pos_order
-        assert "28.80 AUD" in error.detail
+        assert "27.80 AUD" in error.detail
         assert "28.81 AUD" in error.detail
     assert store.paths.count("POST /orders") == 1  # never a second time
+
+
+@pytest.mark.parametrize(
+    ("total", "rounded"), [(1449, True), (1451, True), (1448, False), (1452, False)]
+)
+def test_included_tax_that_the_pos_rounds_is_named_as_rounding(total: int, rounded: bool) -> None:
+    error = answering(total=total).refused(paid("ord_1", [TOASTIE]))
+    expected = (TaxError, "rounding_created") if rounded else (MenuError, "created")
+    assert (type(error), error.reason) == expected
+    assert error.outcome is Outcome.CREATED
 
 
 def test_order_without_its_tax_is_a_tax_error() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from adapters.generic.spec import PUBLISHED, check_answer, check_request
 from adapters.square.shop_orders import DRIFTED, FLAT_WHITE, OAT, TOASTIE, paid
-from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, TaxError, Till
+from tillpost import MenuError, Order, OrderError, PermissionsError, Policy, Till
+from tillpost.errors.remedies import Actor
 from tillpost.models.order import Charge, Discount, Line, Payment, PosState
 from tillpost.submission.context import Connection
 from tillpost_generic.adapter import Generic
@@ -126,14 +127,21 @@ def test_other_total_is_refused_and_creates_nothing(url: str) -> None:
     assert kept.submit(cheap).total == 1400
 
 
-def test_tax_added_to_prices_that_include_it_is_reported(url: str) -> None:
-    payments = (Payment(method="card", amount=1595),)
-    added = paid("ord_1", [TOASTIE]).model_dump() | {
+@pytest.mark.parametrize(("unit_price", "tax"), [(1450, 145), (1318, 132)])
+def test_prices_that_are_not_converted_are_not_called_wrong(
+    url: str, unit_price: int, tax: int
+) -> None:
+    payments = (Payment(method="card", amount=unit_price + tax),)
+    net = paid("ord_1", [TOASTIE.model_copy(update={"unit_price": unit_price})]).model_dump() | {
         "prices_include_tax": False,
-        "tax": 145,
+        "tax": tax,
         "payments": payments,
     }
-    assert isinstance(refusal(till(url), Order.model_validate(added)), TaxError)
+    error = refusal(till(url), Order.model_validate(net))
+    assert isinstance(error, OrderError)
+    assert error.reason == "tax_terms"
+    assert "prices_include_tax" in error.detail
+    assert error.remedy.actor is Actor.DEVELOPER
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,10 @@ def test_order_differing_by_a_tax_is_undone_before_payment(store: Store) -> None
 @plays(
     "finish",
     from_document(
-        lambda: [payment_made()],
-        schemas="CreatePaymentResponse",
+        lambda: [now_as("CreateOrderResponse"), payment_made()],
+        schemas="CreateOrderResponse and CreatePaymentResponse",
         location=STEAKS_AT,
-        adapted=EXTERNALLY,
+        adapted=("RetrieveOrder gives the order as it was created", *EXTERNALLY),
     ),
 )
 def test_an_order_that_was_created_and_not_paid_is_finished(store: Store) -> None:

@@ -37,13 +37,13 @@ def submit(bench: Bench, **changes: Any) -> PosOrder:
     return bench.run(bench.adapter.submit(order, Attempt()), order)
 
 
-def leave_half_done(bench: Bench, **changes: Any) -> None:
+def leave_half_done(bench: Bench, attempt: Attempt | None = None, **changes: Any) -> None:
     order = plain_order(**changes)
     bench.spoil = lambda request, carry_out: (
         Fault(Applied.NO, "refused") if request.path == "/v2/payments" else carry_out()
     )
     with pytest.raises(OutageError):
-        bench.run(bench.adapter.submit(order, Attempt()), order)
+        bench.run(bench.adapter.submit(order, attempt or Attempt()), order)
     bench.spoil = None
 
 
@@ -70,6 +70,18 @@ def test_an_unpaid_order_is_found_as_a_draft_which_finish_pays(bench: Bench) -> 
     assert (draft.total, draft.version) == (1450, 1)
     done = bench.run(bench.adapter.finish(plain_order(), draft), plain_order())
     assert (done.id, bench.simulator.ledger().half_done) == (draft.id, ())
+
+
+def test_finished_order_has_no_notices_of_another_attempt() -> None:
+    """It went as a pickup, so it has no substitute for a phone number."""
+    bench = Bench(delivery_as_pickup=False)
+    delivery = {"type": "delivery", "address": {"line1": "1 Wattle St"}}
+    known: dict[str, Any] = {"fulfilment": delivery, "customer": {"name": "Mia Chen"}}
+    leave_half_done(bench, Attempt(withheld=frozenset({"customer.phone"})), **known)
+    (unpaid,) = bench.simulator.ledger().half_done
+    order = plain_order(**known)
+    finishing = bench.adapter.finish(order, Draft(id=unpaid.order_id, total=1450))
+    assert bench.run(finishing, order).notices == ()
 
 
 def test_an_order_that_was_undone_is_not_found(bench: Bench) -> None:

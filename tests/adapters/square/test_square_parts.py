@@ -126,7 +126,8 @@ def test_what_goes_in_another_form_is_named_in_notices() -> None:
     rounding = {"kind": "rounding", "name": "Rounding", "amount": -2}
     order = paid(1848, charges=[free, rounding])
     assert translate(order, Attempt(), SETTINGS).notices == (
-        "Rounding went as a discount, since Square takes no negative charge",
+        "Rounding went as a discount, since Square takes no negative charge; a tax that the prices "
+        "include is lowered by its share",
         "Delivery went at what is left of it after its discounts, which are in the note",
     )
     assert translate(plain_order(), Attempt(), SETTINGS).notices == ()

@@ -244,3 +244,115 @@ def test_kept_price_without_tax_is_sent_with_it() -> None:
     bench.run(bench.adapter.submit(order, attempt), order)
     assert shown(bench).lines[0].unit_price == 1320
     assert shown(bench).total == order.total
+
+
+@pytest.mark.parametrize("with_menu", [True, False], ids=["menu", "no menu"])
+@pytest.mark.parametrize(("quantity", "tax"), [(1, 132), (10, 1318), (50, 6590), (1000, 131_800)])
+def test_rounded_prices_of_many_pieces_arrive_as_paid(
+    quantity: int, tax: int, with_menu: bool
+) -> None:
+    """13.18 is 14.50 without tax, rounded: 50 pieces are 0.10 away from Square's total."""
+    bench = checked_bench()
+    order = net_order(1318, tax, quantity)
+    made = submit(bench, order, with_menu=with_menu)
+    assert shown(bench).total == shown(bench).paid == made.total == order.total
+    adjusted = order.total != quantity * 1450
+    names = [each.name for each in (*shown(bench).charges, *shown(bench).discounts)]
+    assert names == ["Rounding"] * adjusted
+    assert any("prices that are rounded" in notice for notice in made.notices) == adjusted
+
+
+@pytest.mark.parametrize("quantity", [1, 7, 50])
+def test_prices_with_tax_arrive_where_square_adds_it(quantity: int) -> None:
+    bench = bench_with("8.875", 1325)  # 14.43 with tax, rounded
+    lines = [{"item_id": "5312", "name": "BLT", "quantity": quantity, "unit_price": 1443}]
+    payments = [{"method": "card", "amount": quantity * 1443}]
+    order = an_order(lines=lines, payments=payments)
+    made = submit(bench, order)
+    assert shown(bench).total == shown(bench).paid == made.total == order.total
+
+
+def test_rounded_prices_of_modifiers_count_for_each_piece() -> None:
+    bench = checked_bench()
+    oat = {"modifier_id": "228", "name": "Oat milk", "unit_price": 73, "quantity": 1}  # 0.80
+    line = {"item_id": "7302", "name": "Flat white", "quantity": 40, "unit_price": 500}
+    lines = [{**line, "modifiers": [oat]}]
+    payments = [{"method": "card", "amount": 22_920 + 2292}]
+    order = net_order(500, 2292, lines=lines, payments=payments)
+    made = submit(bench, order)
+    assert shown(bench).total == shown(bench).paid == made.total == order.total == 25_212
+
+
+def test_other_price_is_no_rounding_however_many_pieces() -> None:
+    bench = checked_bench()
+    error = refusal(bench, net_order(1316, 6580, quantity=50))  # 14.48 with tax
+    assert (type(error), error.reason, error.lines) == (MenuError, "price", (0,))
+
+
+def test_rounded_prices_that_cannot_be_made_up_for_are_named() -> None:
+    bench = checked_bench()
+    bench.spoil = lambda request, carry_out: (
+        refused("BAD_REQUEST") if is_adjustment(request) else carry_out()
+    )
+    error = refusal(bench, net_order(1318, 6590, quantity=50))
+    assert (type(error), error.reason) == (TaxError, "rounding")
+    assert "prices with and without tax are rounded differently" in error.detail
+    assert error.remedy.actor is Actor.DEVELOPER
+    assert bench.simulator.ledger().half_done == ()
+
+
+COUPON = {"name": "COUPON", "amount": 500}
+CORKAGE = {"name": "Corkage", "quantity": 1, "unit_price": 500}
+TOASTIE = {"item_id": "5312", "name": "BLT", "quantity": 1, "unit_price": 1318}
+VAN = {"kind": "delivery", "name": "Van", "amount": 500, "taxed": True}
+
+
+@pytest.mark.parametrize(
+    ("parts", "tax", "field", "name"),
+    [
+        ({"discounts": [COUPON]}, 82, "discounts", "the discount on the order"),
+        (
+            {"lines": [TOASTIE | {"discounts": [COUPON]}]},
+            82,
+            "lines[0].discounts",
+            "the discount on BLT",
+        ),
+        ({"charges": [VAN]}, 182, "charges[0]", "Van"),
+        ({"lines": [TOASTIE, CORKAGE]}, 182, "lines[1]", "Corkage"),
+    ],
+)
+def test_amount_that_square_reads_with_tax_names_the_field(
+    parts: dict[str, Any], tax: int, field: str, name: str
+) -> None:
+    """The store's taxes are right: 5.00 off is without tax here, and with it at Square."""
+    bench = checked_bench()
+    beside = -500 if "discount" in name else 500
+    payments = [{"method": "card", "amount": 1318 + beside + tax}]
+    error = refusal(bench, net_order(1318, tax, payments=payments, **parts))
+    assert (type(error), error.reason, error.subjects) == (OrderError, "tax_terms", (name,))
+    assert error.detail == (
+        "prices_include_tax: the order's prices exclude tax and Square's include it, so "
+        f"{field} would come to another amount there"
+    )
+    assert error.remedy.actor is Actor.DEVELOPER
+    assert "nothing to correct in the POS" in error.remedy.manager
+    assert bench.simulator.ledger().shown == ()
+    assert bench.simulator.ledger().half_done == ()
+
+
+def test_free_line_among_converted_prices_is_not_called_changed() -> None:
+    """Square taxes no line that is free, so it doesn't say how its price is meant."""
+    bench = checked_bench()
+    free = {"name": "FREE", "amount": 1318}
+    lines = [TOASTIE | {"discounts": [free]}, TOASTIE]
+    payments = [{"method": "card", "amount": 1450}]
+    error = refusal(bench, net_order(1318, 132, lines=lines, payments=payments))
+    assert (type(error), error.reason) == (OrderError, "tax_terms")
+
+
+def test_discount_does_not_excuse_a_tax_that_the_store_adds() -> None:
+    bench = checked_bench()
+    bench.simulator.add_tax("Surcharge", "10")
+    payments = [{"method": "card", "amount": 950}]
+    order = an_order(discounts=[COUPON], payments=payments)
+    assert type(refusal(bench, order)) is TaxError

@@ -234,7 +234,7 @@ def test_unexplained_total_is_a_setup_error(bench: Bench) -> None:
         drive(
             bench.adapter,
             bench.adapter.finish(plain_order(), Draft(id=known.order_id, total=9)),
-            scripted(now, once_cancelled),
+            scripted(now, now, once_cancelled),
             plain_order(),
         )
 

@@ -336,12 +336,15 @@ def test_charges_come_after_taxes_and_zero_charges_are_left_out() -> None:
     assert "discounts" not in body
 
 
-def test_a_payments_note_that_is_too_long_is_cut() -> None:
-    parts = [{"method": "voucher", "amount": 145, "reference": "v" * 100} for _ in range(10)]
+def test_payments_note_that_is_too_long_goes_on_in_the_orders() -> None:
+    parts = [{"method": "voucher", "amount": 145, "reference": f"{n:0100}"} for n in range(10)]
+    order = plain_order(payments=parts)
 
-    note = payment(plain_order(payments=parts), "SQ1", SETTINGS)["note"]
+    note = cast("str", payment(order, "SQ1", SETTINGS)["note"])
 
-    assert len(cast("str", note)) == 500
+    assert len(note) <= 500
+    whole = note + str(translate(order, Attempt(), SETTINGS).order)
+    assert all(str(part["reference"]) in whole for part in parts)
 
 
 def test_a_payment_without_a_reference_goes_by_the_orders_id() -> None:

@@ -20,6 +20,7 @@ from tillpost.adapter.net_order import (
     staff_notes,
     verify_total,
 )
+from tillpost.errors.remedies import Actor
 from tillpost.models.menu import GroupUse, Item, Menu, ModifierGroup, ModifierOption, Tax, Variation
 from tillpost.models.order import PosState
 
@@ -225,6 +226,82 @@ def test_taxed_charge_needs_a_product_with_tax() -> None:
     bag = {"kind": "service", "name": "Bag", "amount": 20, "taxed": True}
     with pytest.raises(SetupError, match="'Bag' was charged with tax, but its product bag has"):
         net_order_lines(an_order(1120, charges=[bag]), MENU, SUBSTITUTES)
+
+
+VAN = {"kind": "delivery", "name": "Van", "amount": 500}
+OFF = {"name": "C5", "amount": 500}
+CORKAGE = {"name": "Corkage", "quantity": 1, "unit_price": 500}
+
+
+@pytest.mark.parametrize(
+    ("parts", "tax", "products", "detail"),
+    [
+        (
+            {"charges": [VAN]},
+            100,
+            {"charge_products": {"delivery": "sur"}},
+            "'Van' was charged without tax, but its product sur has GST; "
+            "name another in the setting charge_products",
+        ),
+        (
+            {"discounts": [OFF]},
+            50,
+            {"discount_product": "bag"},
+            "'C5' was taken off with tax, but its product bag has none; "
+            "name another in the setting discount_product",
+        ),
+        (
+            {"discounts": [OFF]},
+            100,
+            {"discount_product": "off"},
+            "'C5' was taken off without tax, but its product off has GST; "
+            "name another in the setting discount_product",
+        ),
+        (
+            {"lines": [WHITE | {"unit_price": 500}, CORKAGE]},
+            100,
+            {"open_item_product": "sur"},
+            "'Corkage' was charged without tax, but its product sur has GST; "
+            "name another in the setting open_item_product",
+        ),
+        (
+            {"lines": [WHITE | {"unit_price": 500}, CORKAGE]},
+            150,
+            {"open_item_product": "loaf"},
+            "'Corkage' was charged with tax, but its product loaf has none; "
+            "name another in the setting open_item_product",
+        ),
+    ],
+)
+def test_product_of_other_tax_than_its_part_names_its_setting(
+    parts: dict[str, Any], tax: int, products: dict[str, Any], detail: str
+) -> None:
+    """The store's taxes are right, and the setting names a product of another tax."""
+    held: dict[str, Any] = {"lines": [WHITE | {"unit_price": 500}]} | parts
+    paid = sum(line["quantity"] * line["unit_price"] for line in held["lines"])
+    paid += sum(charge["amount"] for charge in held.get("charges", ()))
+    paid -= sum(discount["amount"] for discount in held.get("discounts", ()))
+    order = an_order(paid + tax, prices_include_tax=False, tax=tax, **held)
+    with pytest.raises(SetupError) as caught:
+        net_order_lines(order, MENU, SubstituteProducts.model_validate(products))
+    assert (caught.value.detail, caught.value.reason) == (detail, "product")
+    assert caught.value.remedy.actor is Actor.DEVELOPER
+
+
+def test_both_settings_are_tried_where_neither_explains_the_tax() -> None:
+    held = {"lines": [WHITE | {"unit_price": 500}], "charges": [VAN], "discounts": [OFF]}
+    order = an_order(1050, prices_include_tax=False, tax=50, **held)
+    products = {"charge_products": {"delivery": "sur"}, "discount_product": "bag"}
+    with pytest.raises(SetupError, match="'Van' was charged without tax"):
+        net_order_lines(order, MENU, SubstituteProducts.model_validate(products))
+
+
+def test_charge_does_not_excuse_another_tax() -> None:
+    held = {"lines": [WHITE | {"unit_price": 500}], "charges": [VAN]}
+    order = an_order(1680, prices_include_tax=False, tax=180, **held)
+    products = {"charge_products": {"delivery": "sur"}}
+    with pytest.raises(TaxError, match=r"has 1\.80 AUD of tax, but GST comes to 1\.50 AUD"):
+        net_order_lines(order, MENU, SubstituteProducts.model_validate(products))
 
 
 def test_notes_say_what_is_to_be_paid_and_where_to_bring_it() -> None:

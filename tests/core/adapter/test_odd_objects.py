@@ -77,7 +77,7 @@ def test_odd_part_costs_itself_and_is_named_with_its_whole() -> None:
     assert [len(each.sizes) for each in page.dishes] == [2, 1]
     (fault,) = odd.faults
     assert fault.subject == "Dish 1, size 1"
-    assert "(price: Input should be a valid decimal)" in fault.text
+    assert "(price: must be a number)" in fault.text
 
 
 def test_object_that_comes_odd_twice_is_one_fault() -> None:

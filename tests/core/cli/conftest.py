@@ -38,11 +38,17 @@ class Result:
     @property
     def error_line(self) -> str:
         """The one line on standard error after bad input, without the program's name."""
+        (line,) = self.error_lines
+        return line
+
+    @property
+    def error_lines(self) -> list[str]:
+        """The lines on standard error after bad input, without the program's name."""
         assert self.code == 2
         assert self.out == ""
-        assert self.err.count("\n") == 1, self.err
-        assert self.err.startswith("tillpost: ")
-        return self.err.removeprefix("tillpost: ").rstrip("\n")
+        lines = self.err.splitlines()
+        assert all(line.startswith("tillpost: ") for line in lines), self.err
+        return [line.removeprefix("tillpost: ") for line in lines]
 
 
 Command = Callable[..., Result]

@@ -29,6 +29,27 @@ SETTINGS = {"base_url": "https://pos.invalid", "access_token": SECRET, "location
         (("simulate", "square", "--faults", "2"), "--faults"),
         (("simulate", "square", "--port", "70000"), "--port"),
         (("simulate", "square", "--items", "-1"), "--items"),
+        (
+            ("simulate", "square", "--set", "currency"),
+            "--set takes NAME=VALUE, such as currency=USD",
+        ),
+        (
+            ("simulate", "square", "--set", "colour=red"),
+            "the simulator of square has no setting 'colour'; it has: currency, tax_inclusive, ",
+        ),
+        (
+            ("simulate", "square", "--set", "currency=usd"),
+            "currency: must be a currency's three capital letters",
+        ),
+        (
+            ("simulate", "generic", "--set", "tax_percentage=a lot"),
+            "tax_percentage: must be a number",
+        ),
+        (("simulate", "kounta", "--set", "tax_rate=10%"), "tax_rate: must be a number"),
+        (
+            ("simulate", "square", "--set", "tax_inclusive=perhaps"),
+            "tax_inclusive: must be true or false",
+        ),
         (("simulate", "pasta"), "no adapter for 'pasta'; installed: "),
         (("simulate", "square", "--script", "nope.json"), "nope.json: No such file or directory"),
         (("simulate", "square", "--host", "192.0.2.1"), "can't listen at 192.0.2.1:0"),
@@ -44,13 +65,13 @@ def test_wrong_usage_is_one_line(arguments: tuple[str, ...], says: str, tillpost
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "Invalid JSON"),
-        (b"{", "Invalid JSON"),
-        (b"\xff\xfe", "Invalid JSON"),
-        (b"[" * 10_000, "Invalid JSON"),
-        (b"null", "Input should be an object"),
-        (b"{}", "id: is missing"),
-        (b'{"id": "Mia Chen"}', "id: "),
+        (b"", "isn't JSON: "),
+        (b"{", "isn't JSON: "),
+        (b"\xff\xfe", "isn't JSON: "),
+        (b"[" * 10_000, "isn't JSON: "),
+        (b"null", "must be an object"),
+        (b"{}", "isn't an order: id: is missing (and 4 more)"),
+        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 "),
     ],
 )
 def test_unreadable_order_is_one_line(content: bytes, says: str, tillpost: Command) -> None:

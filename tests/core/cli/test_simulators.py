@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 import pytest
 
@@ -36,3 +37,23 @@ def test_simulator_without_a_size_refuses_items(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(make_simulator(adapter_named("square")), SquareSimulator)
     with pytest.raises(CliError, match="leave --items"):
         make_simulator(adapter_named("square"), items=3)
+    with pytest.raises(CliError, match="leave --set"):
+        make_simulator(adapter_named("square"), settings={"currency": "USD"})
+
+
+TAXES = {
+    "generic": {"tax_percentage": "8.875", "tax_inclusive": "false"},
+    "kounta": {"tax_rate": "0.08875"},
+    "square": {"tax_percentage": "8.875", "tax_inclusive": "false"},
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_simulator_has_the_currency_and_the_taxes_that_are_set(platform: str) -> None:
+    settings = {"currency": "USD", **TAXES[platform]}
+    simulator = make_simulator(adapter_named(platform), settings=settings)
+    menu = shop_of(platform, simulator=simulator).menu
+    assert menu.currency == "USD"
+    assert Decimal("0.08875") in {tax.rate for tax in menu.taxes}
+    if platform != "kounta":
+        assert not any(tax.included for tax in menu.taxes)

@@ -34,7 +34,8 @@ def of(order: Order, adapter: type[Keyed] = Keyed, **more: Any) -> Forecast:
 
 
 def test_order_that_would_be_sent_has_no_refusals() -> None:
-    assert of(an_order()) == Forecast([], (), needs_menu=False)
+    assert of(an_order()) == Forecast([], (), needs_menu=False, knows_currency=False)
+    assert of(an_order(), menu_cache=MenuCache(currency="AUD")).knows_currency
 
 
 def test_every_refusal_is_found_at_once() -> None:
@@ -63,6 +64,7 @@ def test_other_currency_is_found_beside_a_part_that_is_not_taken() -> None:
 def test_what_is_withheld_is_told() -> None:
     (notice,) = of(changed(fulfilment=PAST)).notices
     assert "as soon as possible" in notice
+    assert not of(changed(fulfilment=PAST), policy=Policy(past_due="refuse")).notices
 
 
 def test_price_that_is_kept_as_paid_is_told() -> None:

@@ -3,8 +3,9 @@
 With `--json` it prints {"ok", "order", "steps": [{"field", "text", "how", "amount", "adds",
 "depth"}], "total", "settled": [as steps], "faults": [{"field", "text", "off_by"}], "lines":
 [{"line", "name", "on_menu", "item_id"}], "connections": [{"connection", "platform", "ok",
-"needs_menu", "not_taken": {path: what}, "notices", "problems": [{"error", "remedy", "exit_code"}],
-"setup"}]}. Amounts are in minor units of the order's currency. `lines` is empty without a menu.
+"needs_menu", "knows_currency", "not_taken": {path: what}, "notices", "problems": [{"error",
+"remedy", "exit_code"}], "setup"}]}. Amounts are in minor units of the order's currency. `lines` is
+empty without a menu.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from tillpost.adapter.order_features import uncarried_fields
 from tillpost.cli.connection_option import AsJson, ConfigFile
 from tillpost.cli.exit_codes import BAD_INPUT, NOT_RIGHT, OK, CliError, code_for
-from tillpost.cli.input import STDIN, read_content, read_model
+from tillpost.cli.input import STDIN, each_refusal, read_content, read_model
 from tillpost.cli.offline_connections import (
     KnownSettings,
     known_settings,
@@ -33,7 +34,6 @@ from tillpost.errors import ConfigError, PosError
 from tillpost.errors.remedies import ACTORS
 from tillpost.menus.matching import fit
 from tillpost.models.arithmetic import Arithmetic, Step, SumFault, arithmetic, read_unchecked
-from tillpost.models.base import explain
 from tillpost.models.menu import Menu
 from tillpost.models.money import format_money
 from tillpost.models.order import Order, describe_lines
@@ -62,6 +62,7 @@ class _Outlook:
         platform: The adapter's name.
         title: The platform's name for people.
         needs_menu: Whether its menu must be known to say more.
+        knows_currency: Whether its store's currency is known, and was compared.
         not_taken: The fields that the platform doesn't take, and what each is.
         notices: What would be changed.
         problems: Why the order would be refused before anything is sent.
@@ -72,6 +73,7 @@ class _Outlook:
     platform: str = ""
     title: str = ""
     needs_menu: bool = False
+    knows_currency: bool = False
     not_taken: Mapping[str, str] = field(default_factory=dict[str, str])
     notices: Sequence[str] = ()
     problems: Sequence[PosError] = ()
@@ -82,7 +84,9 @@ class _Outlook:
         """The exit code, 0 if the order would be sent."""
         if self.setup:
             return BAD_INPUT
-        return code_for(self.problems[0]) if self.problems else OK
+        if self.problems:
+            return code_for(self.problems[0])
+        return NOT_RIGHT if self.needs_menu else OK
 
     def facts(self) -> Mapping[str, object]:
         """Return it for programs."""
@@ -111,9 +115,10 @@ class _Explanation:
     @property
     def code(self) -> int:
         """The exit code."""
-        refused = [outlook.code for outlook in self.outlooks if outlook.code]
-        if refused:
-            return refused[0]
+        codes = [outlook.code for outlook in self.outlooks if outlook.code]
+        if codes:
+            # What is known comes before what can't be said.
+            return next((code for code in codes if code != NOT_RIGHT), NOT_RIGHT)
         is_on_menu = all(line.on_menu for line in self.lines)
         return OK if is_on_menu and not self.sums.faults else NOT_RIGHT
 
@@ -165,7 +170,7 @@ def check(
 
     The connections are those of the TOML file and of the outbox's database. Nothing is sent, and
     no token is needed. An order that passes may still be refused by the platform, which knows more
-    than this command.
+    than this command. One that can't be judged without the store's menu doesn't pass.
     """
     if platform and connection:
         raise CliError("--platform and --connection don't go together")
@@ -193,7 +198,9 @@ def _read(path: str) -> Order:
         return read_unchecked(content)
     except ValidationError as error:
         name = "standard input" if path == STDIN else path
-        raise CliError(f"{name}: {explain(error)}") from None
+        first, *others = each_refusal(Order, name, error)
+    # Raised out here, because the ValidationError quotes the order.
+    raise CliError(first, more=others)
 
 
 def _menu_lines(order: Order, menu: Menu | None) -> Sequence[_MenuLine]:
@@ -239,6 +246,7 @@ def _outlook(order: Order, connection: Connection) -> _Outlook:
         platform=adapter.platform,
         title=adapter.title,
         needs_menu=expected.needs_menu,
+        knows_currency=expected.knows_currency,
         not_taken=not_taken,
         notices=expected.notices,
         problems=expected.refusals,
@@ -254,7 +262,7 @@ def _show(found: _Explanation, config: str) -> None:
     _show_faults(found.order, found.sums.faults)
     _show_lines(found.order, found.lines)
     for outlook in found.outlooks:
-        _show_outlook(outlook)
+        _show_outlook(outlook, found.order.currency)
     if not found.sums.faults and not found.outlooks:
         print_line(
             f"{config_path(config)} has no connection; --platform NAME says what a platform would "
@@ -297,7 +305,7 @@ def _row(step: Step, currency: str) -> tuple[str, str, str]:
     return text, step.how, amount if step.adds else f"({amount})"
 
 
-def _show_outlook(outlook: _Outlook) -> None:
+def _show_outlook(outlook: _Outlook, currency: str) -> None:
     who = outlook.connection
     if outlook.title and outlook.platform != outlook.connection:
         who = f"{who} ({outlook.title})"
@@ -310,9 +318,11 @@ def _show_outlook(outlook: _Outlook) -> None:
     if outlook.problems:
         print_line(f"{who}: would be refused before anything is sent", "bold red")
     elif outlook.needs_menu:
-        print_line(f"{who}: the store's menu is needed to say more; see --menu")
-    else:
+        print_line(f"{who}: can't be said without the store's menu; see --menu", "bold yellow")
+    elif outlook.knows_currency:
         print_line(f"{who}: would be sent", "bold green")
+    else:
+        print_line(f"{who}: would be sent, if the store sells in {currency}", "bold green")
     facts = [("Changed", notice) for notice in outlook.notices]
     for error in outlook.problems:
         remedy = error.remedy

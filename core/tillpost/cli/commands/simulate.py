@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +64,15 @@ _Items = Annotated[
         "--items", min=0, help="How many items its menu has beside its usual ones: 10000 is large."
     ),
 ]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the store, such as currency=USD or tax_percentage=8.875. Can be "
+        "repeated.",
+    ),
+]
 _Name = Annotated[str, typer.Option("--name", help="The connection's name. [PLATFORM-simulator]")]
 _WriteConfig = Annotated[
     str,
@@ -83,6 +92,7 @@ def simulate(
     seed: _Seed = 0,
     script: _Script = "",
     items: _Items = 0,
+    settings: _Set = None,
     name: _Name = "",
     write_config: _WriteConfig = "",
     as_json: AsJson = False,
@@ -101,12 +111,11 @@ def simulate(
     }
     plan = plan.model_copy(update=update)
     adapter = adapter_named(platform)
-    simulator = make_simulator(adapter, plan, items=items)
+    simulator = make_simulator(adapter, plan, items=items, settings=_read_settings(settings or []))
     connection_name = name or f"{platform}-simulator"
 
     def ready(url: str) -> None:
-        settings = simulator.connection_settings(url)
-        toml = _toml(connection_name, platform, settings)
+        toml = _toml(connection_name, platform, simulator.connection_settings(url))
         if write_config:
             _write_config(write_config, toml)
         if as_json:
@@ -123,6 +132,16 @@ def simulate(
         raise CliError(f"can't listen at {host}:{port}: {error.strerror or error}") from None
     if not as_json:
         print_line(f"The simulator has ended: {simulator.ledger().summary()}")
+
+
+def _read_settings(options: Sequence[str]) -> Mapping[str, str]:
+    settings: dict[str, str] = {}
+    for option in options:
+        name, separator, value = option.partition("=")
+        if not separator:
+            raise CliError(f"--set takes NAME=VALUE, such as currency=USD, not {option!r}")
+        settings[name] = value
+    return settings
 
 
 def _json_facts(

@@ -89,9 +89,9 @@ def test_unwritable_output_is_one_line(output: str, tillpost: Command, store: St
 def test_invalid_menu_file_is_one_line(tillpost: Command, store: Store, lunch: str) -> None:
     Path("menu.json").write_text("{}")
     imported = tillpost("menu", "import")
-    assert imported.error_line.startswith("menu.json: site: is missing")
+    assert imported.error_line.startswith("menu.json: isn't a menu: site: is missing")
     checked = tillpost("menu", "check", lunch, "--menu", "menu.json")
-    assert checked.error_line.startswith("menu.json: site: is missing")
+    assert checked.error_line.startswith("menu.json: isn't a menu: site: is missing")
 
 
 def test_refused_import_exits_with_the_errors_code(tillpost: Command, store: Store) -> None:

@@ -48,7 +48,7 @@ def test_sums_are_shown_line_by_line(tillpost: Command) -> None:
     assert result.code == 0
     for cells in ("1. Flat white, regular", "2 x (5.50 + 0.80)", "12.60 AUD", "28.81 AUD"):
         assert cells in result.out
-    assert "Generic POS: would be sent" in result.out
+    assert "Generic POS: would be sent, if the store sells in AUD" in result.out
 
 
 @pytest.mark.parametrize(
@@ -96,19 +96,39 @@ def test_order_is_read_from_standard_input(tillpost: Command) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"{", "Invalid JSON"),
-        (b"[1]", "Input should be an object"),
-        (b"{}", "id: is missing"),
-        (b'{"id": "Mia Chen"}', "id: "),
+        (b"{", "isn't JSON: "),
+        (b"[1]", "must be an object"),
+        (b'{"format": "2"}', "isn't an order: format: must be '1'"),
+        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 letters"),
     ],
 )
-def test_bad_order_is_one_line_that_names_the_field(
+def test_bad_order_begins_with_a_line_that_names_the_field(
     content: bytes, says: str, tillpost: Command
 ) -> None:
     Path("order.json").write_bytes(content)
-    line = tillpost("order", "check", "order.json").error_line
-    assert line.startswith(f"order.json: {says}")
-    assert "Mia Chen" not in line
+    result = tillpost("order", "check", "order.json")
+    first, *_ = result.error_lines
+    assert first.startswith(f"order.json: {says}")
+    assert "Mia Chen" not in result.err
+
+
+def test_each_fault_of_an_order_has_a_line(tillpost: Command) -> None:
+    line = {"item_id": "1", "name": "Coffee", "quantity": 1, "unit_price": 5.5}
+    order = example(id="a b", currency="aud", fulfilment={}, format="2", lines=[line])
+    assert tillpost("order", "check", order).error_lines == [
+        "order.json: format: must be '1'",
+        "order.json: id: must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+        "order.json: currency: must be a currency's three capital letters (ISO 4217), such as AUD",
+        "order.json: fulfilment.type: is missing",
+        "order.json: lines[0].unit_price: must be whole minor units: 550 is 5.50 AUD, or 550 JPY",
+    ]
+
+
+def test_only_the_first_of_many_faults_have_lines(tillpost: Command) -> None:
+    order = example(**{f"odd_{number}": 1 for number in range(30)})
+    lines = tillpost("order", "check", order).error_lines
+    assert len(lines) == 21
+    assert lines[-1] == "order.json: and 10 more"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +137,7 @@ def test_bad_order_is_one_line_that_names_the_field(
         (("nope.json",), "nope.json: No such file or directory"),
         (("order.json", "--platform", "pasta"), "no adapter for 'pasta'; installed: "),
         (("order.json", "--menu", "nope.json"), "nope.json: No such file or directory"),
-        (("order.json", "--menu", "order.json"), "order.json: site: is missing"),
+        (("order.json", "--menu", "order.json"), "order.json: isn't a menu: site: is missing"),
         (("order.json", "-c", "bar"), "tillpost.toml: No such file or directory"),
         (("order.json", "--config", "no.toml"), "no.toml: No such file or directory"),
         (("order.json", "--platform", "square", "-c", "bar"), "don't go together"),
@@ -140,7 +160,7 @@ def test_each_connection_is_looked_at_without_tokens(tillpost: Command) -> None:
     result = tillpost("order", "check", example())
     assert result.code == 2
     assert "cafe (Square): would be sent" in result.out
-    assert "bar (Kounta): the store's menu is needed to say more" in result.out
+    assert "bar (Kounta): can't be said without the store's menu" in result.out
     assert "kiosk: the connection's settings are wrong" in result.out
     assert "location_id is read from the environment, but NO_LOCATION isn't set" in result.out
 
@@ -152,6 +172,7 @@ def test_field_that_platform_cannot_carry_is_named(tillpost: Command) -> None:
     assert result.code == 17
     assert "cafe (Square): would be refused before anything is sent" in result.out
     assert "amount_due: Square doesn't take money to be paid at the store" in result.out
+    assert "The order isn't on the register." in " ".join(result.out.split())
     facts = only(tillpost("order", "check", path, "--json").json)
     assert facts["not_taken"] == {"amount_due": "money to be paid at the store"}
     assert facts["problems"][0]["exit_code"] == 17
@@ -240,7 +261,7 @@ def test_refusal_is_the_one_that_submitting_raises(
 
 def test_kounta_names_setting_that_an_order_needs(tillpost: Command) -> None:
     with serve_in_thread(KountaSimulator()) as running:
-        write_config(bar={**running.settings, "platform": "kounta"})
+        write_config(bar={**running.settings, "platform": "kounta", "import_pace": 0})
         assert tillpost("menu", "import").code == 0
     open_item = {"name": "Corkage", "quantity": 1, "unit_price": 500}
     paid = {"method": "card", "amount": 500}
