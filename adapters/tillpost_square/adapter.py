@@ -188,8 +188,8 @@ class Square(Adapter[SquareSettings]):
         create = replace(_creating(order.id, key, body), notices=notices)
         created, answer = yield from ask_with_answer(create)
         names_none = not created.order.reference_id
-        total = created.order.total_money
-        is_in_another_currency = total is not None and total.currency not in ("", order.currency)
+        currency = created.order.total_money.currency
+        is_in_another_currency = currency not in ("", order.currency)
         if names_none or is_in_another_currency or is_replayed(created.order, answer):
             # The answer doesn't say whose order it is, is wrong, or is old: only the order itself
             # shows that, and what has happened to it since.
