@@ -304,8 +304,9 @@ def _stated_taxes(order: Order) -> str:
 
 
 def _with_rate(name: str, percentage: Decimal | None) -> str:
-    is_said = percentage is None or "%" in name
-    return name if is_said else f"{name} {percentage.normalize():f} %"
+    if percentage is None or "%" in name:
+        return name
+    return f"{name} {percentage.normalize():f} %"
 
 
 def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:

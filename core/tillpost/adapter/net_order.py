@@ -615,8 +615,9 @@ def _with_rates(taxes: Taxes) -> str:
 
 
 def _with_rate(name: str, rate: Decimal | None) -> str:
-    percent = "" if rate is None else f"{(100 * rate).normalize():f} %"
-    return name if not percent or percent in name else f"{name} {percent}"
+    if rate is None or "%" in name:
+        return name
+    return f"{name} {(100 * rate).normalize():f} %"
 
 
 def _taxed_otherwise(
@@ -736,6 +737,7 @@ def verify_total(
         error.pos_order = found
         raise error
     total = _billed_total(billed, order.currency)
+    notice: str | None
     if total is None:
         notice = "The POS doesn't report the order's total, so it couldn't be verified"
     else:
