@@ -1,9 +1,9 @@
 """What rounding can make of taxes.
 
-A register's tax is compared with the order's here, too. Sites and platforms round a tax by line or by order, halves up or to even. So what a tax may come to
+Sites and platforms round a tax by line or by order, halves up or to even. So what a tax may come to
 is known from the amounts and the rates: between the sum of what each line's tax is rounded down to
-and the sum of what it is rounded up to. Anything else isn't rounding, however small it is. All
-amounts are minor units.
+and the sum of what it is rounded up to. Anything else isn't rounding, however small it is. A
+register's tax is compared with the order's here, too. All amounts are minor units.
 """
 
 from __future__ import annotations
