@@ -147,9 +147,9 @@ def _possible(order: Order, menu: Menu, usual: Sequence[Taxes]) -> list[Taxes]:
 
 
 def _stated(order: Order, menu: Menu) -> Amounts | None:
-    """Return the tax that the site charged, by rates if it says so and the store has these.
+    """Return the tax that the site charged, None if the order doesn't say it.
 
-    It is None if the order says nothing of it.
+    It is by rates if the order has these and the store has them, too.
     """
     known = {tax.rate for tax in menu.taxes if tax.enabled}
     by_rate: defaultdict[Decimal | None, int] = defaultdict(int)
@@ -169,9 +169,9 @@ def _nearest(
     usual: Sequence[Taxes],
     stated: Amounts,
 ) -> _Choice | None:
-    """Return the choice whose taxes come nearest to the order's, None if none comes to it.
+    """Return the choice whose taxes come nearest to the order's.
 
-    The usual taxes are taken if they come to it.
+    It is None if none comes to it. The usual taxes are taken if they come to it.
     """
     on_items = _amounts_of_items(order, menu)
     nearest: _Choice | None = None
@@ -191,7 +191,10 @@ def _nearest(
 
 
 def _choices(order: Order, places: Sequence[int], possible: Sequence[Taxes]) -> Iterator[_Choice]:
-    """Yield all choices: first those with the same taxes on all charges, and on open items."""
+    """Yield all choices.
+
+    First come those with the same taxes on all charges, and on open items.
+    """
     for taxes in possible:
         yield _Choice((taxes,) * len(places), taxes)
     has_open_items = any(line.is_open and line.discounted for line in order.lines)
@@ -218,7 +221,7 @@ def _amounts_of_items(order: Order, menu: Menu) -> list[_Taxed]:
 
 
 def _amounts_chosen(order: Order, places: Sequence[int], choice: _Choice) -> list[_Taxed]:
-    """Return what each charge and open item comes to, with the taxes that are chosen for it."""
+    """Return what each charge and open item comes to, with its chosen taxes."""
     amounts: list[_Taxed] = [
         (Fraction(order.charges[place].total), taxes, 0)
         for place, taxes in zip(places, choice.charges, strict=True)
@@ -263,7 +266,7 @@ def _distance(amounts: Sequence[_Taxed], stated: Amounts, *, with_tax: bool) -> 
 
 
 def _lacking_rates(order: Order, menu: Menu, usual: Sequence[Taxes]) -> list[Decimal]:
-    """Return the order's rates that no tax of the store has, if it has the rates of all lines.
+    """Return the order's rates that no tax of the store has.
 
     Where the lines' rates are others than the order's, a charge's isn't the reason.
     """

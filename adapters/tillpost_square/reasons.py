@@ -186,7 +186,10 @@ def _other_rates(order: Order, priced: Priced) -> bool:
 
 
 def _added_to_charges(order: Order, priced: Priced, due: int) -> int:
-    """Return what Square's charges come to beyond the order's: less, if one was lowered."""
+    """Return what Square's charges come to beyond the order's.
+
+    It is negative if one was lowered.
+    """
     tip_on_charge = due - (order.total - order.tip)
     charges = sum(max(charge.total, 0) for charge in order.charges) + tip_on_charge
     amounts = [each.amount_money.amount for each in priced.service_charges if each.amount_money]
@@ -304,8 +307,9 @@ def _stated_taxes(order: Order) -> str:
 
 
 def _with_rate(name: str, percentage: Decimal | None) -> str:
-    is_said = percentage is None or "%" in name
-    return name if is_said else f"{name} {percentage.normalize():f} %"
+    if percentage is None or "%" in name:
+        return name
+    return f"{name} {percentage.normalize():f} %"
 
 
 def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:

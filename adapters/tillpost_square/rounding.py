@@ -67,7 +67,7 @@ def _lowered_charge(order: Order, priced: PricedOrder, by: int) -> Body | None:
 def with_tax_notices(
     order: Order, seen: SquareOrder | CreatedOrder, notices: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the notices, with one more if Square's tax isn't the order's, or was adjusted."""
+    """Return the notices, with those of a tax that differs and of an adjustment."""
     added = [_rounding_notice(order, seen)] if isinstance(seen, SquareOrder) else []
     added.append(tax_difference(order, total_tax(seen)))
     found = [notice for notice in added if notice]
@@ -75,7 +75,7 @@ def with_tax_notices(
 
 
 def _rounding_notice(order: Order, seen: SquareOrder) -> str | None:
-    """Return what makes up for a rounding on an adjusted order, None if it wasn't adjusted."""
+    """Return a notice of what makes up for a rounding, None if nothing does."""
     is_adjusted = _has_discount(seen) or any(
         each.uid == ADJUSTMENT for each in seen.service_charges
     )

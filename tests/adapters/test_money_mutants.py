@@ -321,13 +321,19 @@ TAX_NOTICES = {
 def test_adapter_that_keeps_another_tax_to_itself_is_noticed(
     platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TAX_NOTICES[platform], lambda *_: None)
+    def no_notice(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(TAX_NOTICES[platform], no_notice)
     with pytest.raises(AssertionError):
         submit_orders(platform, 4 * ORDERS)
 
 
 def test_adapter_that_names_no_taxed_product_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tillpost_kounta.translation.tax_notices", lambda *_: [])
+    def no_notices(*_: Any) -> list[str]:
+        return []
+
+    monkeypatch.setattr("tillpost_kounta.translation.tax_notices", no_notices)
     with pytest.raises(AssertionError):
         submit_orders("kounta", 4 * ORDERS)
 

@@ -232,7 +232,7 @@ def net_order_lines(
 
 
 def tax_notices(order: Order, menu: Menu, substitutes: SubstituteProducts) -> list[str]:
-    """Return a notice for each part that is taxed otherwise at the register than it was charged.
+    """Return a notice for each part that is taxed otherwise than it was charged.
 
     What it comes to is right, since its product's price makes up for it, and its tax isn't. Where
     prices exclude tax, such an order is refused (`net_order_lines`), but for a tip.
@@ -418,7 +418,10 @@ def _substitute(product_id: str | None, what: _Substituted, amount: int) -> list
 
 
 def _refuse_without_products(parts: Sequence[_Part]) -> None:
-    """Raise `SetupError` if no setting names a product for some of the parts; it names them all."""
+    """Raise `SetupError` if parts have no product that a setting names.
+
+    The error names them all.
+    """
     missing = [index for index, part in enumerate(parts) if not part.product_id]
     if not missing:
         return
@@ -526,7 +529,7 @@ def _taxed_amounts(
 
 
 def _choices(part: _Part, menu: Menu) -> Iterator[tuple[Fraction, tuple[Decimal, ...]]]:
-    """Yield what is paid for each choice that is a product, with the rates of its taxes."""
+    """Yield what is paid for each choice that is a product, and its taxes' rates."""
     undiscounted = part.paid + part.discount
     left = Fraction(part.paid, undiscounted) if undiscounted else Fraction(0)
     options = menu.options(menu.by_variation[part.product_id].item)
@@ -549,9 +552,9 @@ def _comes_to_order(
 
 
 def _divided(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> TaxRange | None:
-    """Return the taxes with the order's discounts divided among its items, as sites do.
+    """Return the taxes with the order's discounts divided among its items.
 
-    It is None where they aren't sent as products of their own.
+    Sites do so. It is None where they aren't sent as products of their own.
     """
     if all(part.setting != _DISCOUNTS for part in parts):
         return None
@@ -617,8 +620,9 @@ def _with_rates(taxes: Taxes) -> str:
 
 
 def _with_rate(name: str, rate: Decimal | None) -> str:
-    percent = "" if rate is None else f"{(100 * rate).normalize():f} %"
-    return name if not percent or percent in name else f"{name} {percent}"
+    if rate is None or "%" in name:
+        return name
+    return f"{name} {(100 * rate).normalize():f} %"
 
 
 def _taxed_otherwise(
@@ -738,6 +742,7 @@ def verify_total(
         error.pos_order = found
         raise error
     total = _billed_total(billed, order.currency)
+    notice: str | None
     if total is None:
         notice = "The POS doesn't report the order's total, so it couldn't be verified"
     else:
@@ -749,7 +754,7 @@ def verify_total(
 def _tax_notice(
     order: Order, billed: Sequence[BilledLine], total_tax: Decimal | None
 ) -> str | None:
-    """Return a notice if the platform computed another tax than the order has, else None.
+    """Return a notice if the platform computed another tax, None if it didn't.
 
     Where its lines' taxes end in half a minor unit, only the platform knows how it rounds their
     sum.

@@ -1,9 +1,9 @@
-"""What rounding can make of taxes, and how a register's tax compares with the order's.
+"""What rounding can make of taxes.
 
 Sites and platforms round a tax by line or by order, halves up or to even. So what a tax may come to
 is known from the amounts and the rates: between the sum of what each line's tax is rounded down to
-and the sum of what it is rounded up to. Anything else isn't rounding, however small it is. All
-amounts are minor units.
+and the sum of what it is rounded up to. Anything else isn't rounding, however small it is. A
+register's tax is compared with the order's here, too. All amounts are minor units.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ MOST_TAXES_IN_SUM = 4
 """How many of a store's taxes a site may charge as one."""
 
 _SAME_RATE = Decimal("0.00005")
-"""Rates that differ by less are one: sites write 8.875 per cent with fewer decimals."""
+"""Rates that differ by less are one.
+
+Sites write 8.875 per cent with fewer decimals.
+"""
 
 
 class TaxedAmount(NamedTuple):
@@ -52,7 +55,10 @@ class TaxedAmount(NamedTuple):
 
 
 class TaxRange(NamedTuple):
-    """The least and the most that rounding can make of taxes, and what they are exactly."""
+    """The least and the most that rounding can make of taxes.
+
+    `exact` is what they come to, not rounded.
+    """
 
     least: int
     most: int
@@ -101,7 +107,7 @@ def stated_tax(order: Order) -> int | None:
 
 
 def tax_difference(order: Order, at_register: int) -> str | None:
-    """Return a notice if the register has another tax than the order, None if it hasn't."""
+    """Return a notice if the register has another tax, None if it hasn't."""
     stated = stated_tax(order)
     if stated is None or stated == at_register:
         return None
@@ -111,9 +117,9 @@ def tax_difference(order: Order, at_register: int) -> str | None:
 
 
 def other_rates(order: Order, rates: Iterable[Decimal]) -> list[Decimal]:
-    """Return the rates of the order's taxes that aren't among these, nor a sum of some of them.
+    """Return the rates of the order's taxes that aren't among these.
 
-    A site may charge several taxes of a store as one.
+    Nor are they a sum of some of them: a site may charge several taxes of a store as one.
     """
     distinct = sorted(set(rates))
     known = {

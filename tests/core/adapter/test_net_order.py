@@ -455,7 +455,7 @@ def test_discount_divided_over_two_rates_names_its_settings() -> None:
     assert len(net_order_lines(order, MENU, divided)) == 2
 
 
-def test_other_rate_on_many_small_lines_is_no_rounding() -> None:
+def test_other_rate_of_many_small_products_is_no_rounding() -> None:
     """Ten lines of 0.50 at 9 % are within a cent a line of 10 %, and exact there."""
     lines = [ONE | {"unit_price": 50}] * 10
     taxes = [{"name": "T", "rate": "0.09", "amount": 45}]
