@@ -48,7 +48,7 @@ class GenericWorld(World[GenericSimulator]):
 
     def about(self, pos_order: PosOrder, at: float) -> bytes:
         now = PosOrder.model_validate(
-            self.simulator.world.named(pos_order.id).answer().model_dump()
+            self.simulator.world.named(pos_order.id).answer().model_dump(exclude={"tax"})
         )
         event = OrderChanged(
             event_id="e1", pos_id=pos_order.id, reference=pos_order.reference, pos_order=now

@@ -69,6 +69,15 @@ def test_signed_event_is_accepted(event: dict[str, Any], kind: type[object]) -> 
     assert type(parsed) is kind
 
 
+def test_order_of_an_event_may_have_all_that_an_answer_has() -> None:
+    order = {**EVENT["pos_order"], "total": 2881, "tax": 228, "counter": "2"}
+    body = json.dumps({**EVENT, "pos_order": order}).encode()
+    (parsed,) = Store().till.parse_webhook(signed(body), body, URL)
+    assert isinstance(parsed, OrderChanged)
+    assert parsed.pos_order
+    assert parsed.pos_order.total == 2881
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "url", "fault"),
     [
