@@ -43,6 +43,7 @@ from tillpost.adapter import (
     Webhook,
     WebhookEvent,
     ask,
+    currency_findings,
     format_money,
     most_rounding,
     passing_over_odd_rows,
@@ -190,7 +191,7 @@ class Generic(Adapter[GenericSettings]):
         """Return the site's whole menu, which travels as it is."""
         odd = OddObjects()
         menu = yield from ask(Request("GET", "/menu", odd.reading(Menu, MENU_OBJECTS)))
-        return menu.model_copy(update={"faults": (*menu.faults, *odd.faults)})
+        return menu.model_copy(update={"faults": (*menu.faults, *odd.faults_of_whole_menu())})
 
     def store_currency(self) -> Exchange[str]:
         """Return the store's currency, empty if the POS doesn't say it."""
@@ -213,7 +214,8 @@ class Generic(Adapter[GenericSettings]):
         register = _finding(
             "register online", health.register_online, message, Reason.REGISTER_OFFLINE
         )
-        return Readiness(findings=(connection, store, register))
+        currency = currency_findings(health.currency, self.config.currency)
+        return Readiness(findings=(connection, store, register, *currency))
 
     def parse_webhook(self, webhook: Webhook, now: float) -> Sequence[WebhookEvent]:
         """Return the one event of a webhook, which is signed as our requests are."""

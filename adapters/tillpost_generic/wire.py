@@ -18,6 +18,7 @@ from tillpost.adapter import (
     Order,
     PosState,
     Progress,
+    SetupFault,
     Tax,
     Variation,
 )
@@ -30,6 +31,8 @@ MENU_OBJECTS = {
     "groups": ModifierGroup,
     "groups.options": ModifierOption,
     "taxes": Tax,
+    "tables": str,
+    "faults": SetupFault,
 }
 """The lists of a menu whose objects may be left out on their own.
 
@@ -104,5 +107,22 @@ class ProblemDetails(BaseModel):
         "tax_terms",
         "scopes",
     ] = ""
-    order_field: Literal["", "customer", "customer.phone", "customer.email", "due_at"] = ""
+    order_field: Literal[
+        "",
+        "customer",
+        "customer.name",
+        "customer.phone",
+        "customer.email",
+        "due_at",
+        "fulfilment.address",
+        "fulfilment.address.line2",
+        "fulfilment.address.city",
+        "fulfilment.address.region",
+        "fulfilment.address.postcode",
+        "fulfilment.address.country",
+        "fulfilment.curbside",
+        "fulfilment.guests",
+        "fulfilment.instructions",
+        "fulfilment.table",
+    ] = ""
     retry_after: Annotated[float, Field(ge=0, le=10**9)] | None = None

@@ -45,6 +45,7 @@ from tillpost.adapter import (
     Request,
     Response,
     SetupError,
+    SetupFault,
     Signed,
     StoreClosedError,
     Webhook,
@@ -53,6 +54,7 @@ from tillpost.adapter import (
     ask_pages,
     ask_when_there,
     ask_with_answer,
+    currency_findings,
     find_or_make,
     id_in_location,
     menu_of_products,
@@ -430,7 +432,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                     raise
                 restarts += 1
             else:
-                return self._menu(currency, products, odd)
+                return self._menu(currency, products, odd.faults_of_whole_menu())
 
     def menu_for(self, order: Order) -> Exchange[Menu | None]:
         """Return a menu of the products that the order is sent as.
@@ -464,14 +466,16 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
                 products.append(complete)
         known = {product.id for product in products}
         chosen = [with_options(product, known) for product in products]
-        return self._menu(currency, chosen, odd)
+        return self._menu(currency, chosen, odd.faults)
 
-    def _menu(self, currency: str, products: Sequence[Product], odd: OddObjects) -> Menu:
+    def _menu(
+        self, currency: str, products: Sequence[Product], faults: Sequence[SetupFault]
+    ) -> Menu:
         return menu_of_products(
             products,
             site=self.config.site_id,
             currency=currency,
-            faults=[*odd.faults, *mixed_option_faults(products)],
+            faults=[*faults, *mixed_option_faults(products)],
         )
 
     def _complete_products(
@@ -535,8 +539,14 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
             status = yield from ask(self._status())
         except PosError as error:
             return Readiness(findings=(Finding.unseen("connection", error),))
-        findings = site_findings(status, prints=self.config.pass_thru_printing)
-        return Readiness(findings=findings)
+        findings = list(site_findings(status, prints=self.config.pass_thru_printing))
+        if self.config.currency:
+            try:
+                currency = yield from ask(self._currency())
+                findings += currency_findings(currency, self.config.currency)
+            except PosError as error:
+                findings.append(Finding.unseen("currency setting", error))
+        return Readiness(findings=tuple(findings))
 
     # Access and webhooks
     # ---------------------------------------------------------------------------------------------

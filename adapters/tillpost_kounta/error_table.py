@@ -58,7 +58,7 @@ _MENU = r"\b(?:products?|modifiers?|options?|option ?sets?|price ?lists?)\b"
 _SETUP = r"\b(?:payment methods?|method_id|sites?|company|content.type|register)\b"
 _CUSTOMER = r"\bcustomers?\b"
 _DUE = r"\b(?:fulfil_at|in the past)\b"
-_ORDER = r"\b(?:guests|payments?|amount|sale_number|quantity|notes|\w+_at|dates?)\b"
+_ORDER = r"\b(?:payments?|amount|sale_number|quantity|notes|\w+_at|dates?)\b"
 
 TABLE = (
     Row(RateLimitError, status=(429,)),
@@ -90,6 +90,7 @@ TABLE = (
     Row(SetupError, status=_REFUSALS, text=_SETUP),
     Row(OrderError, status=_REFUSALS, text=_CUSTOMER, order_field="customer"),
     Row(OrderError, status=_REFUSALS, text=_DUE, reason="late", order_field="due_at"),
+    Row(OrderError, status=_REFUSALS, text=r"\bguests\b", order_field="fulfilment.guests"),
     Row(OrderError, status=_REFUSALS, text=_ORDER),
     Row(SetupError, status=(404, 405, 406, 415)),
 )

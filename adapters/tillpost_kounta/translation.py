@@ -14,7 +14,7 @@ from tillpost.adapter import (
     net_order_lines,
     one_line,
     order_note,
-    spelled_out,
+    spelled_out_in_parts,
     tax_notices,
     to_major,
 )
@@ -26,6 +26,10 @@ Body: TypeAlias = dict[str, object]
 
 MOST_NOTES = 2000
 """The characters that an attention ticket's notes are kept to."""
+
+
+_MOST_TICKET_LINES = 20
+"""The lines over which an attention ticket's text is spread."""
 
 
 class Translated(NamedTuple):
@@ -135,12 +139,16 @@ def products_of(order: Order, settings: KountaSettings) -> set[str]:
 def ticket_body(order: Order, product_id: str) -> Body:
     """Return the content of an attention ticket.
 
-    It has a line at a price of 0, and the order as notes.
+    It has a line at a price of 0, and the order as notes. What they have no room for is in the
+    notes of more such lines.
     """
-    whole_order = spelled_out(order, platform="Kounta", most=MOST_NOTES)
+    notes, *more_notes = spelled_out_in_parts(
+        order, platform="Kounta", most=MOST_NOTES, most_parts=_MOST_TICKET_LINES
+    )
+    line: Body = {"product_id": int(product_id), "quantity": 1, "unit_price": 0}
     return {
-        "notes": f"ORDER ATTENTION REQUIRED\n{whole_order}",
-        "lines": [{"product_id": int(product_id), "quantity": 1, "unit_price": 0}],
+        "notes": f"ORDER ATTENTION REQUIRED\n{notes}",
+        "lines": [line, *({**line, "notes": each} for each in more_notes)],
     }
 
 

@@ -48,6 +48,7 @@ from tillpost.adapter import (
     Request,
     Response,
     SetupError,
+    SetupFault,
     Signed,
     Webhook,
     WebhookEvent,
@@ -187,9 +188,11 @@ class Square(Adapter[SquareSettings]):
         create = replace(_creating(order.id, key, body), notices=notices)
         created, answer = yield from ask_with_answer(create)
         names_none = not created.order.reference_id
-        if names_none or is_replayed(created.order, answer):
-            # The answer doesn't say whose order it is, or it is old: only the order itself shows
-            # that, and what has happened to it since.
+        currency = created.order.total_money.currency
+        is_in_another_currency = currency not in ("", order.currency)
+        if names_none or is_in_another_currency or is_replayed(created.order, answer):
+            # The answer doesn't say whose order it is, is wrong, or is old: only the order itself
+            # shows that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
         if has_untold_names(order, created.order):
             return (yield from self._settle(order, created.order.id, None, notices))
@@ -296,11 +299,12 @@ class Square(Adapter[SquareSettings]):
                     return pos_order(current, notices)
                 text = "the order made under this key was cancelled before it was paid"
                 raise KeyRetiredError(text) from refusal
-            if _was_paid_before(refusal):
+            if _was_paid_before(refusal) and self._is_free(order, current):
                 return pos_order(current, notices)
             due = total_due(order, self.config)
             reason = mismatch(order, current, due) or refusal
-            if refusal is None and changes_left:
+            is_in_another_currency = reason is not None and reason.reason == "currency"
+            if refusal is None and changes_left and not is_in_another_currency:
                 changes_left -= 1
                 rounding = adjustment(order, current, due)
                 changes = rounding or with_names(order, current)
@@ -375,7 +379,7 @@ class Square(Adapter[SquareSettings]):
         return Request("PUT", _order_path(current.id), read, body, Effect.UNDO, key)
 
     def attention(self, order: Order, number: int) -> Exchange[PosOrder]:
-        """Create a ticket of one ad-hoc line at a price of 0.
+        """Create a ticket of ad-hoc lines at a price of 0.
 
         It is marked as paid, or undone.
 
@@ -485,6 +489,9 @@ class Square(Adapter[SquareSettings]):
         body = translate(order, attempt, self.config).order
         answer = yield from ask(_post("/v2/orders/calculate", wire.Calculated, order=body))
         due = total_due(order, self.config)
+        reason = mismatch(order, answer.order, due)
+        if reason is not None and reason.reason == "currency":
+            raise reason
         if is_only_rounding(order, answer.order, due):
             return order.total  # `submit` makes up for a rounding
         tip_on_payment = order.total - due
@@ -520,14 +527,17 @@ class Square(Adapter[SquareSettings]):
         location = yield from self._location()
         odd = OddObjects()
         objects = yield from self._listed(TYPES, odd)
-        return self._menu(objects, location, odd)
+        return self._menu(objects, location, odd.faults_of_whole_menu())
 
     def _menu(
-        self, objects: Iterable[wire.CatalogObject], location: wire.Location, odd: OddObjects
+        self,
+        objects: Iterable[wire.CatalogObject],
+        location: wire.Location,
+        faults: Sequence[SetupFault],
     ) -> Menu:
         taxes_apply = self.config.auto_apply_taxes
         now = datetime.now(UTC)
-        return menu_of(objects, location, now, odd.faults, taxes_apply=taxes_apply)
+        return menu_of(objects, location, now, faults, taxes_apply=taxes_apply)
 
     def _listed(self, types: Sequence[str], odd: OddObjects) -> Exchange[list[wire.CatalogObject]]:
         """Return all objects of these types, but for those that can't be read."""
@@ -550,18 +560,16 @@ class Square(Adapter[SquareSettings]):
         variation_ids = list(ordered)
         if not variation_ids:
             return None
-        found = yield from ask(_retrieving(variation_ids))
+        odd = OddObjects()
+        found = yield from ask(_retrieving(variation_ids, odd))
         item_ids = [each.id for each in found.related_objects if each.item_data]
         if not item_ids:
             return None
-        odd = OddObjects()
-        kinds = {**wire.CATALOG_OBJECTS, "related_objects": wire.CatalogObject}
-        retrieve = replace(_retrieving(item_ids), read=odd.reading(wire.CatalogBatch, kinds))
-        whole = yield from ask(retrieve)
+        whole = yield from ask(_retrieving(item_ids, odd))
         taxes = yield from self._listed(("TAX",), odd)
         location = yield from self._location()
         objects = {each.id: each for each in (*whole.objects, *whole.related_objects, *taxes)}
-        return self._menu(objects.values(), location, odd)
+        return self._menu(objects.values(), location, odd.faults)
 
     def changed_since(self, begin_time: datetime) -> Exchange[CatalogueChanges]:
         """Return what was changed or deleted in the catalogue after a time.
@@ -609,7 +617,7 @@ class Square(Adapter[SquareSettings]):
         token_is_valid = findings[0].ok
         try:
             location = yield from self._location()
-            findings += location_findings(location)
+            findings += location_findings(location, self.config.currency)
         except PosError as error:
             findings.append(unseen_location(error, token_is_valid=token_is_valid))
         return Readiness(findings=tuple(findings))
@@ -660,7 +668,8 @@ def _is_final(refusal: PosError) -> bool:
 def _was_paid_before(refusal: PosError | None) -> bool:
     """Return whether a payment was refused because there is one.
 
-    An order of 0 shows no payment.
+    That goes by the words alone. They count only at a total of 0, since such an order shows no
+    payment. Any other order that is read shows whether it is paid.
 
     unconfirmed: the words, which the simulator shares; paying an order of 0 twice in a sandbox,
     under two keys, would show. The key is the same every time, so this matters only once Square has
@@ -723,13 +732,14 @@ def _post(
     return Request("POST", path, reading(model), body, effect, key)
 
 
-def _retrieving(object_ids: Sequence[str]) -> Request[wire.CatalogBatch]:
-    return _post(
+def _retrieving(object_ids: Sequence[str], odd: OddObjects) -> Request[wire.CatalogBatch]:
+    retrieve = _post(
         "/v2/catalog/batch-retrieve",
         wire.CatalogBatch,
         object_ids=object_ids,
         include_related_objects=True,
     )
+    return replace(retrieve, read=odd.reading(wire.CatalogBatch, wire.BATCH_OBJECTS))
 
 
 def _all(

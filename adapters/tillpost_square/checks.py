@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tillpost.adapter import Actor, Finding, PermissionsError, PosError, Reason, StepText
+from tillpost.adapter import (
+    Actor,
+    Finding,
+    PermissionsError,
+    PosError,
+    Reason,
+    StepText,
+    currency_findings,
+)
 from tillpost_square.oauth import SCOPES
 from tillpost_square.wire import Location, TokenStatus
 
@@ -49,13 +57,17 @@ def token_findings(token: TokenStatus, now: datetime) -> list[Finding]:
     return [_validity(token, now), _scopes(token)]
 
 
-def location_findings(location: Location) -> list[Finding]:
-    """Return whether the location is active, has a currency, and can take payments."""
+def location_findings(location: Location, currency: str | None = None) -> list[Finding]:
+    """Return whether the location is active, has a currency, and can take payments.
+
+    `currency` is the connection's setting.
+    """
     name = location.name or location.id
     return [
         _ok("location", f"The location is {name}"),
         _location_status(location, name),
         _currency(location, name),
+        *currency_findings(location.currency, currency),
         _payments(location, name),
     ]
 

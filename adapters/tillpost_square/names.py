@@ -24,7 +24,6 @@ class _Named(NamedTuple):
     """A name that a line of Square's doesn't say all of, and whether a note does."""
 
     place: int
-    line: NamedLine
     name: OtherName
     is_told: bool
 
@@ -45,14 +44,20 @@ def has_untold_names(order: Order, seen: Seen) -> bool:
 def with_names(order: Order, seen: Seen) -> Body | None:
     """Return the changes that add such names to the notes of their lines.
 
-    They are None if there is nothing to add, or no room.
+    One whose line has no room goes to the first line that has. The changes are None if there is
+    nothing to add, or no room at all.
     """
+    before = {index: line.note for index, line in _lines(order, seen)}
     notes: dict[int, str] = {}
-    for index, line, name, is_told in _named(order, seen):
-        before = notes.get(index, line.note)
-        note = f"{before}\n{name.note}" if before else name.note
-        if not is_told and len(note) <= LINE_NOTE.characters:
-            notes[index] = note
+    for index, name, is_told in _named(order, seen):
+        if is_told:
+            continue
+        for place in (index, *before):
+            text = name.note if place == index else _note_elsewhere(index, name)
+            note = "\n".join(filter(None, (notes.get(place, before[place]), text)))
+            if len(note) <= LINE_NOTE.characters:
+                notes[place] = note
+                break
     changes = [
         # The spec requires the quantity of a line, of one that is changed too.
         {"uid": line_uid(index), "quantity": str(order.lines[index].quantity), "note": note}
@@ -63,21 +68,33 @@ def with_names(order: Order, seen: Seen) -> Body | None:
 
 def name_notices(order: Order, seen: Seen) -> list[str]:
     """Return a notice for each name that Square's line doesn't say all of."""
-    return [name.notice(index, is_noted=told) for index, _, name, told in _named(order, seen)]
+    return [name.notice(index, is_noted=told) for index, name, told in _named(order, seen)]
+
+
+def _note_elsewhere(index: int, name: OtherName) -> str:
+    """Return the note of a line's name for the note of another line."""
+    return f"LINE {index + 1}: {name.note}"
+
+
+def _lines(order: Order, seen: Seen) -> Iterator[tuple[int, NamedLine]]:
+    """Yield each line of the order that Square shows, with its place in the order."""
+    lines = {line.uid: line for line in seen.line_items}
+    for index in range(len(order.lines)):
+        if line := lines.get(line_uid(index)):
+            yield index, line
 
 
 def _named(order: Order, seen: Seen) -> Iterator[_Named]:
-    lines = {line.uid: line for line in seen.line_items}
     details = [each.pickup_details or each.delivery_details for each in seen.fulfillments]
     # The rest of a long note is in the order's.
     order_note = "\n".join(each.note for each in details if each)
-    for index, ordered in enumerate(order.lines):
-        line = lines.get(line_uid(index))
-        if line is None or ordered.is_open:
-            continue
-        for name in _other_names(ordered, line):
+    line_notes = "\n".join(line.note for line in seen.line_items)
+    for index, line in _lines(order, seen):
+        ordered = order.lines[index]
+        for name in () if ordered.is_open else _other_names(ordered, line):
             is_told = name.is_in(line.note) or name.is_in(order_note)
-            yield _Named(index, line, name, is_told)
+            is_told = is_told or _note_elsewhere(index, name) in line_notes
+            yield _Named(index, name, is_told)
 
 
 def _other_names(ordered: Line, line: NamedLine) -> list[OtherName]:

@@ -35,7 +35,7 @@ from tillpost.adapter import (
     discount_text,
     nested_choices,
     payment_text,
-    spelled_out,
+    spelled_out_in_parts,
     tax_terms,
     ticket_reference,
 )
@@ -59,6 +59,10 @@ Body: TypeAlias = dict[str, object]
 
 _DELIVERY_PREP_MINUTES = 30
 """A delivery that is due as soon as possible must have a time of preparation."""
+
+
+_MOST_TICKET_LINES = 20
+"""The lines over which an attention ticket's text is spread."""
 
 
 class Translated(NamedTuple):
@@ -197,18 +201,31 @@ def _payment_note(order: Order, settings: SquareSettings) -> _PaymentNote:
 def attention_ticket(order: Order, settings: SquareSettings) -> Body:
     """Return the `order` of a CreateOrder that spells out an order which was refused.
 
-    It has one line at a price of 0, and nothing else of the order, since any of that may be why it
-    was refused. It is due at once whenever the order is due, since the kitchen must know now.
+    It has lines at a price of 0, as many as their notes need, and nothing else of the order, since
+    any of that may be why it was refused. It is due at once whenever the order is due, since the
+    kitchen must know now.
     """
     code = Trimming().cut(limits.TICKET_NAME, f"ATTENTION {order.code}")
-    explanation = "The ordering site couldn't send this order. The line's note has all of it."
-    line: Body = {
-        "uid": "line-0",
-        "name": "ORDER ATTENTION REQUIRED",
-        "quantity": "1",
-        "base_price_money": _money(0, order.currency),
-        "note": spelled_out(order, platform="Square", most=limits.LINE_NOTE.characters),
-    }
+    notes = spelled_out_in_parts(
+        order,
+        platform="Square",
+        most=limits.LINE_NOTE.characters,
+        most_parts=_MOST_TICKET_LINES,
+    )
+    where = "The line's note has"
+    if len(notes) > 1:
+        where = f"The notes of the {len(notes)} lines have"
+    explanation = f"The ordering site couldn't send this order. {where} all of it."
+    lines: list[Body] = [
+        {
+            "uid": f"line-{index}",
+            "name": "ORDER ATTENTION REQUIRED",
+            "quantity": "1",
+            "base_price_money": _money(0, order.currency),
+            "note": note,
+        }
+        for index, note in enumerate(notes)
+    ]
     details: Body = {
         "recipient": {"display_name": code},
         "schedule_type": "ASAP",
@@ -220,7 +237,7 @@ def attention_ticket(order: Order, settings: SquareSettings) -> Body:
         "reference_id": ticket_reference(order)[: limits.REFERENCE.characters],
         "source": {"name": settings.source_name},
         "ticket_name": code,
-        "line_items": [line],
+        "line_items": lines,
         "fulfillments": [{"type": "PICKUP", "state": "PROPOSED", "pickup_details": details}],
     }
 

@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from tillpost.adapter import Exact, Id
 
 __all__ = [
+    "BATCH_OBJECTS",
     "CATALOG_OBJECTS",
     "AppliedTax",
     "Calculated",
@@ -448,6 +449,12 @@ CATALOG_OBJECTS = {
 
 One that can't be read costs no other.
 """
+
+BATCH_OBJECTS = {
+    **CATALOG_OBJECTS,
+    **{f"related_{path}": kind for path, kind in CATALOG_OBJECTS.items()},
+}
+"""Those of a `CatalogBatch`."""
 
 
 # The connection

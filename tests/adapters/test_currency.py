@@ -17,6 +17,12 @@ def is_create(request: httpx.Request) -> bool:
     return request.method == "POST" and path.endswith("/orders")
 
 
+def unreadable(request: httpx.Request) -> httpx.Response | None:
+    """Refuse to say the store's currency."""
+    says_it = "/locations/" in request.url.path or request.url.path == "/health"
+    return httpx.Response(503) if says_it else None
+
+
 def refused(shop: Shop, currency: str) -> PosError:
     """Submit an order of a currency, and return its refusal, before which nothing was created."""
     shop.requests.clear()
@@ -91,10 +97,54 @@ def test_setting_says_the_currency_where_nothing_else_does(platform: str) -> Non
     shop = shop_of(platform)
     settings = shop.adapter.config.model_copy(update={"currency": "AUD"})
     shop.adapter.config = settings
+    shop.refuse = unreadable
     error = refused(shop, "USD")
     assert error.reason == "currency"
     assert "the order is in USD" in error.detail
-    assert shop.paths("/locations/") == shop.paths("/health") == []
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_setting_does_not_replace_what_the_platform_says(platform: str) -> None:
+    shop = shop_of(platform)
+    shop.adapter.config = shop.adapter.config.model_copy(update={"currency": "JPY"})
+    for currency in ("JPY", "AUD"):
+        error = refused(shop, currency)
+        assert (type(error), error.reason) == (OrderError, "currency")
+        assert currency in error.detail
+
+    readiness = shop.till.check()
+    (finding,) = [each for each in readiness.findings if each.what == "currency setting"]
+    assert (finding.ok, finding.actor) == (False, Actor.DEVELOPER)
+    assert "sells in AUD" in finding.text
+    assert "setting currency says JPY" in finding.text
+    assert readiness.stop == finding
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_right_setting_of_the_currency_is_no_finding(platform: str) -> None:
+    shop = shop_of(platform)
+    shop.adapter.config = shop.adapter.config.model_copy(update={"currency": "AUD"})
+    assert not [each for each in shop.till.check().findings if each.what == "currency setting"]
+    shop.till.submit(plain_order())
+    assert shop.arrived() == 1
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_total_in_another_currency_is_seen_without_the_location(status: int) -> None:
+    """Square's prices are its own, so it takes an order whose lines name no money."""
+    shop = shop_of("square")
+    refusal = httpx.Response(status, json={"errors": [{"code": "INSUFFICIENT_SCOPES"}]})
+    shop.refuse = lambda request: refusal if "/locations/" in request.url.path else None
+    order = plain_order(currency="JPY")
+
+    error = shop.refused(order)
+
+    assert (type(error), error.reason, error.outcome) == (OrderError, "currency", "not_created")
+    assert "Square's total is in AUD" in error.detail
+    assert shop.paths("/v2/payments") == []
+    assert (shop.arrived(), shop.simulator.ledger().half_done) == (0, ())
+    with pytest.raises(OrderError, match="Square's total is in AUD"):
+        shop.till.quote(order)
 
 
 def test_pos_that_says_no_currency_judges_it_itself() -> None:

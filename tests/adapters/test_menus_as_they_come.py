@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import pytest
 
 from adapters.menu_shops import PLATFORMS, URL, Shop, shop_of
 from adapters.sample_orders import an_order, plain_order
-from tillpost import Order, OutageError, Policy, PosError, PosOrder
+from tillpost import MenuError, Order, OutageError, Policy, PosError, PosOrder
 from tillpost.models.menu import ModifierOption
 from tillpost_kounta.adapter import Kounta
 from tillpost_kounta.settings import KountaSettings
@@ -22,6 +23,7 @@ from tillpost_simulators.kounta import KountaSettings as KountaWorld
 from tillpost_simulators.kounta import KountaSimulator
 from tillpost_simulators.square import SquareSimulator
 from tillpost_simulators.square import WorldSettings as SquareWorld
+from tillpost_simulators.square.catalogue import Tax
 from tillpost_square.catalogue import TYPES
 
 PAID = [{"method": "card", "amount": 2710}]
@@ -183,6 +185,9 @@ ODDITIES: list[Odd] = [
     Odd("generic", "/menu", lambda m: m["items"].append(None), "without a name", ""),
     Odd("generic", "/menu", lambda m: m["taxes"].append({"name": "PST"}), "PST", ""),
     Odd("generic", "/menu", lambda m: m["groups"][0]["options"].append({"id": "x"}), "id x", ""),
+    Odd("generic", "/menu", lambda m: m.update(tables=["1", None]), "without a name", ""),
+    Odd("generic", "/menu", lambda m: m.update(tables=["1", 7]), "without a name", ""),
+    Odd("generic", "/menu", lambda m: m.update(faults=[{"text": "off"}]), "without a name", ""),
 ]
 
 
@@ -206,6 +211,97 @@ def test_odd_object_costs_itself_and_not_the_import(odd: Odd) -> None:
     assert "left out of the menu" in fault.text
     shop.till.submit(plain_order())
     assert shop.arrived() == 1
+
+
+MUFFIN: dict[str, Any] = {
+    "lines": [{"item_id": "6105", "name": "Blueberry muffin", "quantity": 1, "unit_price": 520}],
+    "payments": [{"method": "card", "amount": 520}],
+}
+
+
+@pytest.mark.parametrize("odd", [odd for odd in ODDITIES if odd.lost])
+def test_order_of_an_odd_object_says_that_it_is_there(odd: Odd) -> None:
+    shop = shop_of(odd.platform)
+
+    def spoil(path: str, body: Any) -> Any:
+        if path.endswith((odd.path, "batch-retrieve")):
+            with contextlib.suppress(LookupError):
+                odd.change(body)
+        return body
+
+    shop.spoil = spoil
+    assert shop.menu
+    error = shop.refused(plain_order(**MUFFIN))
+
+    assert (type(error), error.reason, error.lines) == (MenuError, "unreadable", (0,))
+    assert "can't be read, so it was left out of the menu" in error.detail
+    assert "Add what is missing" not in error.remedy.manager
+    assert error.detail in error.remedy.manager
+
+
+@pytest.mark.parametrize("odd_page", [0, 1])
+def test_page_of_odd_objects_costs_no_import_of_square(odd_page: int) -> None:
+    shop = shop_of("square")
+    odd = [{"type": "ITEM", "item_data": {"name": f"Odd {n}"}} for n in range(4)]
+    good: list[Any] = []
+
+    def keep(path: str, body: Any) -> Any:
+        if path.endswith(CATALOGUE):
+            good.extend(body["objects"])
+        return body
+
+    def paged(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith(CATALOGUE):
+            return None
+        is_last = "cursor=next" in str(request.url)
+        objects = odd if is_last == bool(odd_page) else good
+        return httpx.Response(200, json={"objects": objects, "cursor": "" if is_last else "next"})
+
+    shop.spoil = keep
+    assert shop.menu
+    shop.refuse = paged
+    assert len([each for each in shop.menu.faults if "Odd" in each.subject]) == 4
+    shop.till.submit(plain_order())
+    assert shop.arrived() == 1
+
+
+# What is odd in a batch of Square's catalogue, and whether the order can be sent all the same.
+ODD_BATCHES: list[tuple[str, Callable[[Any], object], bool]] = [
+    ("other", lambda variation: variation.update(odd_override(sold_out_valid_until="")), True),
+    ("other", lambda variation: variation.update(price_money={}), True),
+    ("5312", lambda variation: variation.update(odd_override(sold_out_valid_until="")), False),
+]
+
+
+@pytest.mark.parametrize(("variation_id", "change", "arrives"), ODD_BATCHES)
+def test_odd_object_of_a_first_order_is_no_outage(
+    variation_id: str, change: Callable[[Any], object], arrives: bool
+) -> None:
+    """The first order of a taxed charge reads what it names, and nothing else."""
+    shop = shop_of("square")
+
+    def spoil(_: str, body: Any) -> Any:
+        objects: list[dict[str, Any]] = [
+            *body.get("objects", ()),
+            *body.get("related_objects", ()),
+        ]
+        for each in objects:
+            item: dict[str, Any] = each.get("item_data") or {}
+            sizes: list[dict[str, Any]] = item.get("variations", [])
+            if sizes and variation_id == "other" and sizes[0]["id"] == "5312":
+                sizes.append({**json.loads(json.dumps(sizes[0])), "id": "other"})
+            for variation in (each, *sizes):
+                if variation["id"] == variation_id:
+                    change(variation["item_variation_data"])
+        return body
+
+    shop.spoil = spoil
+    order = plain_order(**TAXED_CHARGE)
+    if arrives:
+        shop.till.submit(order)
+        assert shop.arrived() == 1
+    else:
+        assert not isinstance(shop.refused(order), OutageError)
 
 
 def test_odd_objects_of_the_simulator_are_each_named() -> None:
@@ -242,6 +338,25 @@ def test_menu_in_another_format_is_refused(platform: str) -> None:
     with pytest.raises(OutageError):
         shop.till.import_menu()
     assert shop.till.menu is None
+
+
+# ---------------------------------------------------------------- ids that changed
+
+
+@pytest.mark.parametrize("imports_first", [False, True])
+def test_order_heals_where_a_tax_was_built_anew(imports_first: bool) -> None:
+    """A taxed charge names the store's tax by its id, which is on no line of the order."""
+    shop = shop_of("square", policy=Policy(import_cooldown=0))
+    if imports_first:
+        assert shop.menu
+    shop.till.submit(plain_order("ord_1", **TAXED_CHARGE))
+    for tax_id in [each.id for each in shop.simulator.world.catalogue.of(Tax)]:
+        shop.simulator.remove_tax(tax_id)
+    shop.simulator.add_tax("GST", "10", inclusive=True)
+
+    shop.till.submit(plain_order("ord_2", **TAXED_CHARGE))
+
+    assert shop.arrived() == 2
 
 
 # ---------------------------------------------------------------- pages

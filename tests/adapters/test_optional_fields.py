@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from adapters.menu_shops import shop_of
 from adapters.sample_orders import plain_order
 from tillpost import OrderError, Policy, Till
 from tillpost.errors.remedies import Actor
-from tillpost.models.order import Order
+from tillpost.models.order import Delivery, Order
 from tillpost.simulator import LedgerEntry, Simulator
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.kounta import KountaSimulator
@@ -41,17 +42,20 @@ KOUNTA_REFUSALS = {"customer": "Customer was not found.", "due_at": "fulfil_at i
 class Store:
     """A simulated store of a platform, which refuses one field of every order that has it."""
 
-    def __init__(self, platform: str, refused: str = "", policy: Policy = NO_WAIT) -> None:
+    def __init__(
+        self, platform: str, refused: str = "", policy: Policy = NO_WAIT, **settings: Any
+    ) -> None:
         self.platform = platform
         self.simulator = SIMULATORS[platform]()
         self.refused = refused
         self.creates = 0
+        self.refuse: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
         if isinstance(self.simulator, GenericSimulator) and refused:
             self.simulator.refuse_orders("OrderError", order_field=refused)
         if isinstance(self.simulator, SquareSimulator):
             contacts = {"customer.phone": PHONE, "customer.email": EMAIL}
             self.simulator.refuse_contact(contacts.get(refused, ""))
-        settings: dict[str, Any] = {**self.simulator.connection_settings(ADDRESSES[platform])}
+        settings = {**self.simulator.connection_settings(ADDRESSES[platform]), **settings}
         client = httpx.Client(transport=InProcess(self.simulator, self._answer))
         self.till = Till.connect(platform, policy=policy, http_client=client, **settings)
 
@@ -71,7 +75,8 @@ class Store:
             field_name = "order.fulfillments[0].pickup_details.pickup_at"
             error = {"category": "INVALID_REQUEST_ERROR", "code": "INVALID_TIME"}
             return httpx.Response(400, json={"errors": [error | {"field": field_name}]})
-        return carry_out()
+        refusal = self.refuse(request) if is_create else None
+        return refusal or carry_out()
 
     @property
     def entry(self) -> LedgerEntry:
@@ -164,6 +169,16 @@ def test_refused_field_that_an_order_lacks_is_sent_once(platform: str) -> None:
 
 
 @pytest.mark.parametrize("platform", SIMULATORS)
+def test_refused_time_weeks_ahead_sends_nothing_to_the_kitchen(platform: str) -> None:
+    with store(platform, "due_at") as opened:
+        with pytest.raises(OrderError) as caught:
+            opened.till.submit(due(21 * 24 * 60))
+        assert opened.creates == 1
+        assert not opened.simulator.ledger().entries
+        assert caught.value.reason == "early"
+
+
+@pytest.mark.parametrize("platform", SIMULATORS)
 def test_policy_refuses_a_past_time_before_sending(platform: str) -> None:
     with store(platform, policy=Policy(past_due="refuse")) as opened:
         with pytest.raises(OrderError, match="has passed") as caught:
@@ -178,3 +193,118 @@ def test_allergy_at_the_end_of_a_long_note_is_on_the_register(platform: str) -> 
     with store(platform) as opened:
         opened.till.submit(plain_order(note=note))
         assert "SEVERE PEANUT ALLERGY" in shown(opened.entry)
+
+
+def square_refuses(path: str, code: str = "INVALID_VALUE", value: str = "") -> Any:
+    """Return what refuses each create that has a text in a field, by the field's path."""
+    names = path.split(".")
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        order = json.loads(request.content)["order"]
+        details: Any = {"ticket_name": order["ticket_name"]}
+        for fulfilment in order["fulfillments"]:
+            details |= fulfilment.get("delivery_details") or fulfilment["pickup_details"]
+        for name in names:
+            details = details.get(name) or {}
+        if not details or (value and details != value):
+            return None
+        field = f"order.fulfillments[0].delivery_details.{path}"
+        error = {"category": "INVALID_REQUEST_ERROR", "code": code, "field": field}
+        return httpx.Response(400, json={"errors": [error]})
+
+    return refuse
+
+
+DELIVERED = {
+    "type": "delivery",
+    "address": {
+        "line1": "1 High St",
+        "line2": "Flat 2",
+        "city": "Leeds",
+        "region": "Yorks",
+        "postcode": "ABC",
+        "country": "GB",
+    },
+    "instructions": "Ring twice",
+}
+SEATED = {"type": "dine_in", "table": "5", "guests": 120}
+CURBSIDE = {"type": "pickup", "curbside": {"details": "red car"}}
+MIA = {"name": "Mia \U0001f600", "phone": PHONE}
+SQUARE_PARTS = [
+    ("recipient.address.country", "INVALID_ENUM_VALUE", DELIVERED, "Country: GB"),
+    ("recipient.address.postal_code", "INVALID_POSTAL_CODE", DELIVERED, "Postcode: ABC"),
+    ("recipient.address.locality", "INVALID_VALUE", DELIVERED, "City: Leeds"),
+    ("recipient.address.address_line_1", "VALUE_TOO_LONG", DELIVERED, "1 High St, Flat 2, Leeds"),
+    ("dropoff_notes", "VALUE_TOO_LONG", DELIVERED, "Ring twice"),
+    ("curbside_pickup_details.curbside_details", "VALUE_TOO_LONG", CURBSIDE, "red car"),
+]
+
+
+@pytest.mark.parametrize(("path", "code", "fulfilment", "text"), SQUARE_PARTS)
+def test_refused_part_of_the_handover_is_in_squares_note(
+    path: str, code: str, fulfilment: dict[str, Any], text: str
+) -> None:
+    with store("square", delivery_as_pickup=False) as opened:
+        opened.refuse = square_refuses(path, code)
+        made = opened.till.submit(plain_order(customer=MIA, fulfilment=fulfilment))
+        assert opened.creates == 2
+        (entry,) = opened.simulator.ledger().entries
+        assert text in shown(entry)
+        assert any("in the note" in notice for notice in made.notices)
+
+
+def test_refused_name_is_in_squares_note() -> None:
+    with store("square") as opened:
+        opened.refuse = square_refuses("recipient.display_name", value=MIA["name"])
+        opened.till.submit(plain_order(customer=MIA))
+        assert f"Name: {MIA['name']}" in shown(opened.entry)
+
+
+def test_refused_table_is_in_squares_note() -> None:
+    with store("square") as opened:
+        opened.refuse = square_refuses("ticket_name", value="B42 table 5")
+        opened.till.submit(plain_order(fulfilment=SEATED))
+        assert "TABLE: 5\nGUESTS: 120" in shown(opened.entry)
+
+
+def test_refused_guests_are_in_kountas_note() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        too_many = (json.loads(request.content).get("guests") or 0) > 99
+        text = {"error_description": "guests must be at most 99"}
+        return httpx.Response(400, json=text) if too_many else None
+
+    with store("kounta") as opened:
+        opened.refuse = refuse
+        opened.till.submit(plain_order(fulfilment=SEATED))
+        assert "GUESTS: 120" in shown(opened.entry)
+
+
+@pytest.mark.parametrize(
+    ("field", "fulfilment", "text"),
+    [
+        ("fulfilment.address", DELIVERED, "1 High St, Flat 2, Leeds"),
+        ("fulfilment.address.country", DELIVERED, "Country: GB"),
+        ("fulfilment.table", SEATED, "TABLE: 5"),
+        ("fulfilment.guests", SEATED, "GUESTS: 120"),
+        ("fulfilment.curbside", CURBSIDE, "CURBSIDE: red car"),
+        ("customer.name", CURBSIDE, f"Name: {MIA['name']}"),
+    ],
+)
+def test_refused_part_is_in_the_remarks_of_a_generic_pos(
+    field: str, fulfilment: dict[str, Any], text: str
+) -> None:
+    with store("generic", field) as opened:
+        opened.till.submit(plain_order(customer=MIA, fulfilment=fulfilment))
+        assert opened.creates == 2
+        assert text in shown(opened.entry)
+
+
+def test_country_is_sent_by_its_code_in_iso_3166() -> None:
+    in_uk = {"type": "delivery", "address": {"line1": "1 High St", "country": "UK"}}
+    order = plain_order(customer=MIA, fulfilment=in_uk)
+    with store("square", delivery_as_pickup=False) as opened:
+        opened.refuse = square_refuses("recipient.address.country", "INVALID_ENUM_VALUE", "UK")
+        opened.till.submit(order)
+        assert opened.creates == 1
+    assert isinstance(order.fulfilment, Delivery)
+    assert order.fulfilment.address.country == "GB"

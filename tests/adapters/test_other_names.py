@@ -101,8 +101,8 @@ def test_name_that_changed_since_the_import_has_a_notice(platform: str) -> None:
     made = shop.till.submit(toastie_named("BLT toastie"), is_new=True)
     (notice,) = made.notices
     assert '"BLT toastie", which the register calls "Peanut toastie' in notice
-    assert ("its note says so" in notice) == ("ORDERED AS: BLT toastie" in line_note(shop))
-    assert (platform == "square") == ("its note says so" in notice)
+    assert ("a note says so" in notice) == ("ORDERED AS: BLT toastie" in line_note(shop))
+    assert (platform == "square") == ("a note says so" in notice)
 
 
 def test_name_is_noted_on_an_order_that_another_process_finishes() -> None:
@@ -116,6 +116,17 @@ def test_name_is_noted_on_an_order_that_another_process_finishes() -> None:
     assert [VEGAN in notice for notice in made.notices] == [True]
     (entry,) = shop.simulator.ledger().for_reference("ord_1")
     assert entry.paid == 1450
+
+
+def test_name_on_a_line_without_room_is_in_the_note_of_another() -> None:
+    shop = shop_of("square")
+    toastie = {"item_id": "5312", "quantity": 1, "unit_price": 1450}
+    full = {**toastie, "name": VEGAN, "note": "x" * 2000}
+    order = plain_order("ord_1", 2900, lines=[full, {**toastie, "name": "BLT toastie"}])
+    (notice,) = shop.till.submit(order, is_new=True).notices
+    assert "a note says so" in notice
+    (entry,) = shop.simulator.ledger().shown
+    assert entry.lines[1].note == f"LINE 1: ORDERED AS: {VEGAN} (here: BLT toastie, Regular)"
 
 
 def test_name_that_square_takes_no_note_of_arrives_with_a_notice() -> None:

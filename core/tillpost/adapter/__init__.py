@@ -60,7 +60,7 @@ from tillpost.adapter.net_order import (
 from tillpost.adapter.odd_objects import OddObjects
 from tillpost.adapter.odd_rows import passing_over_odd_rows
 from tillpost.adapter.order_features import EVERY_FEATURE, OrderFeature
-from tillpost.adapter.readiness import Finding, Readiness, Reason
+from tillpost.adapter.readiness import Finding, Readiness, Reason, currency_findings
 from tillpost.adapter.registration import hookimpl
 from tillpost.adapter.settings import (
     WHICH_STORE,
@@ -111,6 +111,7 @@ from tillpost.models.docket import (
     nested_choices,
     payment_text,
     spelled_out,
+    spelled_out_in_parts,
 )
 from tillpost.models.menu import (
     GroupUse,
@@ -268,6 +269,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "other_names",
     "payment_text",
     "spelled_out",
+    "spelled_out_in_parts",
     "whole_name",
     # Menus
     "GroupUse",
@@ -299,6 +301,7 @@ __all__ = [  # noqa: RUF022  grouped by purpose, for readers
     "Actor",
     "Finding",
     "Readiness",
+    "currency_findings",
     "Reason",
     "StepText",
     # Webhooks

@@ -75,9 +75,11 @@ class Row:
         bodyless: Whether an answer without a body is the platform's own too. Otherwise a 401 or 403
             in which the adapter finds no problem counts as an outage: something between us and the
             platform may have sent it. A refreshable row's token is refreshed after that, too.
-        order_field: The optional field of the order that is refused: `customer.phone`,
-            `customer.email`, `customer` for both, or `due_at`. Core sends the order once more
-            without it, with the field's text in the remarks.
+        order_field: The optional field of the order that is refused: `customer.name`,
+            `customer.phone`, `customer.email`, `customer` for both contacts, `due_at`,
+            `fulfilment.address` or a part of it (`fulfilment.address.postcode`), or
+            `fulfilment.curbside`, `.guests`, `.instructions` or `.table`. Core sends the order once
+            more without it, with the field's text in the remarks.
     """
 
     error: type[PosError]

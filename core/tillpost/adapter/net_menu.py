@@ -139,7 +139,7 @@ def menu_of_products(
             item = _item(product, currency)
             own_groups = [_group(each, by_id, currency) for each in product.sets]
         except ValidationError as error:
-            all_faults.append(odd_fault(product.name, error))
+            all_faults.append(odd_fault(product.name, error, [product.id]))
         else:
             items.append(item)
             groups |= {group.id: group for group in own_groups}

@@ -452,7 +452,9 @@ def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     if product is None:
         if not part.setting:
             raise MenuError(f"{part.name} isn't on the menu", subjects=(part.name,), reason="gone")
-        text = f"the product {part.product_id}, which {part.name} is sent as, isn't on the menu"
+        fault = menu.left_out(part.product_id, part.name)
+        why = fault.text if fault else "isn't on the menu"
+        text = f"the product {part.product_id}, which {part.name} is sent as, {why}"
         raise MenuError(text, subjects=(part.name,), reason="product")
     taxes = menu.taxes_on(product.item)
     if part.is_taxed and not taxes:

@@ -8,16 +8,19 @@ Everything else can be ordered.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from tillpost.adapter.exchange import reading_about
-from tillpost.models.base import LONGEST_WORDS, explain
+from tillpost.errors import OutageError
+from tillpost.models.base import LONGEST_ID, LONGEST_WORDS, explain
 from tillpost.models.menu import SetupFault
 from tillpost.models.safe_text import plain, safe_logger
 
@@ -32,10 +35,13 @@ MOST_ODD = 100
 """An answer with more odd objects than this is in another format than expected."""
 
 FEW = 3
-"""So many may be odd even if they are more than half of the answer's objects."""
+"""So many may be odd even if they are more than half of the menu's objects."""
 
 LONGEST_INTEGER = 40
 """Digits of an integer. Python takes long to read one of thousands."""
+
+MOST_IDS = 100
+"""Ids of an odd object, and of the objects in it, that a fault has."""
 
 LONGEST_NAME = 200
 """Characters of an odd object's name that a fault has."""
@@ -59,31 +65,53 @@ class _Place(NamedTuple):
         return cast("list[object]", self.parent[self.member])
 
 
-def odd_fault(name: str, error: ValidationError) -> SetupFault:
-    """Return the fault of an object that was left out of a menu."""
+def odd_fault(name: str, error: ValidationError, ids: Sequence[str] = ()) -> SetupFault:
+    """Return the fault of an object that was left out of a menu, with the ids of it."""
     subject = plain(name, LONGEST_NAME) or "An object without a name"
     reason = plain(explain(error), LONGEST_WORDS)
     text = f"can't be read, so it was left out of the menu ({reason})"
-    return SetupFault(subject=subject, text=text)
+    return SetupFault(subject=subject, text=text, left_out=True, ids=tuple(ids))
 
 
 class OddObjects:
     """The objects of one menu import that couldn't be read.
 
-    Make one for each import, read the answers with its readers, and add `faults` to the menu.
+    Make one for each import, read the answers with its readers, and add `faults_of_whole_menu` to
+    the menu; `faults` to one of a few items (`Adapter.menu_for`).
     """
 
     def __init__(self) -> None:
         self._faults: dict[SetupFault, None] = {}
+        # By the list of an answer that they are in.
+        self._read_counts: Counter[str] = Counter()
+        self._odd_counts: Counter[str] = Counter()
 
     @property
     def faults(self) -> tuple[SetupFault, ...]:
         """A fault for each odd object, once."""
         return tuple(self._faults)
 
-    def add(self, name: str, error: ValidationError) -> None:
-        """Report an object that can't be on the menu, and why."""
-        self._faults[odd_fault(name, error)] = None
+    def faults_of_whole_menu(self) -> tuple[SetupFault, ...]:
+        """Return `faults`, if they aren't so many that the menu is in another format.
+
+        That is judged once all is read: the few odd objects of a menu may be all on one page.
+
+        Raises:
+            OutageError: Most objects of a kind can't be read.
+        """
+        for path, odd_count in self._odd_counts.items():
+            all_count = odd_count + self._read_counts[path]
+            if odd_count > max(FEW, all_count // 2):
+                text = f"{odd_count} of {all_count} objects of the menu can't be read"
+                raise OutageError(text)
+        return self.faults
+
+    def add(self, name: str, error: ValidationError, ids: Sequence[str] = ()) -> None:
+        """Report an object that can't be on the menu, and why.
+
+        `ids` are those by which an order may name it.
+        """
+        self._faults[odd_fault(name, error, ids)] = None
 
     def reading(self, model: type[M], kinds: Kinds) -> Callable[[bytes], M]:
         """Return a reader for `Request.read` that leaves odd objects out.
@@ -131,7 +159,7 @@ class OddObjects:
                 values = cast("dict[str, object]", content).values()
                 if thing_id not in [str(value) for value in values if isinstance(value, str | int)]:
                     raise
-                self.add(name, error)
+                self.add(name, error, [thing_id])
                 return None
 
         return read
@@ -139,10 +167,12 @@ class OddObjects:
     def _reader(self, whole: TypeAdapter[T], kinds: Kinds) -> Callable[[bytes], T]:
         def read(body: bytes) -> T:
             try:
-                return whole.validate_json(body)
+                answer = whole.validate_json(body)
             except ValidationError:
                 content = self._without_odd(_parsed(body), kinds)
                 return whole.validate_python(content)
+            self._read_counts += _objects_in(answer, kinds)
+            return answer
 
         return read
 
@@ -152,39 +182,53 @@ class OddObjects:
         The innermost come first, since they may be all.
         """
         root: dict[str, object] = {"": content}
-        odd_count = 0
+        answers_odd_count = 0
         for path in sorted(kinds, key=lambda path: -path.count(".")):
             names = path.split(".")
             if names[0]:
                 names = ["", *names]
             readable = TypeAdapter[Any](kinds[path])
-            is_inner = len(names) > 2
+            is_outer = "." not in path
+            inner = [each for each in kinds if each.startswith(f"{path}.")]
+            inner_paths = [each[len(path) + 1 :].split(".") for each in inner]
             for place in list(_lists_at(root, names, ())):
-                most = MOST_ODD if is_inner else max(FEW, len(place.rows) // 2)
-                odd_count += self._sift(place, readable, min(MOST_ODD - odd_count, most))
-        if odd_count:
-            log.warning("odd_menu_objects_left_out count=%d", odd_count)
+                odd_count = self._sift(place, readable, MOST_ODD - answers_odd_count, inner_paths)
+                answers_odd_count += odd_count
+                if is_outer:
+                    self._read_counts[path] += len(place.rows)
+                    self._odd_counts[path] += odd_count
+        if answers_odd_count:
+            log.warning("odd_menu_objects_left_out count=%d", answers_odd_count)
         return root[""]
 
-    def _sift(self, place: _Place, readable: TypeAdapter[Any], most: int) -> int:
+    def _sift(
+        self,
+        place: _Place,
+        readable: TypeAdapter[Any],
+        most: int,
+        inner_paths: Sequence[Sequence[str]],
+    ) -> int:
         """Take the odd objects out of one list, and return how many they were.
+
+        `inner_paths` lead from an object to the lists in it.
 
         Raises:
             ValueError: They are too many: the answer is in another format.
         """
         kept: list[object] = []
-        odd: list[tuple[str, ValidationError]] = []
+        odd: list[tuple[object, ValidationError]] = []
         for row in place.rows:
             try:
                 readable.validate_python(row)
             except ValidationError as error:
-                odd.append((_named(row, place.names), error))
+                odd.append((row, error))
             else:
                 kept.append(row)
             if len(odd) > most:
                 raise ValueError(f"more than {most} objects of a list can't be read")
-        for name, reason in odd:
-            self.add(name, reason)
+        for row, reason in odd:
+            ids = list(islice(_ids_of(row, inner_paths), MOST_IDS))
+            self.add(_named(row, place.names), reason, ids)
         place.parent[place.member] = kept
         return len(odd)
 
@@ -258,10 +302,38 @@ def _lists_at(
             yield from _lists_at(inner, rest, known)
 
 
+def _objects_in(answer: object, kinds: Kinds) -> Counter[str]:
+    """Return how many objects each outer list of an answer has that was read whole."""
+    if isinstance(answer, tuple):
+        return Counter({"": len(cast("tuple[object, ...]", answer))})
+    counts: Counter[str] = Counter()
+    for name, field in type(answer).model_fields.items() if isinstance(answer, BaseModel) else ():
+        path = field.alias or name
+        if path in kinds:
+            counts[path] = len(getattr(answer, name) or ())
+    return counts
+
+
 def _named(row: object, names: tuple[str, ...]) -> str:
     """Return a name for an odd object: its own and those around it, or its id."""
     own = _own_name(row)
     return ", ".join((*names, own) if own else names)
+
+
+def _ids_of(row: object, inner_paths: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the id of an odd object, and of those in it.
+
+    An item's variations go with it.
+    """
+    if not isinstance(row, dict):
+        return
+    members = cast("dict[str, object]", row)
+    inner = [each for path in inner_paths for each in _lists_at(members, path, ())]
+    within = [inner_row for place in inner for inner_row in place.rows]
+    for each in cast("list[object]", [members, *within]):
+        thing_id = cast("dict[str, object]", each).get("id") if isinstance(each, dict) else None
+        if isinstance(thing_id, str | int) and 0 < len(str(thing_id).strip()) <= LONGEST_ID:
+            yield str(thing_id).strip()
 
 
 def _own_name(row: object) -> str:

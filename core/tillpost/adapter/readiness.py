@@ -19,7 +19,7 @@ from tillpost.errors.remedies import Actor
 from tillpost.models.availability import Reason
 from tillpost.models.base import FrozenModel, OutsideWords
 
-__all__ = ["Finding", "Readiness", "Reason"]
+__all__ = ["Finding", "Readiness", "Reason", "currency_findings"]
 
 
 class Finding(FrozenModel):
@@ -85,6 +85,22 @@ class Readiness(FrozenModel):
     def stop(self) -> Finding | None:
         """The first finding that keeps the store from taking any order, else None."""
         return next((finding for finding in self.findings if finding.stops), None)
+
+
+def currency_findings(currency: str, setting: str | None) -> tuple[Finding, ...]:
+    """Return the finding that the setting `currency` contradicts the store.
+
+    Args:
+        currency: The store's currency as the platform says it; empty if it doesn't.
+        setting: The connection's setting `currency`.
+    """
+    if not setting or currency in ("", setting):
+        return ()
+    text = (
+        f"The store sells in {currency}, and the connection's setting currency says {setting}: "
+        "every order is refused"
+    )
+    return (Finding(what="currency setting", ok=False, text=text, actor=Actor.DEVELOPER),)
 
 
 _REASON_BY_ACTOR: dict[Actor | None, Reason] = {

@@ -151,8 +151,8 @@ class AdapterSettings(_Unpicklable):
     currency: Currency | None = None
     """The currency that the store sells in, such as AUD.
 
-    An order in another currency is refused before anything is sent. Without it the menu says it, or
-    the platform, where its API does.
+    An order in another currency is refused before anything is sent. What the menu or the platform
+    says is compared as well: this is for a platform that doesn't say it.
     """
 
     @field_validator("base_url")

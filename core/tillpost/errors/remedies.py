@@ -144,6 +144,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. No item or option on the imported menu matches by id, by SKU, or by exact name "
         "and price.{imported}",
     ),
+    "menu.unreadable": RemedyText(
+        Action.FIX_MENU,
+        Actor.STORE,
+        "{platform} has {subjects}, but with a setting that can't be read ({detail}).{imported} "
+        "{register} Open it in {platform}, correct that setting and have the order sent again, or "
+        "key the order in.",
+        "{detail}.{imported} `Menu.faults` lists everything that was left out of the menu.",
+    ),
     "menu.sold_out": RemedyText(
         Action.FIX_MENU,
         Actor.STORE,
@@ -406,6 +414,16 @@ REMEDIES: Mapping[str, RemedyText] = {
         "the customer and key the order in, or refund what the customer paid.",
         "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
         "as soon as possible.",
+    ),
+    "order.early": RemedyText(
+        Action.FIX_ORDER,
+        Actor.DEVELOPER,
+        "{platform} doesn't take an order for this time yet ({detail}). {register} Ask the "
+        "ordering site's support to send it again nearer to its time, or agree on another time "
+        "with the customer. It mustn't be prepared now.",
+        "{detail}. Submit the order again nearer to its time: the outbox's setting `lead` says how "
+        "long before it is due an order is sent. Nothing was sent as soon as possible, since the "
+        "order is due more than an hour from now.",
     ),
     "order.rejected": RemedyText(
         Action.REFUND,

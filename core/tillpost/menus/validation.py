@@ -31,6 +31,7 @@ from tillpost.models.menu import (
     Item,
     Menu,
     ModifierGroup,
+    SetupFault,
     Tax,
     display_name,
     limits_in_words,
@@ -73,8 +74,8 @@ def check_order(
 ) -> tuple[PosError, ...]:
     """Return the faults of an order by this menu, one error for each kind of remedy.
 
-    A `MenuError` has the reason "gone", "sold_out", "choices", "quantity", "price", "net_price" or
-    "table". An order in another currency than the menu's has that fault only.
+    A `MenuError` has the reason "gone", "unreadable", "sold_out", "choices", "quantity", "price",
+    "net_price" or "table". An order in another currency than the menu's has that fault only.
 
     Args:
         order: The order, with the menu's ids or older ones.
@@ -150,19 +151,38 @@ def _misfit(
 
 
 def _gone(context: _Context) -> Iterator[_Misfit]:
-    """Yield items not on the menu, and modifiers not among an item's options.
-
-    An open item is on no menu.
-    """
+    """Yield items not on the menu, and modifiers not among an item's options."""
     order = context.order
+    for index, modifier, fault in _missing(context):
+        if fault is None and modifier is None:
+            why = _why_gone(context.menu, order.lines[index].item_id)
+            yield _misfit(order, index, None, why)
+        elif fault is None:
+            yield _misfit(order, index, modifier, "isn't among its options")
+
+
+def _unreadable(context: _Context) -> Iterator[_Misfit]:
+    """Yield items and modifiers that were left out of the menu as unreadable."""
+    for index, modifier, fault in _missing(context):
+        if fault is not None:
+            yield _misfit(context.order, index, modifier, fault.text)
+
+
+def _missing(context: _Context) -> Iterator[tuple[int, Modifier | None, SetupFault | None]]:
+    """Yield what the menu lacks.
+
+    That is the line, the modifier, and why it was left out if it was. An open item is on no menu.
+    """
+    menu = context.menu
     for index, found in enumerate(context.fits):
-        if found.line.is_open:
+        line = found.line
+        if line.is_open:
             continue
         if found.sold is None:
-            yield _misfit(order, index, None, _why_gone(context.menu, found.line.item_id))
+            yield index, None, menu.left_out(line.item_id, line.name)
             continue
         for modifier in found.missing_options():
-            yield _misfit(order, index, modifier, "isn't among its options")
+            yield index, modifier, menu.left_out(modifier.modifier_id, modifier.name)
 
 
 def _why_gone(menu: Menu, item_id: str) -> str:
@@ -406,6 +426,7 @@ def _tax_on(context: _Context, found: Fit) -> Decimal:
 # The caller raises the first error, so faults that a menu import can mend come first.
 _CHECKS: tuple[tuple[type[PosError], str, _Check], ...] = (
     (MenuError, "gone", _gone),
+    (MenuError, "unreadable", _unreadable),
     (MenuError, "sold_out", _sold_out),
     (MenuError, "choices", _choices),
     (MenuError, "quantity", _quantities),

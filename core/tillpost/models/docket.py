@@ -14,6 +14,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from tillpost.models.due_time import due_in_words
 from tillpost.models.money import format_money, to_major
 from tillpost.models.order import (
     Charge,
@@ -40,6 +41,7 @@ __all__ = [
     "nested_choices",
     "payment_text",
     "spelled_out",
+    "spelled_out_in_parts",
 ]
 
 WIDTH = 42
@@ -72,30 +74,48 @@ def spelled_out(order: Order, *, platform: str, most: int) -> str:
 
     A longer text is cut at the end, between two lines where possible, and ends with `CUT`.
     """
-    whole = docket(
-        order,
-        platform=platform,
-        copy_may_appear=True,
-        width=_ONE_LINE,
-    )
+    text = _in_one_text(order, platform, notes_first=False)
+    return text if len(text) <= most else _beginning(text, most - len(CUT)) + CUT
+
+
+def spelled_out_in_parts(
+    order: Order, *, platform: str, most: int, most_parts: int
+) -> tuple[str, ...]:
+    """Return the whole order as several notes.
+
+    Each has at most `most` characters (100 at least). If one isn't enough, what the customer wrote
+    comes before the lines. What doesn't fit into `most_parts` notes is cut, as `spelled_out` cuts
+    it.
+    """
+    text = _in_one_text(order, platform, notes_first=False)
+    if len(text) > most:
+        text = _in_one_text(order, platform, notes_first=True)
+    parts: list[str] = []
+    while len(text) > most and len(parts) < most_parts - 1:
+        part = _beginning(text, most)
+        parts.append(part.rstrip())
+        text = text[len(part) :]
+    rest = text if len(text) <= most else _beginning(text, most - len(CUT)) + CUT
+    return (*parts, rest)
+
+
+def _in_one_text(order: Order, platform: str, *, notes_first: bool) -> str:
+    """Return the docket without rules and spaces that only fill a line."""
+    whole = _lines(order, platform, copy_may_appear=True, width=_ONE_LINE, notes_first=notes_first)
     rules = ("=" * _ONE_LINE, "-" * _ONE_LINE)
-    lines: list[str] = []
-    for line in whole.splitlines():
-        if line in rules:
-            continue
-        words = line.split()
-        lines.append(" ".join(words))
-    text = "\n".join(lines)
-    if len(text) <= most:
-        return text
-    room = most - len(CUT)
+    return "\n".join(" ".join(line.split()) for line in whole if line not in rules)
+
+
+def _beginning(text: str, room: int) -> str:
+    """Return the lines that there is room for, or the words of the first."""
     beginning = text[:room]
-    end_of_line = beginning.rfind("\n") + 1
-    whole_lines = beginning[:end_of_line]
-    return (whole_lines or beginning) + CUT
+    end = beginning.rfind("\n") + 1 or beginning.rfind(" ") + 1
+    return beginning[:end] or beginning
 
 
-def _lines(order: Order, platform: str, *, copy_may_appear: bool, width: int) -> Iterator[str]:
+def _lines(
+    order: Order, platform: str, *, copy_may_appear: bool, width: int, notes_first: bool = False
+) -> Iterator[str]:
     yield "=" * width
     yield _to_take(order).center(width).rstrip()
     yield "=" * width
@@ -113,6 +133,10 @@ def _lines(order: Order, platform: str, *, copy_may_appear: bool, width: int) ->
         # Before the lines, so that no cut takes away an allergy.
         yield "-" * width
         yield from _wrapped(f"NOTE: {order.note}", width)
+    if notes_first:
+        for note in dict.fromkeys(line.note for line in order.lines if line.note):
+            names = dict.fromkeys(line.name for line in order.lines if line.note == note)
+            yield from _wrapped(f"NOTE ON {', '.join(names)}: {note}", width)
     yield "-" * width
     for line in order.lines:
         yield from _order_line(line, order.currency, width)
@@ -131,7 +155,7 @@ def _to_take(order: Order) -> str:
 def _fulfilment(order: Order) -> str:
     due = "as soon as possible"
     if order.due_at:
-        due = f"for {order.due_at:%a %d %b %H:%M}"
+        due = f"for {due_in_words(order.due_at)}"
     match order.fulfilment:
         case Delivery(address=address, instructions=instructions):
             text = f"DELIVERY {due}: {address}"

@@ -196,10 +196,14 @@ class SetupFault(FrozenModel):
     Attributes:
         subject: What has the fault, such as an item's name.
         text: What is wrong with it, for people.
+        left_out: Whether it isn't on the menu because of this.
+        ids: The ids of what was left out, as far as they are known.
     """
 
     subject: Text
     text: Text
+    left_out: bool = False
+    ids: FailFastTuple[Id] = ()
 
 
 class IndexEntry(NamedTuple, Generic[T]):
@@ -342,9 +346,23 @@ class Menu(FrozenModel):
                 "items": (*self.items, *part.items),
                 "groups": (*self.groups, *part.groups),
                 "taxes": (*self.taxes, *part.taxes),
+                "faults": tuple(dict.fromkeys((*self.faults, *part.faults))),
             }
         )
         return joined.without_repetitions()
+
+    def left_out(self, thing_id: str, name: str) -> SetupFault | None:
+        """Return why an item or option was left out of the menu, None if it wasn't.
+
+        Args:
+            thing_id: The platform's id of it.
+            name: Its name, by which one is known whose id can't be read.
+        """
+        for fault in self.faults:
+            is_named = _plain(name) in map(_plain, fault.subject.split(", "))
+            if fault.left_out and (thing_id in fault.ids or is_named):
+                return fault
+        return None
 
     @cached_property
     def by_variation(self) -> Mapping[str, SoldItem]:

@@ -97,7 +97,7 @@ class OtherName(NamedTuple):
     def notice(self, index: int, *, is_noted: bool = True) -> str:
         """Return the notice for the order's line of this index."""
         names = f'"{one_line(self.ordered)}", which the register calls "{one_line(self.shown)}"'
-        where = "its note says so" if is_noted else "staff can't see that"
+        where = "a note says so" if is_noted else "staff can't see that"
         return f"Line {index + 1} was ordered with {names}: {where}"
 
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -275,6 +276,17 @@ def _flat(
         yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
 
 
+_ISO_COUNTRIES = {"UK": "GB", "EL": "GR"}
+"""Codes that are in use for a country, and its code in ISO 3166."""
+
+
+def _iso_country(code: str) -> str:
+    return _ISO_COUNTRIES.get(code, code)
+
+
+Country: TypeAlias = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), AfterValidator(_iso_country)]
+
+
 class Address(OrderModel):
     """The address of a delivery."""
 
@@ -293,8 +305,11 @@ class Address(OrderModel):
     postcode: Text = ""
     """Postcode or ZIP code."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    """The country's two-letter code (ISO 3166), such as AU."""
+    country: Country | None = None
+    """The country's two-letter code (ISO 3166), such as AU.
+
+    UK is read as GB, and EL as GR.
+    """
 
     def __str__(self) -> str:
         """Return the address in one line, as staff would read it."""

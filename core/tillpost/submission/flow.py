@@ -58,7 +58,7 @@ from tillpost.submission.order_menu import OrderMenu
 from tillpost.submission.outgoing import Outgoing, outgoing
 from tillpost.submission.prechecks import faults, uncarried
 from tillpost.submission.store_currency import learn_currency
-from tillpost.submission.withholding import has_field, without
+from tillpost.submission.withholding import has_field, is_far_ahead, without
 
 __all__ = ["Submission"]
 
@@ -373,6 +373,11 @@ class Submission:
         error.concerns_order = True
         if error.order_field and not self._was_sent(error.order_field):
             error.reason = ""  # it speaks of that field
+        is_far_ahead_now = is_far_ahead(self.order, self.connection.platform_now())
+        if error.order_field == "due_at" and is_far_ahead_now:
+            # Without its time, the order would be cooked now.
+            error.order_field = ""
+            error.reason = "early"
         self._error = error
         now = self.connection.clock()
         failure = Failed(now, error.record(), error.sends, self._menu.bound_at)

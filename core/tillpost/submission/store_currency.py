@@ -1,7 +1,8 @@
 """How the currency that a store sells in becomes known.
 
-It is known from the connection's setting `currency`, from the store's menu, or from the platform,
-which is asked once (`Adapter.store_currency`). `prechecks.other_currency` compares an order's.
+It is known from the store's menu, or from the platform, which is asked once
+(`Adapter.store_currency`). The connection's setting `currency` may be wrong, so it replaces
+neither. `prechecks.other_currency` compares an order's.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def learn_currency(connection: Connection, menu: Menu | None) -> Flow[None]:
     """
     cache = connection.menu_cache
     adapter = connection.adapter
-    is_known = menu is not None or cache.currency is not None or adapter.config.currency
+    is_known = menu is not None or cache.currency is not None
     if is_known or "store_currency" not in adapter.capabilities():
         return
     context = OperationContext(connection, "store_currency")

@@ -125,7 +125,7 @@ def _discounts(site: Part, line: Part) -> list[Discount]:
     ]
     discounts: list[Discount] = []
     for share in line.parts("discount_allocations"):
-        index = share.value("discount_application_index")
+        index: int = share.value("discount_application_index")
         if index not in range(len(names)):
             raise share.fault("discount_application_index", "isn't one of discount_applications")
         amount = share.amount("amount", site.text("currency"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from amounts import minor
 from pydantic import ValidationError
@@ -106,17 +106,18 @@ class Part:
     def parts(self, name: str) -> list[Part]:
         """Return the parts of a list. The list must be there; null is an empty one."""
         path = self._path_of(name)
-        members = self.value(name) or []
+        members: object = self.value(name) or []
         if not isinstance(members, list):
             raise self.fault(name, "isn't a list")
-        return [Part(each, f"{path}[{index}]") for index, each in enumerate(members)]
+        each_part = enumerate(cast("list[object]", members))
+        return [Part(each, f"{path}[{index}]") for index, each in each_part]
 
     def _path_of(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
 
 
 @contextmanager
-def naming(path: str) -> Iterator[None]:
+def naming(path: str) -> Generator[None]:
     """Name the site's part where `Order` or a part of it refuses what was read from it."""
     try:
         yield

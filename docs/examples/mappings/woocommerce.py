@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from html import unescape
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from amounts import check_total, due, rounding, unit_price
 from site_json import Part, customer, naming, read_json
@@ -147,9 +147,11 @@ def _choices(item: Part) -> Iterator[str]:
         shown = "display_value" if "display_value" in each else "value"
         values = each.value(shown)
         if isinstance(values, list):
-            if not all(isinstance(value, str) for value in values):
+            members = cast("list[object]", values)
+            texts = [member for member in members if isinstance(member, str)]
+            if len(texts) < len(members):
                 raise each.fault(shown, "isn't a list of texts")
-            text = ", ".join(values)
+            text = ", ".join(texts)
         else:
             text = each.text(shown)
         yield unescape(f"{name}: {text}")

@@ -32,7 +32,7 @@ from tillpost.errors import (
     StoreClosedError,
 )
 from tillpost.models.base import explain
-from tillpost.models.order import Customer, Order, PosState, Progress
+from tillpost.models.order import Order, PosState, Progress
 from tillpost.simulator import Answer, Call, FaultPlan, Ledger, LedgerEntry, Route, Section
 from tillpost_generic.signature import signed_text
 from tillpost_generic.wire import Health, NewOrder
@@ -269,11 +269,12 @@ def _equal(given: str, expected: str) -> bool:
 
 def _has_field(order: Order, field: str) -> bool:
     """Return whether an order has this optional field; any order has the empty one."""
-    customer = order.customer or Customer(name=order.code)
-    optional = {
-        "customer": customer.phone or customer.email,
-        "customer.phone": customer.phone,
-        "customer.email": customer.email,
-        "due_at": order.due_at,
-    }
-    return bool(optional.get(field, True))
+    if not field:
+        return True
+    if field == "customer":
+        return _has_field(order, "customer.phone") or _has_field(order, "customer.email")
+    value: object = order
+    for name in field.split("."):
+        value = getattr(value, name, None)
+    # Without a customer's name, the order's code stands for it.
+    return value not in (None, "", order.code)

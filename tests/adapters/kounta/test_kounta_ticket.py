@@ -51,9 +51,20 @@ def test_without_product_there_is_no_ticket_but_order_error() -> None:
 
 def test_long_order_is_cut_with_a_notice_on_the_ticket() -> None:
     bench = shop()
-    bench.refused(lost(note="No nuts. " * 400))
+    bench.refused(lost(note="No nuts. " * 5_000))
     (entry,) = bench.simulator.ledger().shown
-    assert entry.note.endswith(CUT)
+    assert entry.lines[-1].note.endswith(CUT)
+
+
+def test_long_order_is_whole_on_several_lines_of_the_ticket() -> None:
+    bench = shop()
+    bench.refused(lost(note="No nuts. " * 400 + "SEVERE PEANUT ALLERGY"))
+    (entry,) = bench.simulator.ledger().shown
+    notes = [entry.note, *(line.note for line in entry.lines)]
+    assert "SEVERE PEANUT ALLERGY" in " ".join(notes)
+    assert " ".join(notes).count("No nuts.") == 400
+    assert not any(CUT in note for note in notes)
+    assert (entry.total, {line.item_id for line in entry.lines}) == (0, {"9005"})
 
 
 def test_ticket_is_never_found_as_order_even_at_no_price() -> None:

@@ -462,6 +462,22 @@ def test_order_of_zero_that_square_calls_paid_is_done(bench: Bench) -> None:
     assert not [r for r in bench.sent if r.effect is Effect.UNDO]
 
 
+@pytest.mark.parametrize("paid_meanwhile", [False, True])
+def test_unpaid_order_that_square_calls_paid_is_undone(bench: Bench, paid_meanwhile: bool) -> None:
+    """An unpaid order is on no register, whatever the refusal of its payment says."""
+    words = refused("BAD_REQUEST", "Order is already paid for by another request in flight")
+    bench.spoil = spoiled(1, words, method="POST", path="/v2/payments", after=paid_meanwhile)
+
+    if paid_meanwhile:
+        submit(bench, plain_order())
+    else:
+        assert "already paid" in refusal(bench, plain_order()).detail
+
+    ledger = bench.simulator.ledger()
+    assert ledger.half_done == ()
+    assert len(ledger.shown) == int(paid_meanwhile)
+
+
 @pytest.mark.parametrize("price", [0, 1450])
 def test_cancelled_order_is_dead_whatever_a_refusal_says(bench: Bench, price: int) -> None:
     """The state comes before the words: nobody cooks an order that was cancelled."""

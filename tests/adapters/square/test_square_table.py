@@ -153,6 +153,16 @@ def test_no_row_is_unreachable() -> None:
             {"applied": Applied.NO},
         ),
         (refused("INVALID_VALUE", "", "order.discounts[0].catalog_object_id"), MenuError, {}),
+        (
+            refused(
+                "NOT_FOUND",
+                "Catalog object with ID `T1` not found.",
+                "order.taxes[0].catalog_object_id",
+            ),
+            MenuError,
+            {},
+        ),
+        (refused("NOT_FOUND", "", "order.service_charges[0].catalog_object_id"), MenuError, {}),
         (refused("VALUE_TOO_LONG", "", "order.line_items[1].note"), OrderError, {"lines": (1,)}),
         (
             refused("INVALID_VALUE", "", "order.line_items[9].catalog_object_id"),

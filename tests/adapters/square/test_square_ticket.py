@@ -54,11 +54,23 @@ def test_ticket_has_nothing_that_could_be_refused(bench: Bench) -> None:
 
 
 def test_longest_order_and_id_fit_with_a_notice_of_the_cut(bench: Bench) -> None:
-    made = ticket(bench, plain_order(id="x" * 40, code="C" * 80, note="No nuts. " * 400))
+    made = ticket(bench, plain_order(id="x" * 40, code="C" * 80, note="No nuts. " * 5_000))
     (entry,) = bench.simulator.ledger().shown
     assert (entry.order_id, len(entry.reference)) == (made.id, 40)
-    assert len(entry.lines[0].note) <= LINE_NOTE.characters
-    assert entry.lines[0].note.endswith(CUT)
+    assert all(len(line.note) <= LINE_NOTE.characters for line in entry.lines)
+    assert entry.lines[-1].note.endswith(CUT)
+
+
+def test_allergy_of_the_last_line_is_on_the_ticket(bench: Bench) -> None:
+    dull = {"item_id": "6102", "name": "Tap water", "quantity": 1, "unit_price": 0}
+    lines = [{**dull, "note": f"please cut no. {n} in four and pack it apart"} for n in range(60)]
+    allergic = {**dull, "note": "SEVERE PEANUT ALLERGY"}
+    made = ticket(bench, plain_order(lines=[*lines, allergic], payments=[]))
+    (entry,) = bench.simulator.ledger().shown
+    assert (made.total, entry.total, len(entry.lines) > 1) == (0, 0, True)
+    notes = [line.note for line in entry.lines]
+    assert "SEVERE PEANUT ALLERGY" in "".join(notes[:-1])
+    assert not any(CUT in note for note in notes)
 
 
 def test_same_number_gives_same_ticket_other_number_a_new_one(

@@ -30,6 +30,8 @@ class Bare(Toy):
 OPTIONAL: tuple[Callable[[Bare], object], ...] = (
     lambda bare: bare.finish(toy_order(), Draft(id="d", total=1)),
     lambda bare: bare.cancel("o1"),
+    lambda bare: bare.menu_for(toy_order()),
+    lambda bare: bare.store_currency(),
     lambda bare: bare.attention(toy_order(), 0),
     lambda bare: bare.quote(toy_order(), Attempt()),
     lambda bare: bare.refresh(bare.config.credentials()),

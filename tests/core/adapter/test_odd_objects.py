@@ -8,7 +8,15 @@ from decimal import Decimal
 
 import pytest
 
-from tillpost.adapter import Exact, Id, OddObjects, OptionalList, OptionalText, ResponseModel
+from tillpost.adapter import (
+    Exact,
+    Id,
+    OddObjects,
+    OptionalList,
+    OptionalText,
+    OutageError,
+    ResponseModel,
+)
 
 
 class Size(ResponseModel):
@@ -96,11 +104,28 @@ def test_number_beyond_all_bounds_is_odd(price: str) -> None:
     assert len(odd.faults) == 1
 
 
+@pytest.mark.parametrize("dishes", [[ODD] * 4, [ODD] * 6 + [dish(1)] * 5])
+def test_menu_of_mostly_odd_objects_is_refused(dishes: list[object]) -> None:
+    _, odd = read(*dishes)
+    with pytest.raises(OutageError, match="objects of the menu can't be read"):
+        odd.faults_of_whole_menu()
+
+
+@pytest.mark.parametrize("odd_page", [0, 1])
+def test_page_of_odd_objects_costs_itself_and_not_the_import(odd_page: int) -> None:
+    odd = OddObjects()
+    reader = odd.reading(Page, KINDS)
+    pages = [[dish(number) for number in range(95)], [ODD] * 4]
+    if odd_page == 0:
+        pages.reverse()
+    counts = [len(reader(json.dumps({"dishes": page}).encode()).dishes) for page in pages]
+    assert sorted(counts) == [0, 95]
+    assert len(odd.faults_of_whole_menu()) == 1  # four alike
+
+
 @pytest.mark.parametrize(
     "dishes",
     [
-        [ODD] * 4,
-        [ODD] * 6 + [dish(1)] * 5,
         [ODD] * 101 + [dish(1)] * 500,
         [dish(1, *[""] * 51), dish(2, *[""] * 51)],
     ],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import orders
-from tillpost.models.docket import CUT, WIDTH, docket, spelled_out
+from tillpost.models.docket import CUT, WIDTH, docket, spelled_out, spelled_out_in_parts
 from tillpost.models.money import format_money, to_major
 from tillpost.models.order import Delivery, DineIn, Order, Pickup
 
@@ -101,3 +102,38 @@ def test_a_note_that_is_too_long_is_cut_and_says_so(order: Order, most: int) -> 
     )
     assert len(note) <= most
     assert note == whole or (note.endswith(CUT) and whole.startswith(note.removesuffix(CUT)))
+
+
+@given(orders(), st.integers(100, 2000))
+def test_several_notes_have_the_whole_order(order: Order, most: int) -> None:
+    whole = spelled_out(order, platform="Square", most=100_000)
+    notes = spelled_out_in_parts(order, platform="Square", most=most, most_parts=1_000)
+    assert all(len(note) <= most for note in notes)
+    if len(whole) <= most:
+        assert notes == (whole,)
+    joined = flat("".join(notes))
+    assert all(flat(line) in joined for line in whole.splitlines())
+
+
+@given(orders(), st.integers(100, 2000), st.integers(1, 3))
+def test_few_notes_end_with_the_cut_where_they_are_too_short(
+    order: Order, most: int, count: int
+) -> None:
+    notes = spelled_out_in_parts(order, platform="Square", most=most, most_parts=count)
+    all_notes = spelled_out_in_parts(order, platform="Square", most=most, most_parts=1_000)
+    assert len(notes) <= count
+    assert all(len(note) <= most for note in notes)
+    assert notes == all_notes or notes[-1].endswith(CUT)
+    assert notes[:-1] == all_notes[: len(notes) - 1]
+
+
+def test_notes_of_the_customer_come_before_the_lines() -> None:
+    dull: dict[str, Any] = {"item_id": "1", "name": "Latte", "quantity": 1, "unit_price": 0}
+    lines = [{**dull, "note": "please cut it in four and pack it apart"}] * 60
+    lines.append({**dull, "note": "SEVERE PEANUT ALLERGY"})
+    order = Order.model_validate(
+        {"id": "o", "code": "B42", "placed_at": "2026-11-27T12:00:00Z", "currency": "AUD"}
+        | {"lines": lines, "payments": []}
+    )
+    first, *_ = spelled_out_in_parts(order, platform="Square", most=500, most_parts=2)
+    assert "NOTE ON Latte: SEVERE PEANUT ALLERGY" in first

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -34,9 +34,20 @@ from tillpost.adapter.exchange import (
     reading,
     to_body,
 )
-from tillpost.models.order import Customer, Draft, Order, Pickup
+from tillpost.models.docket import docket
+from tillpost.models.order import (
+    Address,
+    Curbside,
+    Customer,
+    Delivery,
+    DineIn,
+    Draft,
+    Fulfilment,
+    Order,
+    Pickup,
+)
 from tillpost.submission.journal import Intended
-from tillpost.submission.withholding import without
+from tillpost.submission.withholding import OPTIONAL_FIELDS, has_field, without
 
 PHONE_ROW = Row(OrderError, codes=frozenset({"PHONE"}), order_field="customer.phone")
 TIME_ROW = Row(OrderError, codes=frozenset({"TIME"}), reason="late", order_field="due_at")
@@ -217,6 +228,26 @@ def test_time_that_is_refused_becomes_as_soon_as_possible(run: Run) -> None:
     assert any("as soon as possible" in notice for notice in there.notices)
 
 
+@pytest.mark.parametrize("past_due", ["as_soon_as_possible", "refuse"])
+def test_refused_time_far_ahead_is_not_cooked_now(
+    run: Run, past_due: Literal["as_soon_as_possible", "refuse"]
+) -> None:
+    run.connection.policy = Policy(past_due=past_due)
+    run.failing = refuses(b'"due":"1970', "TIME")
+    order = order_due(run, 21 * 24 * 3600)
+    error = run.attempt(order)
+    assert isinstance(error, OrderError)
+    assert (error.reason, error.outcome, len(bodies(run))) == ("early", Outcome.NOT_CREATED, 1)
+    assert "nearer to its time" in error.remedy.manager
+    assert "mustn't be prepared now" in error.remedy.manager
+    assert "lead" in error.remedy.developer
+
+    run.now += 20 * 24 * 3600
+    run.failing = lambda _request, _number: None
+    assert isinstance(run.attempt(order), PosOrder)
+    assert '"due":"1970' in bodies(run)[-1]
+
+
 def test_policy_may_refuse_a_time_that_has_passed(run: Run) -> None:
     run.connection.policy = Policy(past_due="refuse")
     error = run.attempt(order_due(run, -60))
@@ -286,3 +317,93 @@ def test_nothing_is_withheld_of_an_order_without_it() -> None:
     order = stand_in.an_order()
     withheld = without(order, {"customer.phone", "due_at"}, "Square")
     assert withheld == (order, (), ())
+
+
+ADDRESS = Address(
+    line1="1 High St", line2="Flat 2", city="Leeds", region="Yorks", postcode="ABC", country="GB"
+)
+HANDOVERS: list[tuple[str, Fulfilment, Fulfilment, str]] = [
+    (
+        "fulfilment.address.postcode",
+        Delivery(address=ADDRESS),
+        Delivery(address=ADDRESS.model_copy(update={"postcode": ""})),
+        "Postcode: ABC",
+    ),
+    (
+        "fulfilment.address.country",
+        Delivery(address=ADDRESS),
+        Delivery(address=ADDRESS.model_copy(update={"country": None})),
+        "Country: GB",
+    ),
+    (
+        "fulfilment.address",
+        Delivery(address=ADDRESS),
+        Pickup(),
+        "DELIVER TO: 1 High St, Flat 2, Leeds Yorks ABC, GB",
+    ),
+    (
+        "fulfilment.instructions",
+        Delivery(address=ADDRESS, instructions="Ring twice"),
+        Delivery(address=ADDRESS),
+        "For the courier: Ring twice",
+    ),
+    ("fulfilment.guests", DineIn(table="5", guests=120), DineIn(table="5"), "GUESTS: 120"),
+    ("fulfilment.table", DineIn(table="5"), Pickup(), "TABLE: 5"),
+    ("fulfilment.curbside", Pickup(curbside=Curbside(details="red")), Pickup(), "CURBSIDE: red"),
+]
+
+
+@pytest.mark.parametrize(("field", "fulfilment", "sent", "remark"), HANDOVERS)
+def test_refused_part_of_the_handover_goes_into_the_note(
+    field: str, fulfilment: Fulfilment, sent: Fulfilment, remark: str
+) -> None:
+    order = stand_in.an_order().model_copy(update={"fulfilment": fulfilment})
+    withheld = without(order, [field], "Square")
+    assert withheld.order.fulfilment == sent
+    assert withheld.remarks == (remark,)
+    assert len(withheld.notices) == 1
+    assert not has_field(withheld.order, field)
+
+
+def test_order_that_goes_as_a_pickup_keeps_all_texts() -> None:
+    due_at = datetime(2026, 12, 1, tzinfo=UTC)
+    delivery = Delivery(address=ADDRESS, instructions="Ring twice", due_at=due_at)
+    order = stand_in.an_order().model_copy(update={"fulfilment": delivery})
+    withheld = without(order, ["fulfilment.address", "fulfilment.address.city"], "Square")
+    assert withheld.order.fulfilment == Pickup(due_at=due_at)
+    assert withheld.remarks[0].startswith("DELIVER TO: 1 High St")
+    assert withheld.remarks[1:] == ("For the courier: Ring twice",)
+    seated = order.model_copy(update={"fulfilment": DineIn(table="5", guests=3)})
+    assert without(seated, ["fulfilment.table"], "Square").remarks == ("TABLE: 5", "GUESTS: 3")
+
+
+def test_refused_name_is_replaced_by_the_orders_code(run: Run) -> None:
+    order = order_due(run, None)
+    withheld = without(order, {"customer.name"}, "Square")
+    assert withheld.order.customer is not None
+    assert withheld.order.customer.name == order.code
+    assert withheld.remarks == ("Name: Mia",)
+
+
+@pytest.mark.parametrize("field", sorted(OPTIONAL_FIELDS))
+def test_no_optional_field_is_missed_in_an_order_without_it(field: str) -> None:
+    order = stand_in.an_order()
+    assert not has_field(order, field)
+    assert without(order, [field], "Square") == (order, (), ())
+
+
+@pytest.mark.parametrize(
+    ("due_at", "words"),
+    [
+        ("2026-11-27T20:42:00Z", "Fri 27 Nov 2026 20:42 UTC"),
+        ("2026-11-28T06:42:00+10:00", "Sat 28 Nov 2026 06:42 +10:00"),
+        ("2020-01-01T00:00:00-03:30", "Wed 01 Jan 2020 00:00 -03:30"),
+    ],
+)
+def test_withheld_time_has_its_year_and_zone(due_at: str, words: str) -> None:
+    pickup = Pickup.model_validate({"due_at": due_at})
+    order = stand_in.an_order().model_copy(update={"fulfilment": pickup})
+    withheld = without(order, {"due_at"}, "Square")
+    assert words in withheld.remarks[0]
+    assert words in withheld.notices[0]
+    assert words in docket(order, platform="Square")
