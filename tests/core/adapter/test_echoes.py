@@ -152,6 +152,12 @@ def test_short_words_of_a_note_stay() -> None:
     assert hide("no item 12 for Bo") == f"no item 12 for {MASK}"
 
 
+def test_words_of_a_guest_at_the_kerb_are_hidden() -> None:
+    kerb = {"type": "pickup", "curbside": {"details": "blue van, ABC 123"}}
+    hide = hider(order(fulfilment=kerb), SETTINGS)
+    assert hide("no blue van, ABC 123 here") == f"no {MASK} here"
+
+
 def test_order_without_a_person_hides_nothing() -> None:
     open_settings = ToySettings(base_url="https://pos.example")
     assert hider(None, open_settings) is hide_nothing

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from core.stand_in import Keyed, Run, StandInSettings, an_order, menu_of
 from core.stand_in import Platform as StandIn
-from tillpost.errors import MenuError, OrderError, Outcome
+from tillpost.errors import MenuError, OrderError, Outcome, TaxError
+from tillpost.models.menu import Tax
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection, MenuCache
 from tillpost.submission.forecast import Forecast, forecast
@@ -84,3 +86,27 @@ def test_forecast_leaves_no_trace_of_the_order() -> None:
     forecast(run.connection, an_order())
     assert not run.requests
     assert not run.journal.read("ord_1")
+
+
+def test_currency_of_the_setting_counts_without_a_menu() -> None:
+    connection = Connection(Keyed(StandInSettings(currency="NZD")), clock=lambda: NOON)
+    (error,) = forecast(connection, an_order()).refusals
+    assert error.reason == "currency"
+    assert "the connection is set to" in error.detail
+
+
+class ComparesTotals(Keyed):
+    compares_totals = True
+
+
+def test_taxes_are_left_to_a_platform_that_compares_totals() -> None:
+    menu = menu_of({"i1": ("S1", 1000)})
+    tax = Tax(id="t", name="GST", rate=Decimal("0.1"), included=False)
+    items = [item.model_copy(update={"tax_ids": ("t",)}) for item in menu.items]
+    taxed = menu.model_copy(update={"items": tuple(items), "taxes": (tax,)})
+    paid = [{"method": "card", "amount": 1200}]
+    order = changed(prices_include_tax=False, tax=200, payments=paid)
+    cache = MenuCache(menu=taxed)
+    (error,) = of(order, menu_cache=cache).refusals
+    assert isinstance(error, TaxError)
+    assert not of(order, ComparesTotals, menu_cache=cache).refusals
