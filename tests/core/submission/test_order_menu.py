@@ -80,11 +80,11 @@ def test_platform_that_refuses_to_read_a_part_has_none_of_it() -> None:
     assert paths(run)[:3] == ["GET /menu/part", "GET /menu", "POST /orders"]
 
 
-def test_item_that_neither_import_nor_look_has_is_gone() -> None:
+def test_item_that_neither_import_nor_look_has_is_named() -> None:
     run = Run(Platform(), adapter=ReadsParts(StandInSettings()))
     run.connection.menu_cache.menu = menu_of({"i8": ("S8", 900)})
     run.plugin_menu = menu_of({"i9": ("S9", 900)})
     run.failing = fail_on("/menu/part", ("before", refusal(400, "BAD", "ids")))
     error = run.attempt(an_order("ord_1"))
     assert isinstance(error, MenuError)
-    assert error.reason == "gone"
+    assert error.subjects == ("S1 (line 1)",)
