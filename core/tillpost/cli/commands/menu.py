@@ -2,9 +2,9 @@
 
 With `--json`, import prints {"ok", "connection", "held", "changes", "in_words", "items", "file"},
 and diff prints {"ok", "changes", "in_words"}. Check prints {"ok", "connection", "faults":
-[{"subject", "text"}]}, or with an order {"ok", "connection", "problems": [{"error", "remedy",
-"exit_code"}], "findings": [{"what", "ok", "text", "actor", "reason"}]}. The findings are what
-keeps the store from taking any order.
+[{"subject", "text", "left_out", "ids"}]}, or with an order {"ok", "connection", "problems":
+[{"error", "remedy", "exit_code"}], "findings": [{"what", "ok", "text", "actor", "reason"}]}. The
+findings are what keeps the store from taking any order.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def test_check_finds_faults_in_the_setup(tillpost: Command, store: Store) -> Non
     assert program.code == 1
     assert "Weekend surcharge" in people.out
     assert program.json["ok"] is False
-    assert {"subject", "text"} == set(program.json["faults"][0])
+    assert set(program.json["faults"][0]) == {"subject", "text", "left_out", "ids"}
 
 
 def test_check_of_a_sound_setup_finds_nothing(tillpost: Command, store: Store) -> None:
