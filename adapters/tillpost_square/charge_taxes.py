@@ -17,12 +17,12 @@ from itertools import combinations, islice, product
 from typing import NamedTuple, TypeAlias
 
 from tillpost.adapter import (
+    Line,
     Menu,
     Order,
     OrderError,
     Tax,
     TaxedAmount,
-    TaxRange,
     other_rates,
     tax_range,
     tax_shares,
@@ -63,7 +63,7 @@ def taxes_of_charges(order: Order, menu: Menu, places: Sequence[int]) -> Sequenc
     Raises:
         OrderError: It isn't known which taxes they have.
     """
-    if not any(tax.enabled for tax in menu.taxes):
+    if not _enabled(menu):
         return [()] * len(places)
     usual = _taxes_on_lines(order, menu) or _only_taxes_on_menu(menu)
     stated = _stated(order, menu)
@@ -76,16 +76,26 @@ def taxes_of_charges(order: Order, menu: Menu, places: Sequence[int]) -> Sequenc
         return found.charges
     lacking = _lacking_rates(order, menu, usual)
     if lacking:
-        listed = ", ".join(f"{(100 * rate).normalize():f} %" for rate in lacking)
-        raise OrderError(
-            f"charges[{places[0]}].taxed: the order has tax of {listed} (taxes), and no tax in "
-            "Square comes to that",
-            subjects=(f"{order.charges[places[0]].name} with tax of {listed}",),
-            reason="unsupported",
-        )
+        raise _other_tax(order, places[0], lacking)
     if len(usual) == 1:
         return usual * len(places)  # the lines' tax is another than the order's, too
     raise _unclear(order, menu, places[0])
+
+
+def _other_tax(order: Order, place: int, lacking: Sequence[Decimal]) -> OrderError:
+    """Return the error of an order with tax of rates that the store doesn't have."""
+    name = order.charges[place].name
+    percentages: list[str] = []
+    for rate in lacking:
+        percentage = (100 * rate).normalize()
+        percentages.append(f"{percentage:f} %")
+    listed = ", ".join(percentages)
+    return OrderError(
+        f"charges[{place}].taxed: the order has tax of {listed} (taxes), and no tax in "
+        "Square comes to that",
+        subjects=(f"{name} with tax of {listed}",),
+        reason="unsupported",
+    )
 
 
 def _unclear(order: Order, menu: Menu, place: int) -> OrderError:
@@ -95,24 +105,36 @@ def _unclear(order: Order, menu: Menu, place: int) -> OrderError:
         text = "Square's taxes differ from line to line"
         subject = "a taxed charge beside items of different taxes"
     else:
-        names = ", ".join(tax.name for tax in menu.taxes if tax.enabled)
+        names = ", ".join(tax.name for tax in _enabled(menu))
         text = f"the store has several taxes ({names})"
         subject = "a taxed charge that doesn't say which tax it has"
     if _stated(order, menu) is None:
         text += f", so it isn't known which of them {name!r} has; the order's taxes would show it"
     else:
         text += f", and with none of them on {name!r} they come to the order's tax"
-    return OrderError(f"charges[{place}].taxed: {text}", subjects=(subject,), reason="unsupported")
+    return OrderError(
+        f"charges[{place}].taxed: {text}",
+        subjects=(subject,),
+        reason="unsupported",
+    )
 
 
 # Which taxes there are
 # -------------------------------------------------------------------------------------------------
 
 
+def _enabled(menu: Menu) -> list[Tax]:
+    return [tax for tax in menu.taxes if tax.enabled]
+
+
 def _taxes_on_lines(order: Order, menu: Menu) -> list[Taxes]:
     """Return the different sets of taxes on the order's items."""
-    sold = [menu.by_variation.get(line.item_id) for line in order.lines if not line.is_open]
-    return _different([menu.taxes_on(each.item) for each in sold if each])
+    sets: list[Taxes] = []
+    for line in order.lines:
+        sold = None if line.is_open else menu.by_variation.get(line.item_id)
+        if sold:
+            sets.append(menu.taxes_on(sold.item))
+    return _different(sets)
 
 
 def _only_taxes_on_menu(menu: Menu) -> list[Taxes]:
@@ -120,12 +142,18 @@ def _only_taxes_on_menu(menu: Menu) -> list[Taxes]:
     on_items = _different([menu.taxes_on(item) for item in menu.items])
     if len(on_items) == 1:
         return on_items
-    enabled: list[Taxes] = [(tax,) for tax in menu.taxes if tax.enabled]
-    return enabled if len(enabled) == 1 else []
+    enabled = _enabled(menu)
+    if len(enabled) == 1:
+        return [(enabled[0],)]
+    return []
 
 
 def _different(sets: Sequence[Taxes]) -> list[Taxes]:
-    by_ids = {tuple(sorted(tax.id for tax in taxes)): taxes for taxes in sets if taxes}
+    by_ids: dict[tuple[str, ...], Taxes] = {}
+    for taxes in sets:
+        ids = sorted(tax.id for tax in taxes)
+        if ids:
+            by_ids[tuple(ids)] = taxes
     return list(by_ids.values())
 
 
@@ -134,12 +162,12 @@ def _possible(order: Order, menu: Menu, usual: Sequence[Taxes]) -> list[Taxes]:
 
     A tax that prices include suits only an order whose prices do.
     """
-    suitable = [
-        tax for tax in menu.taxes if tax.enabled and tax.included == order.prices_include_tax
-    ]
-    sizes = range(1, _MOST_TAXES + 1)
-    others = [chosen for size in sizes for chosen in combinations(suitable, size)]
-    return _different([*usual, *others])
+    with_tax = order.prices_include_tax
+    suitable = [tax for tax in _enabled(menu) if tax.included == with_tax]
+    sets = list(usual)
+    for size in range(1, _MOST_TAXES + 1):
+        sets += combinations(suitable, size)
+    return _different(sets)
 
 
 # Which taxes come to the order's
@@ -151,15 +179,17 @@ def _stated(order: Order, menu: Menu) -> Amounts | None:
 
     It is by rates if the order has these and the store has them, too.
     """
-    known = {tax.rate for tax in menu.taxes if tax.enabled}
+    if not order.taxes:
+        if order.prices_include_tax:
+            return None
+        return {_TOTAL: order.tax}
     by_rate: defaultdict[Decimal | None, int] = defaultdict(int)
     for tax in order.taxes:
         by_rate[tax.rate] += tax.amount
-    if by_rate and by_rate.keys() <= known:
+    known = {tax.rate for tax in _enabled(menu)}
+    if by_rate.keys() <= known:
         return by_rate
-    if order.taxes or not order.prices_include_tax:
-        return {_TOTAL: sum(by_rate.values()) if order.taxes else order.tax}
-    return None
+    return {_TOTAL: sum(by_rate.values())}
 
 
 def _nearest(
@@ -176,8 +206,10 @@ def _nearest(
     on_items = _amounts_of_items(order, menu)
     nearest: _Choice | None = None
     least_distance = Fraction(0)
-    for choice in islice(_choices(order, places, _possible(order, menu, usual)), _MOST_CHOICES):
-        amounts = [*on_items, *_amounts_chosen(order, places, choice)]
+    possible = _possible(order, menu, usual)
+    choices = _choices(order, places, possible)
+    for choice in islice(choices, _MOST_CHOICES):
+        amounts = on_items + _amounts_chosen(order, places, choice)
         distance = _distance(amounts, stated, with_tax=order.prices_include_tax)
         if distance is None:
             continue
@@ -198,14 +230,20 @@ def _choices(order: Order, places: Sequence[int], possible: Sequence[Taxes]) -> 
     for taxes in possible:
         yield _Choice((taxes,) * len(places), taxes)
     has_open_items = any(line.is_open and line.discounted for line in order.lines)
-    on_open_items = [*possible, ()] if has_open_items else [()]
+    on_open_items: list[Taxes] = [()]
+    if has_open_items:
+        on_open_items = [*possible, ()]
     for charges in product(possible, repeat=len(places)):
         for taxes in on_open_items:
             yield _Choice(charges, taxes)
 
 
-_Taxed: TypeAlias = tuple[Fraction, Taxes, int]
-"""An amount, its taxes, and by how much a site may have another amount."""
+class _Taxed(NamedTuple):
+    """An amount, its taxes, and by how much a site may have another amount."""
+
+    amount: Fraction
+    taxes: Taxes
+    slack: int = 0
 
 
 def _amounts_of_items(order: Order, menu: Menu) -> list[_Taxed]:
@@ -214,50 +252,60 @@ def _amounts_of_items(order: Order, menu: Menu) -> list[_Taxed]:
     for line in order.lines:
         sold = menu.by_variation.get(line.item_id)
         if sold:
-            amounts.append(
-                (line.discounted * _left(order), menu.taxes_on(sold.item), _slack(order))
-            )
+            taxes = menu.taxes_on(sold.item)
+            amounts.append(_amount_of(order, line, taxes))
     return amounts
 
 
 def _amounts_chosen(order: Order, places: Sequence[int], choice: _Choice) -> list[_Taxed]:
     """Return what each charge and open item comes to, with its chosen taxes."""
-    amounts: list[_Taxed] = [
-        (Fraction(order.charges[place].total), taxes, 0)
-        for place, taxes in zip(places, choice.charges, strict=True)
-    ]
-    amounts += [
-        (line.discounted * _left(order), choice.open_items, _slack(order))
-        for line in order.lines
-        if line.is_open
-    ]
+    amounts: list[_Taxed] = []
+    for place, taxes in zip(places, choice.charges, strict=True):
+        total = Fraction(order.charges[place].total)
+        amounts.append(_Taxed(total, taxes))
+    for line in order.lines:
+        if not line.is_open:
+            continue
+        amount = _amount_of(order, line, choice.open_items)
+        amounts.append(amount)
     return amounts
+
+
+def _amount_of(order: Order, line: Line, taxes: Taxes) -> _Taxed:
+    amount = line.discounted * _left(order)
+    is_discounted = any(discount.amount for discount in order.discounts)
+    return _Taxed(amount, taxes, slack=int(is_discounted))
 
 
 def _left(order: Order) -> Fraction:
     """Return what part of the lines is left after the order's discounts."""
     cost = sum(line.discounted for line in order.lines)
     discounts = sum(discount.amount for discount in order.discounts)
-    return Fraction(cost - discounts, cost) if cost else Fraction(0)
+    if not cost:
+        return Fraction(0)
+    return Fraction(cost - discounts, cost)
 
 
-def _slack(order: Order) -> int:
-    return int(any(discount.amount for discount in order.discounts))
-
-
-def _distance(amounts: Sequence[_Taxed], stated: Amounts, *, with_tax: bool) -> Fraction | None:
+def _distance(
+    amounts: Sequence[_Taxed],
+    stated: Amounts,
+    *,
+    with_tax: bool,
+) -> Fraction | None:
     """Return how far the taxes on these amounts are from the order's.
 
     It is None if rounding can't come to that.
     """
     by_rate: defaultdict[Decimal | None, list[TaxedAmount]] = defaultdict(list)
     for amount, taxes, slack in amounts:
-        for tax, share in zip(taxes, tax_shares(taxes, with_tax=with_tax), strict=True):
+        shares = tax_shares(taxes, with_tax=with_tax)
+        for tax, share in zip(taxes, shares, strict=True):
             key = _TOTAL if _TOTAL in stated else tax.rate
-            by_rate[key].append(TaxedAmount(amount, [share], slack))
+            taxed = TaxedAmount(amount, [share], slack)
+            by_rate[key].append(taxed)
     distance = Fraction(0)
     for rate in by_rate.keys() | stated.keys():
-        possible: TaxRange = tax_range(by_rate[rate])
+        possible = tax_range(by_rate[rate])
         in_order = stated.get(rate, 0)
         if not possible.holds(in_order):
             return None
@@ -274,4 +322,4 @@ def _lacking_rates(order: Order, menu: Menu, usual: Sequence[Taxes]) -> list[Dec
     on_lines = {tax.rate for taxes in usual for tax in taxes}
     if not on_lines <= stated:
         return []
-    return other_rates(order, [tax.rate for tax in menu.taxes if tax.enabled])
+    return other_rates(order, [tax.rate for tax in _enabled(menu)])

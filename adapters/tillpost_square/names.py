@@ -27,6 +27,17 @@ class _Named(NamedTuple):
     name: OtherName
     is_told: bool
 
+    @property
+    def notice(self) -> str:
+        """The notice of the name."""
+        return self.name.notice(self.place, is_noted=self.is_told)
+
+    def note_at(self, place: int) -> str:
+        """Return what the note of the line at `place` says of the name."""
+        if place == self.place:
+            return self.name.note
+        return _note_elsewhere(self.place, self.name)
+
 
 def line_uid(index: int) -> str:
     """Return the uid of a line.
@@ -47,28 +58,42 @@ def with_names(order: Order, seen: Seen) -> Body | None:
     One whose line has no room goes to the first line that has. The changes are None if there is
     nothing to add, or no room at all.
     """
-    before = {index: line.note for index, line in _lines(order, seen)}
     notes: dict[int, str] = {}
-    for index, name, is_told in _named(order, seen):
-        if is_told:
+    for index, line in _lines(order, seen):
+        notes[index] = line.note
+    changed: dict[int, str] = {}
+    for named in _named(order, seen):
+        if named.is_told:
             continue
-        for place in (index, *before):
-            text = name.note if place == index else _note_elsewhere(index, name)
-            note = "\n".join(filter(None, (notes.get(place, before[place]), text)))
+        for place in (named.place, *notes):
+            note = _joined(notes[place], named.note_at(place))
             if len(note) <= LINE_NOTE.characters:
                 notes[place] = note
+                changed[place] = note
                 break
-    changes = [
-        # The spec requires the quantity of a line, of one that is changed too.
-        {"uid": line_uid(index), "quantity": str(order.lines[index].quantity), "note": note}
-        for index, note in notes.items()
-    ]
-    return {"line_items": changes} if changes else None
+    if not changed:
+        return None
+    changes: list[Body] = []
+    for place, note in changed.items():
+        change: Body = {
+            "uid": line_uid(place),
+            # The spec requires the quantity of a line, of one that is changed too.
+            "quantity": str(order.lines[place].quantity),
+            "note": note,
+        }
+        changes.append(change)
+    return {"line_items": changes}
 
 
 def name_notices(order: Order, seen: Seen) -> list[str]:
     """Return a notice for each name that Square's line doesn't say all of."""
-    return [name.notice(index, is_noted=told) for index, name, told in _named(order, seen)]
+    return [each.notice for each in _named(order, seen)]
+
+
+def _joined(note: str, added: str) -> str:
+    if not note:
+        return added
+    return f"{note}\n{added}"
 
 
 def _note_elsewhere(index: int, name: OtherName) -> str:
@@ -80,21 +105,37 @@ def _lines(order: Order, seen: Seen) -> Iterator[tuple[int, NamedLine]]:
     """Yield each line of the order that Square shows, with its place in the order."""
     lines = {line.uid: line for line in seen.line_items}
     for index in range(len(order.lines)):
-        if line := lines.get(line_uid(index)):
+        line = lines.get(line_uid(index))
+        if line is not None:
             yield index, line
 
 
 def _named(order: Order, seen: Seen) -> Iterator[_Named]:
-    details = [each.pickup_details or each.delivery_details for each in seen.fulfillments]
-    # The rest of a long note is in the order's.
-    order_note = "\n".join(each.note for each in details if each)
+    order_note = _order_note(seen)
     line_notes = "\n".join(line.note for line in seen.line_items)
     for index, line in _lines(order, seen):
         ordered = order.lines[index]
-        for name in () if ordered.is_open else _other_names(ordered, line):
-            is_told = name.is_in(line.note) or name.is_in(order_note)
-            is_told = is_told or _note_elsewhere(index, name) in line_notes
-            yield _Named(index, name, is_told)
+        if ordered.is_open:
+            continue
+        for name in _other_names(ordered, line):
+            is_on_line = name.is_in(line.note)
+            is_on_order = name.is_in(order_note)
+            is_elsewhere = _note_elsewhere(index, name) in line_notes
+            yield _Named(
+                place=index,
+                name=name,
+                is_told=is_on_line or is_on_order or is_elsewhere,
+            )
+
+
+def _order_note(seen: Seen) -> str:
+    """Return the note of the order, which has the rest of a long note of a line."""
+    notes: list[str] = []
+    for fulfillment in seen.fulfillments:
+        details = fulfillment.pickup_details or fulfillment.delivery_details
+        if details:
+            notes.append(details.note)
+    return "\n".join(notes)
 
 
 def _other_names(ordered: Line, line: NamedLine) -> list[OtherName]:
@@ -102,10 +143,14 @@ def _other_names(ordered: Line, line: NamedLine) -> list[OtherName]:
 
     One that Square's answer leaves out isn't compared.
     """
-    shown = {each.catalog_object_id: each.name for each in line.modifiers}
-    pairs = [(ordered.name, whole_name(line.name, line.variation_name))]
-    pairs += [
-        (flat.modifier.name, shown.get(flat.modifier.modifier_id, ""))
-        for flat in ordered.flat_modifiers()
-    ]
-    return other_names((name, other) for name, other in pairs if other)
+    pairs: list[tuple[str, str]] = []
+    name_on_line = whole_name(line.name, line.variation_name)
+    if name_on_line:
+        pairs.append((ordered.name, name_on_line))
+    names_of_modifiers = {each.catalog_object_id: each.name for each in line.modifiers}
+    for flat in ordered.flat_modifiers():
+        modifier = flat.modifier
+        name_on_line = names_of_modifiers.get(modifier.modifier_id, "")
+        if name_on_line:
+            pairs.append((modifier.name, name_on_line))
+    return other_names(pairs)

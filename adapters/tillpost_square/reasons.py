@@ -66,13 +66,28 @@ class _Price(NamedTuple):
     @property
     def differs(self) -> bool:
         """Whether another price was paid, and not only another tax."""
-        fits = self.terms.fits(self.paid, self.square)
-        return not fits and not self.terms.leaves_tax_out(self.paid, self.square)
+        return not self.fits and not self.leaves_tax_out
+
+    @property
+    def fits(self) -> bool:
+        """Whether Square's price was paid, as far as rounding allows."""
+        return self.terms.fits(self.paid, self.square)
+
+    @property
+    def leaves_tax_out(self) -> bool:
+        """Whether Square's own number was paid, to which the store adds tax."""
+        return self.terms.leaves_tax_out(self.paid, self.square)
+
+    @property
+    def adds_tax_twice(self) -> bool:
+        """Whether Square's own number was taken for a price without tax."""
+        return self.terms.adds_tax_twice(self.paid, self.square)
 
     @property
     def converted_by(self) -> Decimal:
         """What the total differs by because the price was converted."""
-        return self.pieces * self.terms.converted_by(self.paid, self.square)
+        for_one = self.terms.converted_by(self.paid, self.square)
+        return self.pieces * for_one
 
 
 def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
@@ -85,35 +100,16 @@ def mismatch(order: Order, priced: Priced, due: int) -> PosError | None:
     if changed:
         return _price_error(order, totals, changed)
     if is_only_rounding(order, priced, due):
-        what = "prices with and without tax are" if has_other_terms(order, priced) else "the tax is"
-        text = f"{totals}: {what} rounded differently"
-        return TaxError(text, subjects=_tax_names(priced), reason="rounding")
+        return _rounding_error(order, priced, totals)
     added = _added_by_square(order, priced, due)
     if added:
         return _added_error(order, totals, added)
     misread = _misread(order, priced)
     if misread:
-        terms = ("include", "exclude") if order.prices_include_tax else ("exclude", "include")
-        text = (
-            f"prices_include_tax: the order's prices {terms[0]} tax and Square's {terms[1]} it, "
-            f"so {', '.join(misread)} would come to another amount there"
-        )
-        return OrderError(text, subjects=tuple(misread.values()), reason="tax_terms")
+        return _misread_error(order, misread)
     taxes = _taxes_beside_prices(order, priced)
-    tax = sum(each.applied_money.amount for each in taxes if each.applied_money)
-    if tax != order.tax:
-        names = _names(taxes) or _tax_names(priced)
-        square = format_money(tax, order.currency)
-        ordered = format_money(order.tax, order.currency)
-        listed = f" ({', '.join(names)})" if names else ""
-        if order.taxes:
-            listed = f" ({_with_rates(taxes or priced.taxes)})"
-            ordered += f" ({_stated_taxes(order)})"
-        verb = "adds" if order.prices_include_tax else "has"
-        text = f"{totals}: Square {verb} {square} of tax{listed}, the order has {ordered}"
-        if tax > order.tax and (len(names) > 1 or not order.tax):
-            text += "; what is really a surcharge belongs in a service charge in Square"
-        return TaxError(text, subjects=names)
+    if _applied(taxes) != order.tax:
+        return _tax_error(order, priced, totals)
     return SetupError(f"{totals}, although neither taxes nor prices differ")
 
 
@@ -123,25 +119,32 @@ def is_only_rounding(order: Order, priced: Priced, due: int) -> bool:
     Square rounds halves to even, once an order and tax. A site may round otherwise, and by line.
     It may have rounded each price, too: one without tax of what Square sells with it.
     """
-    prices = [price for line in _lines(order, priced) for price in line]
-    if not all(price.terms.fits(price.paid, price.square) for price in prices):
+    prices = _all_prices(order, priced)
+    if not all(price.fits for price in prices):
         return False
     if _added_by_square(order, priced, due):
         return False
     difference = priced.total_money.amount - due
     possible = _possible_tax(order, priced, due)
     if possible is None:
-        taxed_charges = sum(charge.taxed for charge in order.charges)
-        parts = len(order.lines) + taxed_charges
-        most = most_rounding(parts, len(_tax_names(priced)))
-        converted = sum((price.converted_by for price in prices), Decimal(0))
-        return abs(difference) <= most + converted
+        return abs(difference) <= _most_converted(order, priced, prices)
     if order.prices_include_tax:
         return False  # Square includes the tax as well, so no total depends on it
     changed_tax = total_tax(priced) - order.tax
     if difference != changed_tax + _made_up_for(order, priced, due):
         return False  # something else differs, too
     return possible.holds(order.tax) and not _other_rates(order, priced)
+
+
+def _most_converted(order: Order, priced: Priced, prices: Sequence[_Price]) -> Decimal:
+    """Return the most that rounding comes to where the site converted the prices."""
+    taxed_charges = sum(charge.taxed for charge in order.charges)
+    parts = len(order.lines) + taxed_charges
+    taxes = _tax_names(priced)
+    most = Decimal(most_rounding(parts, len(taxes)))
+    for price in prices:
+        most += price.converted_by
+    return most
 
 
 def _possible_tax(order: Order, priced: Priced, due: int) -> TaxRange | None:
@@ -155,24 +158,30 @@ def _possible_tax(order: Order, priced: Priced, due: int) -> TaxRange | None:
         return None
     cost = sum(line.discounted for line in order.lines)
     discounts = sum(discount.amount for discount in order.discounts)
-    left = Fraction(cost - discounts, cost) if cost else Fraction(0)
+    left = Fraction(0)
+    if cost:
+        left = Fraction(cost - discounts, cost)
+    slack = int(discounts > 0)
     amounts: list[TaxedAmount] = []
     for index, line in enumerate(order.lines):
         item = items.get(f"line-{index}")
         if item is None:
             return None
         shares = _shares(priced, item)
-        amounts.append(TaxedAmount(line.discounted * left, shares, int(discounts > 0)))
+        amount = line.discounted * left
+        amounts.append(TaxedAmount(amount, shares, slack))
     lowered_by = abs(_added_to_charges(order, priced, due))
     for charge in priced.service_charges:
         if charge.amount_money and charge.applied_taxes:
             amount = Fraction(charge.amount_money.amount)
-            amounts.append(TaxedAmount(amount, _shares(priced, charge), lowered_by))
+            shares = _shares(priced, charge)
+            amounts.append(TaxedAmount(amount, shares, lowered_by))
     return tax_range(amounts)
 
 
 def _shares(priced: Priced, part: LineItem | Adjustment) -> list[Fraction]:
-    return [Fraction(tax.percentage or 0) / 100 for tax in _taxes_of(priced, part)]
+    taxes = _taxes_of(priced, part)
+    return [Fraction(tax.percentage or 0) / 100 for tax in taxes]
 
 
 def _taxes_of(priced: Priced, part: LineItem | Adjustment) -> list[AppliedTax]:
@@ -182,7 +191,8 @@ def _taxes_of(priced: Priced, part: LineItem | Adjustment) -> list[AppliedTax]:
 
 def _other_rates(order: Order, priced: Priced) -> bool:
     """Return whether the order has taxes of other rates than Square."""
-    return bool(other_rates(order, [(tax.percentage or Decimal(0)) / 100 for tax in priced.taxes]))
+    rates = [(tax.percentage or Decimal(0)) / 100 for tax in priced.taxes]
+    return bool(other_rates(order, rates))
 
 
 def _added_to_charges(order: Order, priced: Priced, due: int) -> int:
@@ -190,44 +200,70 @@ def _added_to_charges(order: Order, priced: Priced, due: int) -> int:
 
     It is negative if one was lowered.
     """
-    tip_on_charge = due - (order.total - order.tip)
-    charges = sum(max(charge.total, 0) for charge in order.charges) + tip_on_charge
-    amounts = [each.amount_money.amount for each in priced.service_charges if each.amount_money]
-    return sum(amounts) - charges
+    ordered = due - (order.total - order.tip)  # a tip that is sent as a charge
+    for charge in order.charges:
+        ordered += max(charge.total, 0)
+    return _money_of(priced.service_charges) - ordered
 
 
 def _made_up_for(order: Order, priced: Priced, due: int) -> int:
     """Return what was added to the order, or taken off, to make up for a rounding."""
     discounts = [each for each in priced.discounts if each.uid == ADJUSTMENT]
-    amounts = [each.amount_money.amount for each in discounts if each.amount_money]
-    return _added_to_charges(order, priced, due) - sum(amounts)
+    return _added_to_charges(order, priced, due) - _money_of(discounts)
+
+
+def _money_of(adjustments: Sequence[Adjustment]) -> int:
+    total = 0
+    for each in adjustments:
+        if each.amount_money:
+            total += each.amount_money.amount
+    return total
 
 
 def _added_by_square(order: Order, priced: Priced, due: int) -> list[Adjustment]:
     """Return the charges that a store's own rules have added."""
     has_tip_on_charge = due != order.total - order.tip
-    sent = sum(charge.total > 0 for charge in order.charges) + has_tip_on_charge
+    sent = [charge.name for charge in order.charges if charge.total > 0]
+    if has_tip_on_charge:
+        sent.append("Tip")
     seen = [charge for charge in priced.service_charges if charge.uid != ADJUSTMENT]
-    if len(seen) <= sent:
+    if len(seen) <= len(sent):
         return []
-    names = [charge.name for charge in order.charges if charge.total > 0]
-    names += ["Tip"] * has_tip_on_charge
-    for name in names:
-        same = next((each for each in seen if name.startswith(each.name.rstrip("…"))), None)
+    for name in sent:
+        same = _same_charge(seen, name)
         if same:
             seen.remove(same)
     return seen
 
 
+def _same_charge(seen: Sequence[Adjustment], name: str) -> Adjustment | None:
+    """Return the charge of this name, which Square may have shortened."""
+    for charge in seen:
+        beginning = charge.name.rstrip("…")
+        if name.startswith(beginning):
+            return charge
+    return None
+
+
 def has_other_terms(order: Order, seen: SquareOrder | Priced) -> bool:
     """Return whether prices include tax at the site and not at Square, or vice versa."""
-    opposite = "ADDITIVE" if order.prices_include_tax else "INCLUSIVE"
+    opposite = "INCLUSIVE"
+    if order.prices_include_tax:
+        opposite = "ADDITIVE"
     return any(tax.type == opposite for tax in seen.taxes)
 
 
 def total_tax(seen: SquareOrder | CreatedOrder | Priced) -> int:
     """Return all tax on an order, included in its prices or not."""
-    return sum(tax.applied_money.amount for tax in seen.taxes if tax.applied_money)
+    return _applied(seen.taxes)
+
+
+def _applied(taxes: Sequence[AppliedTax]) -> int:
+    total = 0
+    for tax in taxes:
+        if tax.applied_money:
+            total += tax.applied_money.amount
+    return total
 
 
 def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
@@ -236,11 +272,9 @@ def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
     The catalogue's prices aren't among them, since Square has its own. There are none either if the
     store adds a tax that the site knows nothing of, as far as Square's prices show.
     """
-    prices = [price for line in _lines(order, priced) for price in line]
-    is_left_out = any(price.terms.leaves_tax_out(price.paid, price.square) for price in prices)
-    uids = {item.uid for item in priced.line_items if item.base_price_money}
-    is_shown = all(f"line-{index}" in uids for index in range(len(order.lines)))
-    if is_left_out or not is_shown or not has_other_terms(order, priced):
+    if not has_other_terms(order, priced) or not _is_shown(order, priced):
+        return {}
+    if any(price.leaves_tax_out for price in _all_prices(order, priced)):
         return {}
     parts: dict[str, str] = {}
     for index, line in enumerate(order.lines):
@@ -256,28 +290,88 @@ def _misread(order: Order, priced: Priced) -> Mapping[str, str]:
     return parts
 
 
+def _is_shown(order: Order, priced: Priced) -> bool:
+    """Return whether Square shows a price for each of the order's lines."""
+    uids = {item.uid for item in priced.line_items if item.base_price_money}
+    return all(f"line-{index}" in uids for index in range(len(order.lines)))
+
+
 def _other_currency(order: Order, total: Money) -> OrderError | None:
     if total.currency in ("", order.currency):
         return None
-    text = f"currency: the order is in {order.currency}, Square's total is in {total.currency}"
-    return OrderError(text, subjects=(order.currency, total.currency), reason="currency")
+    return OrderError(
+        f"currency: the order is in {order.currency}, Square's total is in {total.currency}",
+        subjects=(order.currency, total.currency),
+        reason="currency",
+    )
 
 
 def _totals(order: Order, priced: Priced, due: int) -> str:
     total = format_money(priced.total_money.amount, order.currency)
-    return f"Square's total is {total}, not {format_money(due, order.currency)}"
+    paid = format_money(due, order.currency)
+    return f"Square's total is {total}, not {paid}"
+
+
+def _rounding_error(order: Order, priced: Priced, totals: str) -> TaxError:
+    rounded = "the tax is"
+    if has_other_terms(order, priced):
+        rounded = "prices with and without tax are"
+    return TaxError(
+        f"{totals}: {rounded} rounded differently",
+        subjects=_tax_names(priced),
+        reason="rounding",
+    )
+
+
+def _misread_error(order: Order, misread: Mapping[str, str]) -> OrderError:
+    ordered = "exclude"
+    square = "include"
+    if order.prices_include_tax:
+        ordered = "include"
+        square = "exclude"
+    listed = ", ".join(misread)
+    text = (
+        f"prices_include_tax: the order's prices {ordered} tax and Square's {square} it, "
+        f"so {listed} would come to another amount there"
+    )
+    subjects = tuple(misread.values())
+    return OrderError(text, subjects=subjects, reason="tax_terms")
+
+
+def _tax_error(order: Order, priced: Priced, totals: str) -> TaxError:
+    taxes = _taxes_beside_prices(order, priced)
+    tax = _applied(taxes)
+    names = _names(taxes) or _tax_names(priced)
+    square = format_money(tax, order.currency)
+    ordered = format_money(order.tax, order.currency)
+    listed = ""
+    if order.taxes:
+        listed = f" ({_with_rates(taxes or priced.taxes)})"
+        ordered += f" ({_stated_taxes(order)})"
+    elif names:
+        listed = f" ({', '.join(names)})"
+    verb = "adds" if order.prices_include_tax else "has"
+    text = f"{totals}: Square {verb} {square} of tax{listed}, the order has {ordered}"
+    if tax > order.tax and (len(names) > 1 or not order.tax):
+        text += "; what is really a surcharge belongs in a service charge in Square"
+    return TaxError(text, subjects=names)
 
 
 def _added_error(order: Order, totals: str, added: Sequence[Adjustment]) -> SetupError:
-    amounts = [
-        f"{each.name} of {format_money(each.amount_money.amount, order.currency)}"
-        for each in added
-        if each.amount_money
-    ]
-    names = tuple(dict.fromkeys(each.name or "a charge" for each in added))
-    what = ", ".join(amounts or names)
-    text = f"{totals}: Square has added {what}, which the order doesn't have"
-    return SetupError(text, subjects=names, reason="added")
+    names: list[str] = []
+    amounts: list[str] = []
+    for charge in added:
+        names.append(charge.name or "a charge")
+        if charge.amount_money:
+            amount = format_money(charge.amount_money.amount, order.currency)
+            amounts.append(f"{charge.name} of {amount}")
+    subjects = tuple(dict.fromkeys(names))
+    what = ", ".join(amounts or subjects)
+    return SetupError(
+        f"{totals}: Square has added {what}, which the order doesn't have",
+        subjects=subjects,
+        reason="added",
+    )
 
 
 # Taxes
@@ -294,15 +388,21 @@ def _tax_names(priced: Priced) -> tuple[str, ...]:
 
 def _with_rates(taxes: Sequence[AppliedTax]) -> str:
     """Return the taxes' names and rates, each once."""
-    texts = [_with_rate(tax.name or "an unnamed tax", tax.percentage) for tax in taxes]
+    texts: list[str] = []
+    for tax in taxes:
+        name = tax.name or "an unnamed tax"
+        texts.append(_with_rate(name, tax.percentage))
     return ", ".join(dict.fromkeys(texts))
 
 
 def _stated_taxes(order: Order) -> str:
     """Return the names and rates of the order's own taxes."""
-    texts = [
-        _with_rate(tax.name, None if tax.rate is None else 100 * tax.rate) for tax in order.taxes
-    ]
+    texts: list[str] = []
+    for tax in order.taxes:
+        percentage = None
+        if tax.rate is not None:
+            percentage = 100 * tax.rate
+        texts.append(_with_rate(tax.name, percentage))
     return ", ".join(texts)
 
 
@@ -313,7 +413,8 @@ def _with_rate(name: str, percentage: Decimal | None) -> str:
 
 
 def _names(taxes: Sequence[AppliedTax]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tax.name or "an unnamed tax" for tax in taxes))
+    names = [tax.name or "an unnamed tax" for tax in taxes]
+    return tuple(dict.fromkeys(names))
 
 
 def _taxes_beside_prices(order: Order, priced: Priced) -> Sequence[AppliedTax]:
@@ -321,18 +422,25 @@ def _taxes_beside_prices(order: Order, priced: Priced) -> Sequence[AppliedTax]:
 
     They are those that are added to its prices: all of them, if the order's prices exclude tax.
     """
-    return [tax for tax in priced.taxes if tax.type == "ADDITIVE" or not order.prices_include_tax]
+    if not order.prices_include_tax:
+        return priced.taxes
+    return [tax for tax in priced.taxes if tax.type == "ADDITIVE"]
 
 
 def _terms(order: Order, priced: Priced, item: LineItem) -> TaxTerms:
     taxes = _taxes_of(priced, item)
-    included = _rate([tax for tax in taxes if tax.type == "INCLUSIVE"])
-    added = _rate([tax for tax in taxes if tax.type == "ADDITIVE"])
-    return TaxTerms(included, added, with_tax=order.prices_include_tax)
+    included = [tax for tax in taxes if tax.type == "INCLUSIVE"]
+    added = [tax for tax in taxes if tax.type == "ADDITIVE"]
+    return TaxTerms(
+        _rate(included),
+        _rate(added),
+        with_tax=order.prices_include_tax,
+    )
 
 
 def _rate(taxes: Sequence[AppliedTax]) -> Decimal:
-    return sum((tax.percentage or Decimal(0) for tax in taxes), Decimal(0)) / 100
+    percentages = [tax.percentage or Decimal(0) for tax in taxes]
+    return sum(percentages, Decimal(0)) / 100
 
 
 # Prices
@@ -341,16 +449,17 @@ def _rate(taxes: Sequence[AppliedTax]) -> Decimal:
 
 def _price_error(order: Order, totals: str, changed: dict[int, Sequence[_Price]]) -> MenuError:
     details: list[str] = []
+    differing: list[_Price] = []
     for index, prices in changed.items():
         square = _sum(order, [price.square * price.quantity for price in prices])
         paid = _sum(order, [price.paid * price.quantity for price in prices])
         details.append(f"line {index + 1}: {square}, paid {paid}")
+        differing += [price for price in prices if price.differs]
     text = f"{totals}: {'; '.join(details)}"
-    differing = [price for prices in changed.values() for price in prices if price.differs]
-    taxed_twice = all(price.terms.adds_tax_twice(price.paid, price.square) for price in differing)
-    reason = "net_price" if taxed_twice else "price"
-    if taxed_twice:
-        text = f"{text}, and tax, which Square's price includes"
+    reason = "price"
+    if all(price.adds_tax_twice for price in differing):
+        text += ", and tax, which Square's price includes"
+        reason = "net_price"
     return MenuError(text, lines=tuple(changed), reason=reason)
 
 
@@ -363,11 +472,19 @@ def _changed_prices(order: Order, priced: Priced) -> dict[int, Sequence[_Price]]
 
     They are by the line's index.
     """
-    return {
-        index: prices
-        for index, prices in enumerate(_lines(order, priced))
-        if any(price.differs for price in prices)
-    }
+    changed: dict[int, Sequence[_Price]] = {}
+    for index, prices in enumerate(_lines(order, priced)):
+        is_changed = any(price.differs for price in prices)
+        if is_changed:
+            changed[index] = prices
+    return changed
+
+
+def _all_prices(order: Order, priced: Priced) -> list[_Price]:
+    prices: list[_Price] = []
+    for of_line in _lines(order, priced):
+        prices += of_line
+    return prices
 
 
 def _lines(order: Order, priced: Priced) -> Iterator[Sequence[_Price]]:
@@ -385,21 +502,33 @@ def _lines(order: Order, priced: Priced) -> Iterator[Sequence[_Price]]:
         elif is_other and is_discounted and not item.applied_taxes:
             yield []  # nothing is left of it to be taxed, so how its price is meant isn't known
         else:
-            yield list(_prices(line, item, _terms(order, priced, item)))
+            terms = _terms(order, priced, item)
+            yield list(_prices(line, item, terms))
 
 
 def _prices(line: Line, item: LineItem, terms: TaxTerms) -> Iterator[_Price]:
     if item.base_price_money is None:
         return
-    yield _Price(item.base_price_money.amount, line.unit_price, 1, line.quantity, terms)
+    yield _Price(
+        square=item.base_price_money.amount,
+        paid=line.unit_price,
+        quantity=1,
+        pieces=line.quantity,
+        terms=terms,
+    )
     chosen: dict[str, list[FlatModifier]] = {}
     for flat in line.flat_modifiers():
-        chosen.setdefault(flat.modifier.modifier_id, []).append(flat)
+        same = chosen.setdefault(flat.modifier.modifier_id, [])
+        same.append(flat)
     for modifier in item.modifiers:
         ordered = chosen.get(modifier.catalog_object_id)
         if not ordered or modifier.base_price_money is None:
             continue
         one = ordered.pop(0)
-        square = modifier.base_price_money.amount
-        pieces = line.quantity * one.quantity
-        yield _Price(square, one.modifier.unit_price, one.quantity, pieces, terms)
+        yield _Price(
+            square=modifier.base_price_money.amount,
+            paid=one.modifier.unit_price,
+            quantity=one.quantity,
+            pieces=line.quantity * one.quantity,
+            terms=terms,
+        )

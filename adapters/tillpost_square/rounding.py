@@ -35,19 +35,37 @@ def adjustment(order: Order, priced: PricedOrder, due: int) -> Body | None:
     difference = due - priced.total_money.amount
     if not difference or not is_only_rounding(order, priced, due):
         return None
-    amount: Body = {"amount": abs(difference), "currency": order.currency}
-    body: Body = {"uid": ADJUSTMENT, "name": _NAME, "amount_money": amount}
-    if any(charge.uid == ADJUSTMENT for charge in priced.service_charges):
+    if _has_charge(priced):
         return None
     if difference > 0:
-        return {"service_charges": [{**body, "calculation_phase": "TOTAL_PHASE"}]}
+        return {"service_charges": [_charge(order, difference)]}
     if _has_discount(priced):
         return None
+    too_high = -difference
     left = sum(line.discounted for line in order.lines)
     left -= sum(discount.amount for discount in order.discounts)
-    if left < -difference:
-        return _lowered_charge(order, priced, by=1 - difference)
-    return {"discounts": [{**body, "type": "FIXED_AMOUNT", "scope": "ORDER"}]}
+    if left < too_high:
+        return _lowered_charge(order, priced, by=too_high + 1)
+    return {"discounts": [_discount(order, too_high)]}
+
+
+def _charge(order: Order, amount: int) -> Body:
+    return {
+        "uid": ADJUSTMENT,
+        "name": _NAME,
+        "amount_money": _money(order, amount),
+        "calculation_phase": "TOTAL_PHASE",
+    }
+
+
+def _discount(order: Order, amount: int) -> Body:
+    return {
+        "uid": ADJUSTMENT,
+        "name": _NAME,
+        "amount_money": _money(order, amount),
+        "type": "FIXED_AMOUNT",
+        "scope": "ORDER",
+    }
 
 
 def _lowered_charge(order: Order, priced: PricedOrder, by: int) -> Body | None:
@@ -56,37 +74,55 @@ def _lowered_charge(order: Order, priced: PricedOrder, by: int) -> Body | None:
     It is lowered by a unit too much, so that a service charge makes up for it by name.
     """
     amounts = {each.uid: each.amount_money for each in priced.service_charges}
-    charges = [(money.amount, uid) for uid, money in amounts.items() if money and uid]
-    amount, uid = max(charges, default=(0, ""))
+    charges: list[tuple[int, str]] = []
+    for uid, money in amounts.items():
+        if money and uid:
+            charges.append((money.amount, uid))
+    if not charges:
+        return None
+    amount, uid = max(charges)
     if amount <= by:
         return None
-    lowered: Body = {"amount": amount - by, "currency": order.currency}
+    lowered = _money(order, amount - by)
     return {"service_charges": [{"uid": uid, "amount_money": lowered}]}
 
 
+def _money(order: Order, amount: int) -> Body:
+    return {"amount": amount, "currency": order.currency}
+
+
 def with_tax_notices(
-    order: Order, seen: SquareOrder | CreatedOrder, notices: Sequence[str]
+    order: Order,
+    seen: SquareOrder | CreatedOrder,
+    notices: Sequence[str],
 ) -> tuple[str, ...]:
     """Return the notices, with those of a tax that differs and of an adjustment."""
-    added = [_rounding_notice(order, seen)] if isinstance(seen, SquareOrder) else []
-    added.append(tax_difference(order, total_tax(seen)))
-    found = [notice for notice in added if notice]
-    return tuple(dict.fromkeys((*notices, *found)))
+    found = list(notices)
+    if isinstance(seen, SquareOrder):
+        rounding = _rounding_notice(order, seen)
+        if rounding:
+            found.append(rounding)
+    other_tax = tax_difference(order, total_tax(seen))
+    if other_tax:
+        found.append(other_tax)
+    return tuple(dict.fromkeys(found))
 
 
 def _rounding_notice(order: Order, seen: SquareOrder) -> str | None:
     """Return a notice of what makes up for a rounding, None if nothing does."""
-    is_adjusted = _has_discount(seen) or any(
-        each.uid == ADJUSTMENT for each in seen.service_charges
-    )
-    if not is_adjusted:
+    if not _has_discount(seen) and not _has_charge(seen):
         return None
-    tax = format_money(order.tax, order.currency)
-    cause = f"the tax, which Square rounds differently: the order has {tax}"
     if has_other_terms(order, seen):
         cause = "prices that are rounded: one of Square's and the order's includes tax, not both"
+    else:
+        tax = format_money(order.tax, order.currency)
+        cause = f"the tax, which Square rounds differently: the order has {tax}"
     return f'"{_NAME}" on the order makes up for {cause}'
 
 
-def _has_discount(seen: SquareOrder) -> bool:
+def _has_charge(seen: SquareOrder | PricedOrder) -> bool:
+    return any(charge.uid == ADJUSTMENT for charge in seen.service_charges)
+
+
+def _has_discount(seen: SquareOrder | PricedOrder) -> bool:
     return any(discount.uid == ADJUSTMENT for discount in seen.discounts)
