@@ -15,7 +15,13 @@ from pydantic import BaseModel, ValidationError
 from tillpost.cli.exit_codes import CliError
 from tillpost.models.base import explain, explain_each
 
-__all__ = ["STDIN", "each_refusal", "read_content", "read_if_exists", "read_model"]
+__all__ = [
+    "STDIN",
+    "each_refusal",
+    "read_content",
+    "read_if_exists",
+    "read_model",
+]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +40,8 @@ def read_model(model: type[M], path: str) -> M:
         CliError: If the file doesn't exist, can't be read, or isn't valid.
     """
     name = "standard input" if path == STDIN else path
-    return _parse(model, name, read_content(path))
+    content = read_content(path)
+    return _parse(model, name, content)
 
 
 def read_content(path: str) -> bytes:
@@ -58,16 +65,20 @@ def read_if_exists(model: type[M], path: str) -> M | None:
         CliError: If the file can't be read or isn't valid.
     """
     content = _content_if_exists(path)
-    return None if content is None else _parse(model, path, content)
+    if content is None:
+        return None
+    return _parse(model, path, content)
 
 
 def _content_if_exists(path: str) -> bytes | None:
     try:
-        return Path(path).read_bytes().removeprefix(_BOM)
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CliError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        reason = error.strerror or "cannot be read"
+        raise CliError(f"{path}: {reason}") from None
+    return content.removeprefix(_BOM)
 
 
 def _parse(model: type[M], name: str, content: bytes) -> M:
@@ -75,16 +86,19 @@ def _parse(model: type[M], name: str, content: bytes) -> M:
         return model.model_validate_json(content)
     except ValidationError as error:
         what = _what_it_is_not(model, error)
-        raise CliError(f"{name}: {what}{explain(error)}") from None
+        fault = explain(error)
+        raise CliError(f"{name}: {what}{fault}") from None
 
 
 def each_refusal(model: type[BaseModel], name: str, error: ValidationError) -> list[str]:
     """Return what is wrong with a file's content: a line for each of the first faults."""
     first, *others = explain_each(error)
-    lines = [f"{_what_it_is_not(model, error)}{first}", *others]
+    what = _what_it_is_not(model, error)
+    lines = [f"{what}{first}", *others]
     shown = lines[:_MOST_LINES]
-    if len(lines) > len(shown):
-        shown.append(f"and {len(lines) - len(shown)} more")
+    more = len(lines) - len(shown)
+    if more:
+        shown.append(f"and {more} more")
     return [f"{name}: {line}" for line in shown]
 
 
@@ -93,10 +107,14 @@ def _what_it_is_not(model: type[BaseModel], error: ValidationError) -> str:
 
     One of another kind lacks most of the fields that are required.
     """
-    required = [name for name, field in model.model_fields.items() if field.is_required()]
-    faults = error.errors(include_url=False, include_input=False)
-    missing = [fault for fault in faults if fault["type"] == "missing" and len(fault["loc"]) == 1]
-    if 2 * len(missing) <= len(required):
+    fields = model.model_fields.values()
+    required = sum(field.is_required() for field in fields)
+    missing = 0
+    for fault in error.errors(include_url=False, include_input=False):
+        is_top_level = len(fault["loc"]) == 1
+        if is_top_level and fault["type"] == "missing":
+            missing += 1
+    if 2 * missing <= required:
         return ""
     kind = model.__name__.lower()
     article = "an" if kind[0] in "aeiou" else "a"

@@ -28,7 +28,13 @@ from tillpost.models.sums import (
     wrong_taxes,
 )
 
-__all__ = ["Arithmetic", "Step", "SumFault", "arithmetic", "read_unchecked"]
+__all__ = [
+    "Arithmetic",
+    "Step",
+    "SumFault",
+    "arithmetic",
+    "read_unchecked",
+]
 
 
 class Step(NamedTuple):
@@ -97,7 +103,9 @@ def arithmetic(order: Order) -> Arithmetic:
     """Return how the order's total comes about, and which of its sums are wrong."""
     steps = list(_steps(order))
     total = sum(step.amount for step in steps if step.adds)
-    return Arithmetic(steps, total, list(_settled(order)), list(_faults(order, total)))
+    settled = list(_settled(order))
+    faults = list(_faults(order, total))
+    return Arithmetic(steps, total, settled, faults)
 
 
 # The steps
@@ -106,7 +114,7 @@ def arithmetic(order: Order) -> Arithmetic:
 
 def _steps(order: Order) -> Iterator[Step]:
     for index, line in enumerate(order.lines):
-        yield from _line_steps(f"lines[{index}]", index + 1, line, order.currency)
+        yield from _line_steps(index, line, order.currency)
     for index, charge in enumerate(order.charges):
         yield from _charge_steps(f"charges[{index}]", charge)
     yield from _discount_steps("discounts", order.discounts)
@@ -114,56 +122,100 @@ def _steps(order: Order) -> Iterator[Step]:
         yield Step("tip", "Tip", "", order.tip)
     if order.tax:
         yield Step("tax", "Tax", "", order.tax)
-    for index, tax in enumerate(order.taxes):
-        rate = "" if tax.rate is None else f" {(100 * tax.rate).normalize():f} %"
-        what = "in all prices:" if order.prices_include_tax else "of which"
-        depth = 0 if order.prices_include_tax else 1
-        text = f"{what} {tax.name}{rate}"
-        yield Step(f"taxes[{index}]", text, "", tax.amount, adds=False, depth=depth)
+    yield from _tax_steps(order)
 
 
-def _line_steps(path: str, number: int, line: Line, currency: str) -> Iterator[Step]:
-    how = _product(line.quantity, line.unit_price, line.modifiers, currency)
-    yield Step(path, f"{number}. {line.name}", how, line.total)
-    yield from _modifier_steps(f"{path}.modifiers", line.modifiers, currency, 1)
-    yield from _discount_steps(f"{path}.discounts", line.discounts, 1)
+def _line_steps(index: int, line: Line, currency: str) -> Iterator[Step]:
+    path = f"lines[{index}]"
+    text = f"{index + 1}. {line.name}"
+    how = _product(line, currency)
+    yield Step(path, text, how, line.total)
+    yield from _modifier_steps(f"{path}.modifiers", line.modifiers, currency, depth=1)
+    yield from _discount_steps(f"{path}.discounts", line.discounts, depth=1)
 
 
 def _modifier_steps(
-    path: str, modifiers: Sequence[Modifier], currency: str, depth: int
+    path: str,
+    modifiers: Sequence[Modifier],
+    currency: str,
+    depth: int,
 ) -> Iterator[Step]:
     for index, modifier in enumerate(modifiers):
-        where = f"{path}[{index}]"
-        how = _product(modifier.quantity, modifier.unit_price, modifier.modifiers, currency)
-        yield Step(where, modifier.name, how, modifier.total, adds=False, depth=depth)
-        yield from _modifier_steps(f"{where}.modifiers", modifier.modifiers, currency, depth + 1)
+        modifier_path = f"{path}[{index}]"
+        yield Step(
+            modifier_path,
+            modifier.name,
+            _product(modifier, currency),
+            modifier.total,
+            adds=False,
+            depth=depth,
+        )
+        yield from _modifier_steps(
+            f"{modifier_path}.modifiers",
+            modifier.modifiers,
+            currency,
+            depth + 1,
+        )
 
 
 def _charge_steps(path: str, charge: Charge) -> Iterator[Step]:
-    taxed = ", taxed" if charge.taxed else ""
-    yield Step(path, f"{charge.name} ({charge.kind}{taxed})", "", charge.amount)
-    yield from _discount_steps(f"{path}.discounts", charge.discounts, 1)
+    kind = f"{charge.kind}, taxed" if charge.taxed else charge.kind
+    text = f"{charge.name} ({kind})"
+    yield Step(path, text, "", charge.amount)
+    yield from _discount_steps(f"{path}.discounts", charge.discounts, depth=1)
 
 
-def _discount_steps(path: str, discounts: Sequence[Discount], depth: int = 0) -> Iterator[Step]:
+def _discount_steps(
+    path: str,
+    discounts: Sequence[Discount],
+    depth: int = 0,
+) -> Iterator[Step]:
     for index, discount in enumerate(discounts):
-        yield Step(f"{path}[{index}]", discount.name, "", -discount.amount, depth=depth)
+        yield Step(
+            f"{path}[{index}]",
+            discount.name,
+            "",
+            -discount.amount,
+            depth=depth,
+        )
+
+
+def _tax_steps(order: Order) -> Iterator[Step]:
+    what = "in all prices:" if order.prices_include_tax else "of which"
+    depth = 0 if order.prices_include_tax else 1
+    for index, tax in enumerate(order.taxes):
+        text = f"{what} {tax.name}"
+        if tax.rate is not None:
+            percent = (100 * tax.rate).normalize()
+            text += f" {percent:f} %"
+        yield Step(
+            f"taxes[{index}]",
+            text,
+            "",
+            tax.amount,
+            adds=False,
+            depth=depth,
+        )
 
 
 def _settled(order: Order) -> Iterator[Step]:
     for index, payment in enumerate(order.payments):
-        yield Step(f"payments[{index}]", f"Paid by {payment.method}", "", payment.amount)
+        path = f"payments[{index}]"
+        yield Step(path, f"Paid by {payment.method}", "", payment.amount)
     if order.amount_due:
         yield Step("amount_due", "To pay at the store", "", order.amount_due)
 
 
-def _product(quantity: int, price: int, modifiers: Sequence[Modifier], currency: str) -> str:
-    """Return in numbers how a price with its modifiers is multiplied."""
-    price_text = str(to_major(price, currency))
-    for modifier in modifiers:
+def _product(part: Line | Modifier, currency: str) -> str:
+    """Return in numbers how the part's price with its modifiers is multiplied."""
+    price = str(to_major(part.unit_price, currency))
+    for modifier in part.modifiers:
         sign = "-" if modifier.total < 0 else "+"
-        price_text += f" {sign} {to_major(abs(modifier.total), currency)}"
-    return f"{quantity} x ({price_text})" if modifiers else f"{quantity} x {price_text}"
+        amount = to_major(abs(modifier.total), currency)
+        price += f" {sign} {amount}"
+    if part.modifiers:
+        price = f"({price})"
+    return f"{part.quantity} x {price}"
 
 
 # The faults
@@ -181,7 +233,8 @@ def _sums(order: Order, total: int) -> Iterator[tuple[str, WrongSum | None]]:
     currency = order.currency
     for index, line in enumerate(order.lines):
         path = f"lines[{index}]"
-        yield f"{path}.modifiers", wrong_piece(line.total // line.quantity, currency)
+        piece = line.total // line.quantity
+        yield f"{path}.modifiers", wrong_piece(piece, currency)
         wrong = wrong_discounts(line.discount, line.total, "the line costs", currency)
         yield f"{path}.discounts", wrong
     for index, charge in enumerate(order.charges):
@@ -195,7 +248,13 @@ def _sums(order: Order, total: int) -> Iterator[tuple[str, WrongSum | None]]:
     yield "tax", wrong_tax(order.tax, prices_include_tax=is_included)
     if order.taxes:
         listed = sum(tax.amount for tax in order.taxes)
-        wrong = wrong_taxes(listed, order.tax, total, currency, prices_include_tax=is_included)
+        wrong = wrong_taxes(
+            listed,
+            order.tax,
+            total,
+            currency,
+            prices_include_tax=is_included,
+        )
         yield "taxes", wrong
     yield "payments", _payments(order, total)
 
@@ -203,10 +262,13 @@ def _sums(order: Order, total: int) -> Iterator[tuple[str, WrongSum | None]]:
 def _payments(order: Order, total: int) -> WrongSum | None:
     """Return what is wrong with the payments, with what may be missing or doubled."""
     wrong = wrong_payments(order.paid, order.amount_due, total, order.currency)
-    candidates = _parts_of(order, abs(wrong.off_by)) if wrong else ()
-    if wrong is None or not candidates:
+    if wrong is None:
+        return None
+    candidates = _parts_of(order, abs(wrong.off_by))
+    if not candidates:
         return wrong
-    text = f"{wrong.text}; the difference is as large as {' or '.join(candidates)}"
+    fields = " or ".join(candidates)
+    text = f"{wrong.text}; the difference is as large as {fields}"
     return wrong._replace(text=text)
 
 
@@ -215,5 +277,5 @@ def _parts_of(order: Order, amount: int) -> Sequence[str]:
 
     One of them may be missing or doubled.
     """
-    steps = (*_steps(order), *_settled(order))
+    steps = [*_steps(order), *_settled(order)]
     return [step.field for step in steps if abs(step.amount) == amount]

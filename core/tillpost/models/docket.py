@@ -55,7 +55,11 @@ _ONE_LINE = 10_000
 
 
 def docket(
-    order: Order, *, platform: str, copy_may_appear: bool = False, width: int = WIDTH
+    order: Order,
+    *,
+    platform: str,
+    copy_may_appear: bool = False,
+    width: int = WIDTH,
 ) -> str:
     """Return the order as a docket.
 
@@ -65,7 +69,12 @@ def docket(
         copy_may_appear: Whether to warn that the platform may still bring a copy to the register.
         width: The length of a line, in characters.
     """
-    lines = _lines(order, platform, copy_may_appear=copy_may_appear, width=width)
+    lines = _lines(
+        order,
+        platform,
+        copy_may_appear=copy_may_appear,
+        width=width,
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -75,11 +84,15 @@ def spelled_out(order: Order, *, platform: str, most: int) -> str:
     A longer text is cut at the end, between two lines where possible, and ends with `CUT`.
     """
     text = _in_one_text(order, platform, notes_first=False)
-    return text if len(text) <= most else _beginning(text, most - len(CUT)) + CUT
+    return _cut(text, most)
 
 
 def spelled_out_in_parts(
-    order: Order, *, platform: str, most: int, most_parts: int
+    order: Order,
+    *,
+    platform: str,
+    most: int,
+    most_parts: int,
 ) -> tuple[str, ...]:
     """Return the whole order as several notes.
 
@@ -95,15 +108,34 @@ def spelled_out_in_parts(
         part = _beginning(text, most)
         parts.append(part.rstrip())
         text = text[len(part) :]
-    rest = text if len(text) <= most else _beginning(text, most - len(CUT)) + CUT
+    rest = _cut(text, most)
     return (*parts, rest)
 
 
 def _in_one_text(order: Order, platform: str, *, notes_first: bool) -> str:
     """Return the docket without rules and spaces that only fill a line."""
-    whole = _lines(order, platform, copy_may_appear=True, width=_ONE_LINE, notes_first=notes_first)
+    whole = _lines(
+        order,
+        platform,
+        copy_may_appear=True,
+        width=_ONE_LINE,
+        notes_first=notes_first,
+    )
     rules = ("=" * _ONE_LINE, "-" * _ONE_LINE)
-    return "\n".join(" ".join(line.split()) for line in whole if line not in rules)
+    lines: list[str] = []
+    for line in whole:
+        if line not in rules:
+            words = line.split()
+            lines.append(" ".join(words))
+    return "\n".join(lines)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, which ends with `CUT` if it was longer."""
+    if len(text) <= most:
+        return text
+    room = most - len(CUT)
+    return _beginning(text, room) + CUT
 
 
 def _beginning(text: str, room: int) -> str:
@@ -114,7 +146,12 @@ def _beginning(text: str, room: int) -> str:
 
 
 def _lines(
-    order: Order, platform: str, *, copy_may_appear: bool, width: int, notes_first: bool = False
+    order: Order,
+    platform: str,
+    *,
+    copy_may_appear: bool,
+    width: int,
+    notes_first: bool = False,
 ) -> Iterator[str]:
     yield "=" * width
     yield _to_take(order).center(width).rstrip()
@@ -134,9 +171,7 @@ def _lines(
         yield "-" * width
         yield from _wrapped(f"NOTE: {order.note}", width)
     if notes_first:
-        for note in dict.fromkeys(line.note for line in order.lines if line.note):
-            names = dict.fromkeys(line.name for line in order.lines if line.note == note)
-            yield from _wrapped(f"NOTE ON {', '.join(names)}: {note}", width)
+        yield from _line_notes(order, width)
     yield "-" * width
     for line in order.lines:
         yield from _order_line(line, order.currency, width)
@@ -145,11 +180,21 @@ def _lines(
     yield "=" * width
 
 
+def _line_notes(order: Order, width: int) -> Iterator[str]:
+    """Yield each note on lines once, with the names of the lines that have it."""
+    notes = [line.note for line in order.lines if line.note]
+    for note in dict.fromkeys(notes):
+        names = [line.name for line in order.lines if line.note == note]
+        distinct_names = ", ".join(dict.fromkeys(names))
+        yield from _wrapped(f"NOTE ON {distinct_names}: {note}", width)
+
+
 def _to_take(order: Order) -> str:
     if not order.amount_due:
         return "PAID ONLINE - TAKE NO MONEY"
     paid = "PARTLY PAID" if order.paid else "NOT PAID"
-    return f"{paid} - TAKE {format_money(order.amount_due, order.currency)}"
+    amount = format_money(order.amount_due, order.currency)
+    return f"{paid} - TAKE {amount}"
 
 
 def _fulfilment(order: Order) -> str:
@@ -255,7 +300,10 @@ def destination(fulfilment: Fulfilment) -> str:
         case Delivery(address=address):
             return f"DELIVER TO: {address}"
         case DineIn(table=table, guests=guests):
-            return f"TABLE {table}, {guests} GUESTS" if guests else f"TABLE {table}"
+            text = f"TABLE {table}"
+            if guests:
+                text += f", {guests} GUESTS"
+            return text
         case Pickup(curbside=Curbside(details=details)):
             return f"CURBSIDE PICKUP: {details}" if details else "CURBSIDE PICKUP"
         case _:
@@ -264,7 +312,8 @@ def destination(fulfilment: Fulfilment) -> str:
 
 def discount_text(discount: Discount, currency: str) -> str:
     """Return a discount by name and amount: "WELCOME -2.00 AUD"."""
-    return f"{discount.name} -{format_money(discount.amount, currency)}"
+    amount = format_money(discount.amount, currency)
+    return f"{discount.name} -{amount}"
 
 
 def charge_text(charge: Charge, currency: str) -> str:
@@ -272,8 +321,10 @@ def charge_text(charge: Charge, currency: str) -> str:
 
     Such a text is "Delivery 5.00 AUD, FREE DELIVERY -5.00 AUD".
     """
-    cost = f"{charge.name} {format_money(charge.amount, currency)}"
-    return ", ".join([cost, *(discount_text(each, currency) for each in charge.discounts)])
+    amount = format_money(charge.amount, currency)
+    texts = [f"{charge.name} {amount}"]
+    texts += [discount_text(discount, currency) for discount in charge.discounts]
+    return ", ".join(texts)
 
 
 def payment_text(payment: Payment, currency: str) -> str:

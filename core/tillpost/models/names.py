@@ -18,7 +18,14 @@ from typing import NamedTuple
 
 from tillpost.models.safe_text import one_line
 
-__all__ = ["OtherName", "are_alike", "comparable", "other_names", "says_all", "whole_name"]
+__all__ = [
+    "OtherName",
+    "are_alike",
+    "comparable",
+    "other_names",
+    "says_all",
+    "whole_name",
+]
 
 _QUOTATION_MARKS = str.maketrans(
     {
@@ -36,8 +43,10 @@ def comparable(name: str) -> str:
     >>> comparable("Fish &amp; chips")
     'Fish & chips'
     """
-    composed = unicodedata.normalize("NFC", html.unescape(name))
-    return " ".join(composed.translate(_QUOTATION_MARKS).split())
+    unescaped = html.unescape(name)
+    composed = unicodedata.normalize("NFC", unescaped)
+    words = composed.translate(_QUOTATION_MARKS).split()
+    return " ".join(words)
 
 
 def are_alike(name: str, other: str) -> bool:
@@ -63,7 +72,11 @@ def says_all(shown: str, name: str) -> bool:
     >>> says_all("BLT toastie", "BLT toastie, no bacon")
     False
     """
-    return name == shown or _words(name) | _signs(name) <= _words(shown) | _signs(shown)
+    if name == shown:
+        return True
+    ordered_parts = _words(name) | _signs(name)
+    shown_parts = _words(shown) | _signs(shown)
+    return ordered_parts <= shown_parts
 
 
 def whole_name(item: str, variation: str) -> str:
@@ -84,11 +97,13 @@ class OtherName(NamedTuple):
     @property
     def note(self) -> str:
         """What the line's note says of it."""
-        return f"{self._beginning}{one_line(self.shown)})"
+        shown = one_line(self.shown)
+        return f"{self._beginning}{shown})"
 
     @property
     def _beginning(self) -> str:
-        return f"ORDERED AS: {one_line(self.ordered)} (here: "
+        ordered = one_line(self.ordered)
+        return f"ORDERED AS: {ordered} (here: "
 
     def is_in(self, note: str) -> bool:
         """Return whether a note says it."""
@@ -96,7 +111,9 @@ class OtherName(NamedTuple):
 
     def notice(self, index: int, *, is_noted: bool = True) -> str:
         """Return the notice for the order's line of this index."""
-        names = f'"{one_line(self.ordered)}", which the register calls "{one_line(self.shown)}"'
+        ordered = one_line(self.ordered)
+        shown = one_line(self.shown)
+        names = f'"{ordered}", which the register calls "{shown}"'
         where = "a note says so" if is_noted else "staff can't see that"
         return f"Line {index + 1} was ordered with {names}: {where}"
 
@@ -112,7 +129,8 @@ def other_names(pairs: Iterable[tuple[str, str]]) -> list[OtherName]:
 
 
 def _words(name: str) -> set[str]:
-    return set(_WORD.findall(comparable(name).casefold()))
+    folded = comparable(name).casefold()
+    return set(_WORD.findall(folded))
 
 
 def _signs(name: str) -> set[str]:

@@ -15,7 +15,13 @@ from typing import NamedTuple
 
 from tillpost.models.menu import Menu, ModifierOption, SoldItem, Tax
 
-__all__ = ["TaxTerms", "most_rounding", "option_taxes", "tax_terms", "total_rate"]
+__all__ = [
+    "TaxTerms",
+    "most_rounding",
+    "option_taxes",
+    "tax_terms",
+    "total_rate",
+]
 
 
 class TaxTerms(NamedTuple):
@@ -34,18 +40,31 @@ class TaxTerms(NamedTuple):
     @property
     def are_equal(self) -> bool:
         """Whether a price means the same in the order as on the menu."""
-        return not (self.added if self.with_tax else self.included)
+        rate_between = self.added if self.with_tax else self.included
+        return not rate_between
+
+    @property
+    def _price_factor(self) -> Decimal:
+        """What a price without tax is multiplied by to make the menu's price."""
+        return 1 + self.included
+
+    @property
+    def _gross_factor(self) -> Decimal:
+        """What a price without tax is multiplied by to make a price with all taxes."""
+        return 1 + self.included + self.added
 
     def meaning(self, price: int) -> Decimal:
         """Return what a price of the menu comes to in the order, not rounded."""
         if self.are_equal:
             return Decimal(price)
-        net = price / (1 + self.included)
-        return net * (1 + self.included + self.added) if self.with_tax else net
+        net = price / self._price_factor
+        if not self.with_tax:
+            return net
+        return net * self._gross_factor
 
     def nearest(self, price: int) -> int:
         """Return what a price of the menu comes to in the order, rounded."""
-        return int(self.meaning(price).to_integral_value(ROUND_HALF_UP))
+        return _rounded(self.meaning(price))
 
     def on_menu(self, paid: int) -> int:
         """Return the price on the menu that means what was paid, rounded."""
@@ -53,15 +72,16 @@ class TaxTerms(NamedTuple):
             return paid
         net = Decimal(paid)
         if self.with_tax:
-            net /= 1 + self.included + self.added
-        price = net * (1 + self.included)
-        return int(price.to_integral_value(ROUND_HALF_UP))
+            net /= self._gross_factor
+        price = net * self._price_factor
+        return _rounded(price)
 
     def fits(self, paid: int, price: int) -> bool:
         """Return whether the price that was paid is the menu's."""
         if self.are_equal:
             return paid == price
-        return abs(paid - self.meaning(price)) < 1
+        difference = abs(paid - self.meaning(price))
+        return difference < 1
 
     def converted_by(self, paid: int, price: int) -> Decimal:
         """Return what a total differs by for each piece, because its price was converted.
@@ -72,15 +92,25 @@ class TaxTerms(NamedTuple):
         if self.are_equal:
             return Decimal(0)
         difference = abs(paid - self.meaning(price))
-        return difference if self.with_tax else difference * (1 + self.included + self.added)
+        if self.with_tax:
+            return difference
+        return difference * self._gross_factor
 
     def leaves_tax_out(self, paid: int, price: int) -> bool:
         """Return whether the menu's own number was paid, to which the store adds tax."""
-        return self.with_tax and paid == price and not self.fits(paid, price)
+        return self.with_tax and self._is_unconverted(paid, price)
 
     def adds_tax_twice(self, paid: int, price: int) -> bool:
         """Return whether the menu's own number was taken for a price without tax."""
-        return not self.with_tax and paid == price and not self.fits(paid, price)
+        return not self.with_tax and self._is_unconverted(paid, price)
+
+    def _is_unconverted(self, paid: int, price: int) -> bool:
+        """Return whether the menu's own number was paid, though it means another price."""
+        return paid == price and not self.fits(paid, price)
+
+
+def _rounded(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_HALF_UP))
 
 
 def tax_terms(taxes: Sequence[Tax], *, with_tax: bool) -> TaxTerms:

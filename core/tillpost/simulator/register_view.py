@@ -25,9 +25,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
-from tillpost.simulator.ledger import LedgerAmount, LedgerEntry, LedgerLine
+from tillpost.simulator.ledger import LedgerEntry, LedgerLine
 
-__all__ = ["Section", "ViewRow", "quantified", "render", "rows_of", "settlement", "texts"]
+__all__ = [
+    "Section",
+    "ViewRow",
+    "quantified",
+    "render",
+    "rows_of",
+    "settlement",
+    "texts",
+]
 
 _WIDTH = 48
 _AMOUNT_WIDTH = 12
@@ -56,23 +64,28 @@ def render(sections: Iterable[Section], exponent: int) -> str:
 
     Empty sections are left out.
     """
-    rule = "-" * (_WIDTH + _AMOUNT_WIDTH)
+    width = _WIDTH + _AMOUNT_WIDTH
+    rule = "-" * width
     blocks: list[str] = []
     for section in sections:
-        lines = [line for row in section for line in _written(row, exponent)]
+        lines: list[str] = []
+        for row in section:
+            lines.extend(_written(row, exponent))
         if lines:
             blocks.append("\n".join(lines))
-    return f"\n{rule}\n".join(blocks) + "\n"
+    between = f"\n{rule}\n"
+    return between.join(blocks) + "\n"
 
 
 def _written(row: ViewRow, exponent: int) -> Iterator[str]:
     indent = "  " * row.depth
-    first, *others = row.text.splitlines() or [""]
-    first = f"{indent}{first}"
-    if row.amount is None:
-        yield first
-    else:
-        yield f"{first:<{_WIDTH}}{_major(row.amount, exponent):>{_AMOUNT_WIDTH}}"
+    text_lines = row.text.splitlines() or [""]
+    first, *others = text_lines
+    line = f"{indent}{first}"
+    if row.amount is not None:
+        amount = _major(row.amount, exponent)
+        line = f"{line:<{_WIDTH}}{amount:>{_AMOUNT_WIDTH}}"
+    yield line
     for text in others:
         yield f"{indent}  {text}"
 
@@ -83,7 +96,8 @@ def _major(amount: int, exponent: int) -> Decimal:
 
 def quantified(quantity: Decimal | int, name: str) -> str:
     """Write a quantity and a name: `2 x Flat white`."""
-    return f"{Decimal(quantity).normalize():f} x {name}"
+    number = Decimal(quantity).normalize()
+    return f"{number:f} x {name}"
 
 
 def texts(*labelled: tuple[str, str | None], depth: int = 0) -> list[ViewRow]:
@@ -95,7 +109,10 @@ def texts(*labelled: tuple[str, str | None], depth: int = 0) -> list[ViewRow]:
 
 
 def settlement(
-    total: int, paid: int, currency: str, payments: Iterable[tuple[str, int]]
+    total: int,
+    paid: int,
+    currency: str,
+    payments: Iterable[tuple[str, int]],
 ) -> list[ViewRow]:
     """Return the rows of the total, of each payment, and of what is still due.
 
@@ -106,8 +123,10 @@ def settlement(
         payments: Each payment's name and amount.
     """
     rows = [ViewRow(f"Total {currency}", total)]
-    rows += [ViewRow(f"Paid, {name}", amount) for name, amount in payments]
-    return [*rows, ViewRow("Still due", total - paid)]
+    for name, amount in payments:
+        rows.append(ViewRow(f"Paid, {name}", amount))
+    rows.append(ViewRow("Still due", total - paid))
+    return rows
 
 
 def rows_of(entry: LedgerEntry) -> list[Section]:
@@ -115,36 +134,55 @@ def rows_of(entry: LedgerEntry) -> list[Section]:
 
     It is for simulators of platforms that have no view of their own.
     """
+    lines: list[ViewRow] = []
+    for line in entry.lines:
+        lines.extend(_line(line))
+    head = _head(entry)
+    sums = list(_sums(entry))
+    return [head, lines, sums]
+
+
+def _head(entry: LedgerEntry) -> list[ViewRow]:
     name = entry.ticket_name or entry.reference or entry.order_id
-    head = texts(
+    fulfilment = f"{entry.fulfilment} {entry.fulfilment_state}"
+    return texts(
         ("Order", name),
         ("State", entry.state),
-        ("Fulfilment", f"{entry.fulfilment} {entry.fulfilment_state}".strip()),
+        ("Fulfilment", fulfilment.strip()),
         ("Due", entry.due_at),
         ("Note", entry.note),
     )
-    lines = [row for line in entry.lines for row in _line(line)]
-    sums = [*_amounts(entry.charges, 1), *_amounts(entry.discounts, -1)]
-    # The ledger doesn't say whether a tax is included, so its amount is text.
-    taxes = [
-        ViewRow(f"{tax.name}: {_major(tax.amount, entry.exponent)} {entry.currency}")
-        for tax in entry.taxes
-    ]
-    if entry.tip:
-        sums.append(ViewRow("Tip", entry.tip))
-    paid = [("online", entry.paid)] if entry.paid else []
-    sums += settlement(entry.total, entry.paid, entry.currency, paid)
-    return [head, lines, [*sums, *taxes]]
 
 
 def _line(line: LedgerLine) -> Iterator[ViewRow]:
-    each = line.quantity * line.unit_price
-    yield ViewRow(quantified(line.quantity, line.name), int(each))
+    text = quantified(line.quantity, line.name)
+    amount = line.quantity * line.unit_price
+    yield ViewRow(text, int(amount))
     for modifier in line.modifiers:
-        amount = line.quantity * modifier.quantity * modifier.unit_price
-        yield ViewRow(f"+ {quantified(modifier.quantity, modifier.name)}", int(amount), 1)
+        quantity = line.quantity * modifier.quantity
+        amount = quantity * modifier.unit_price
+        text = quantified(modifier.quantity, modifier.name)
+        yield ViewRow(f"+ {text}", int(amount), depth=1)
     yield from texts(("Note", line.note), depth=1)
 
 
-def _amounts(amounts: Iterable[LedgerAmount], sign: int) -> list[ViewRow]:
-    return [ViewRow(each.name, sign * each.amount) for each in amounts]
+def _sums(entry: LedgerEntry) -> Iterator[ViewRow]:
+    for charge in entry.charges:
+        yield ViewRow(charge.name, charge.amount)
+    for discount in entry.discounts:
+        yield ViewRow(discount.name, -discount.amount)
+    if entry.tip:
+        yield ViewRow("Tip", entry.tip)
+    payments: list[tuple[str, int]] = []
+    if entry.paid:
+        payments.append(("online", entry.paid))
+    yield from settlement(
+        entry.total,
+        entry.paid,
+        entry.currency,
+        payments,
+    )
+    # The ledger doesn't say whether a tax is included, so its amount is text.
+    for tax in entry.taxes:
+        amount = _major(tax.amount, entry.exponent)
+        yield ViewRow(f"{tax.name}: {amount} {entry.currency}")

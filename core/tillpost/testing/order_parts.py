@@ -6,7 +6,7 @@ The conformance suite submits them to adapters that don't carry the part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tillpost.adapter.order_features import OrderFeature
 from tillpost.models.order import (
@@ -26,6 +26,9 @@ __all__ = ["PARTS", "Part", "order_with"]
 BUTTER = Modifier(modifier_id="m1", name="Butter")
 DELIVERY = Charge(kind="delivery", name="Delivery", amount=500)
 
+_Changes: TypeAlias = Mapping[str, object]
+"""Fields of an order with their new values."""
+
 
 class Part(NamedTuple):
     """How an order of one line without modifiers gets a part.
@@ -36,47 +39,55 @@ class Part(NamedTuple):
     """
 
     path: str
-    changes: Callable[[Order], Mapping[str, object]]
+    changes: Callable[[Order], _Changes]
 
 
-def _open_item(order: Order) -> Mapping[str, object]:
-    return {"lines": (*order.lines, Line(name="Corkage", quantity=1, unit_price=300))}
+def _open_item(order: Order) -> _Changes:
+    corkage = Line(name="Corkage", quantity=1, unit_price=300)
+    return {"lines": (*order.lines, corkage)}
 
 
-def _line_discount(order: Order) -> Mapping[str, object]:
-    return {"lines": _first(order, discounts=(Discount(name="HAPPY HOUR", amount=1),))}
+def _line_discount(order: Order) -> _Changes:
+    happy_hour = Discount(name="HAPPY HOUR", amount=1)
+    return {"lines": _first(order, discounts=(happy_hour,))}
 
 
-def _nested_modifier(order: Order) -> Mapping[str, object]:
-    return {"lines": _with_modifier(order, BUTTER.model_copy(update={"modifiers": (BUTTER,)}))}
+def _nested_modifier(order: Order) -> _Changes:
+    nested = BUTTER.model_copy(update={"modifiers": (BUTTER,)})
+    return {"lines": _with_modifier(order, nested)}
 
 
-def _cheaper_modifier(order: Order) -> Mapping[str, object]:
-    return {"lines": _with_modifier(order, BUTTER.model_copy(update={"unit_price": -1}))}
+def _cheaper_modifier(order: Order) -> _Changes:
+    cheaper = BUTTER.model_copy(update={"unit_price": -1})
+    return {"lines": _with_modifier(order, cheaper)}
 
 
-def _taxed_charge(_: Order) -> Mapping[str, object]:
-    return {"charges": (DELIVERY.model_copy(update={"taxed": True}),)}
+def _taxed_charge(_: Order) -> _Changes:
+    taxed = DELIVERY.model_copy(update={"taxed": True})
+    return {"charges": (taxed,)}
 
 
-def _charge_discount(_: Order) -> Mapping[str, object]:
-    free = Discount(name="FREE DELIVERY", amount=500)
-    return {"charges": (DELIVERY.model_copy(update={"discounts": (free,)}),)}
+def _charge_discount(_: Order) -> _Changes:
+    free_delivery = Discount(name="FREE DELIVERY", amount=500)
+    discounted = DELIVERY.model_copy(update={"discounts": (free_delivery,)})
+    return {"charges": (discounted,)}
 
 
-def _rounding(_: Order) -> Mapping[str, object]:
-    return {"charges": (Charge(kind="rounding", name="Rounding", amount=-1),)}
+def _rounding(_: Order) -> _Changes:
+    rounding = Charge(kind="rounding", name="Rounding", amount=-1)
+    return {"charges": (rounding,)}
 
 
-def _curbside(_: Order) -> Mapping[str, object]:
-    return {"fulfilment": Pickup(curbside=Curbside(details="White Mazda, bay 4"))}
+def _curbside(_: Order) -> _Changes:
+    curbside = Curbside(details="White Mazda, bay 4")
+    return {"fulfilment": Pickup(curbside=curbside)}
 
 
-def _guests(_: Order) -> Mapping[str, object]:
+def _guests(_: Order) -> _Changes:
     return {"fulfilment": DineIn(table="7", guests=4)}
 
 
-def _amount_due(order: Order) -> Mapping[str, object]:
+def _amount_due(order: Order) -> _Changes:
     return {"amount_due": order.total}
 
 
@@ -99,22 +110,28 @@ def order_with(order: Order, feature: OrderFeature) -> Order:
 
     Its payments are corrected to the new total.
     """
-    changed = order.model_copy(update=PARTS[feature].changes(order))
+    changes = PARTS[feature].changes(order)
+    changed = order.model_copy(update=changes)
     paid = _total(changed) - changed.amount_due
-    payments = (Payment(method="card", amount=paid),) if paid else ()
+    payments: tuple[Payment, ...] = ()
+    if paid:
+        payments = (Payment(method="card", amount=paid),)
     changed = changed.model_copy(update={"payments": payments})
-    return Order.model_validate_json(changed.model_dump_json())
+    content = changed.model_dump_json()
+    return Order.model_validate_json(content)
 
 
 def _with_modifier(order: Order, modifier: Modifier) -> tuple[Line, ...]:
     """Return the order's lines, the first of them with one more modifier."""
-    return _first(order, modifiers=(*order.lines[0].modifiers, modifier))
+    first = order.lines[0]
+    return _first(order, modifiers=(*first.modifiers, modifier))
 
 
 def _first(order: Order, **changes: object) -> tuple[Line, ...]:
     """Return the order's lines, the first of them changed."""
     first, *others = order.lines
-    return (first.model_copy(update=changes), *others)
+    changed = first.model_copy(update=changes)
+    return (changed, *others)
 
 
 def _total(order: Order) -> int:
@@ -122,4 +139,5 @@ def _total(order: Order) -> int:
     lines = sum(line.discounted for line in order.lines)
     charges = sum(charge.total for charge in order.charges)
     discounts = sum(discount.amount for discount in order.discounts)
-    return lines + charges - discounts + order.tip + order.tax
+    prices = lines + charges - discounts
+    return prices + order.tip + order.tax
