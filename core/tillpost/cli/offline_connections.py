@@ -57,15 +57,27 @@ def known_settings(name: str, config: str, db: str) -> Sequence[KnownSettings]:
         ConfigError: The file can't be read, or it was named and is missing.
     """
     stored = stored_settings(db, config) or {}
-    configured = load_connections(config or None, needed=bool(config or (name and not stored)))
+    file_needed = bool(config or (name and not stored))
+    configured = load_connections(config or None, needed=file_needed)
     names = list(dict.fromkeys((*configured, *stored)))
     if name and name not in names:
-        listing = f"{config_path(config)} has: {', '.join(configured) or 'none'}"
+        in_file = ", ".join(configured) or "none"
+        listing = f"{config_path(config)} has: {in_file}"
         if stored:
-            listing += f"; the database has: {', '.join(stored)}"
+            in_database = ", ".join(stored)
+            listing += f"; the database has: {in_database}"
         raise CliError(f"no connection {name!r}; {listing}")
-    chosen = [name] if name else names
-    return [KnownSettings(each, configured.get(each), stored.get(each)) for each in chosen]
+    if name:
+        names = [name]
+    connections: list[KnownSettings] = []
+    for each in names:
+        known = KnownSettings(
+            name=each,
+            configured=configured.get(each),
+            stored=stored.get(each),
+        )
+        connections.append(known)
+    return connections
 
 
 def offline_connection(known: KnownSettings, menu: Menu | None) -> Connection:
@@ -76,22 +88,20 @@ def offline_connection(known: KnownSettings, menu: Menu | None) -> Connection:
     Raises:
         ConfigError: Its settings are wrong.
     """
-    configured, stored = known.configured, known.stored
-    if stored and stored.fault:
-        raise ConfigError(f"its row in the database can't be read ({stored.fault})")
-    platform = configured.platform if configured else ""
-    if stored:
-        if platform and platform != stored.platform:
-            raise ConfigError(f"it is at {platform}, but was connected at {stored.platform}")
-        platform = stored.platform
+    configured = known.configured
+    stored = known.stored
+    platform = _platform_of(known)
     secrets = _secrets(adapter_named(platform).settings.model_fields)
-    missing = secrets if stored else set[str]()
-    values: dict[str, Any] = dict(stored.settings) if stored else {}
+    values: dict[str, Any] = {}
+    missing: set[str] = set()
+    if stored:
+        values.update(stored.settings)
+        missing |= secrets
     if configured:
-        available = configured.available_settings
-        values |= available
+        values |= configured.available_settings
         missing |= secrets & configured.table.keys()
-    values |= dict.fromkeys(missing - values.keys(), _PLACEHOLDER)
+    missing -= values.keys()
+    values |= dict.fromkeys(missing, _PLACEHOLDER)
     try:
         adapter = adapter_for(platform, values)
     except ConfigError:
@@ -102,6 +112,20 @@ def offline_connection(known: KnownSettings, menu: Menu | None) -> Connection:
     return _connection(adapter, menu, name=known.name, policy=policy)
 
 
+def _platform_of(known: KnownSettings) -> str:
+    """Return the platform on which the file and the database agree."""
+    configured = known.configured
+    stored = known.stored
+    if stored and stored.fault:
+        raise ConfigError(f"its row in the database can't be read ({stored.fault})")
+    platform = configured.platform if configured else ""
+    if stored is None:
+        return platform
+    if platform and platform != stored.platform:
+        raise ConfigError(f"it is at {platform}, but was connected at {stored.platform}")
+    return stored.platform
+
+
 def platform_connection(platform: str, menu: Menu | None) -> Connection:
     """Return a connection to no store in particular.
 
@@ -110,23 +134,25 @@ def platform_connection(platform: str, menu: Menu | None) -> Connection:
     """
     adapter = adapter_named(platform)
     fields = adapter.settings.model_fields
-    values: dict[str, Any] = {
-        name: _PLACEHOLDER for name, field in fields.items() if field.is_required()
-    }
+    required = [name for name, field in fields.items() if field.is_required()]
+    values: dict[str, Any] = dict.fromkeys(required, _PLACEHOLDER)
     if "base_url" in values:
         values["base_url"] = _NO_ADDRESS
-    return _connection(adapter(adapter.settings.model_construct(None, **values)), menu)
+    settings = adapter.settings.model_construct(None, **values)
+    return _connection(adapter(settings), menu)
 
 
 def _connection(adapter: Adapter[Any], menu: Menu | None, **more: Any) -> Connection:
-    cache = MenuCache(menu=menu, imported_at=menu.imported_at.timestamp() if menu else 0.0)
+    imported_at = menu.imported_at.timestamp() if menu else 0.0
+    cache = MenuCache(menu=menu, imported_at=imported_at)
     return Connection(adapter, menu_cache=cache, **more)
 
 
 def _secrets(fields: Mapping[str, FieldInfo]) -> set[str]:
     """Return the names of the settings that are secret texts, or may be."""
-    return {
-        name
-        for name, field in fields.items()
-        if SecretStr in (field.annotation, *get_args(field.annotation))
-    }
+    secrets: set[str] = set()
+    for name, field in fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        if SecretStr in kinds:
+            secrets.add(name)
+    return secrets

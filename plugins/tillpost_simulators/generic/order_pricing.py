@@ -9,6 +9,7 @@ Several taxes are normal. Amounts are in minor units.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple, TypeAlias
@@ -19,7 +20,7 @@ from tillpost.models.money import format_money
 from tillpost.models.order import Order
 from tillpost.models.tax_terms import most_rounding, total_rate
 from tillpost_generic.wire import NewOrder
-from tillpost_simulators.generic.order_check import check_menu, item_of, prices_of
+from tillpost_simulators.generic.order_check import Price, check_menu, item_of, prices_of
 from tillpost_simulators.generic.world import Refusal
 
 __all__ = ["Bill", "price"]
@@ -27,6 +28,13 @@ __all__ = ["Bill", "price"]
 
 Taxes: TypeAlias = Sequence[Tax]
 """The taxes on one line or charge."""
+
+
+class _TaxedAmount(NamedTuple):
+    """What a line or charge comes to after all discounts, and the taxes on it."""
+
+    amount: Decimal
+    taxes: Taxes
 
 
 class Bill(NamedTuple):
@@ -54,36 +62,61 @@ def price(menu: Menu, new: NewOrder) -> Bill:
         Refusal: The order doesn't fit the menu, or comes to something else than was paid.
     """
     order = new.order
-    if order.currency != menu.currency:
-        detail = f"this store sells in {menu.currency}, the order is in {order.currency}"
-        raise Refusal(OrderError, detail, reason="currency")
-    if order.due_at and order.due_at < order.placed_at:
-        raise Refusal(OrderError, "it is due before it was placed", order_field="due_at")
+    _check_currency(menu, order)
+    _check_due_time(order)
     check_menu(menu, new)
     tax = _tax(menu, order)
     _check_paid_tax(order, tax)
-    total = _discounted(order)
-    total += sum(charge.total for charge in order.charges)
-    total += order.tip
-    total += order.tax
-    if total != new.expected_total:
-        comes_to = format_money(total, order.currency)
-        expected = format_money(new.expected_total, order.currency)
-        detail = f"it comes to {comes_to}, not to {expected}"
-        raise Refusal(MenuError, detail, reason="price")
+    total = _total(order)
+    _check_total(new, total)
     return Bill(total, tax.included + order.tax)
 
 
+def _check_currency(menu: Menu, order: Order) -> None:
+    if order.currency == menu.currency:
+        return
+    detail = f"this store sells in {menu.currency}, the order is in {order.currency}"
+    raise Refusal(OrderError, detail, reason="currency")
+
+
+def _check_due_time(order: Order) -> None:
+    if order.due_at and order.due_at < order.placed_at:
+        detail = "it is due before it was placed"
+        raise Refusal(OrderError, detail, order_field="due_at")
+
+
 def _check_paid_tax(order: Order, tax: _Tax) -> None:
-    taxed_parts = len(order.lines) + len(order.charges)
-    tolerance = most_rounding(taxed_parts, len(tax.names)) if tax.added else 0
+    tolerance = 0
+    if tax.added:
+        taxed_parts = len(order.lines) + len(order.charges)
+        tolerance = most_rounding(taxed_parts, len(tax.names))
     difference = abs(tax.added - order.tax)
-    if difference > tolerance:
-        names = ", ".join(tax.names) or "no tax"
-        added = format_money(tax.added, order.currency)
-        in_order = format_money(order.tax, order.currency)
-        detail = f"this store adds {added} of tax ({names}), the order has {in_order}"
-        raise Refusal(TaxError, detail)
+    if difference <= tolerance:
+        return
+    names = ", ".join(tax.names) or "no tax"
+    added = format_money(tax.added, order.currency)
+    in_order = format_money(order.tax, order.currency)
+    detail = f"this store adds {added} of tax ({names}), the order has {in_order}"
+    raise Refusal(TaxError, detail)
+
+
+def _check_total(new: NewOrder, total: int) -> None:
+    if total == new.expected_total:
+        return
+    currency = new.order.currency
+    comes_to = format_money(total, currency)
+    expected = format_money(new.expected_total, currency)
+    detail = f"it comes to {comes_to}, not to {expected}"
+    raise Refusal(MenuError, detail, reason="price")
+
+
+def _total(order: Order) -> int:
+    total = _discounted(order)
+    for charge in order.charges:
+        total += charge.total
+    total += order.tip
+    total += order.tax
+    return total
 
 
 def _gross(order: Order) -> int:
@@ -92,12 +125,37 @@ def _gross(order: Order) -> int:
 
 
 def _discounted(order: Order) -> int:
-    discounts = sum(discount.amount for discount in order.discounts)
-    return _gross(order) - discounts
+    """Return what the lines come to after all discounts."""
+    discounted = _gross(order)
+    for discount in order.discounts:
+        discounted -= discount.amount
+    return discounted
 
 
 def _tax(menu: Menu, order: Order) -> _Tax:
-    """Return the tax on the lines and on taxed charges.
+    """Return the tax on the lines and on taxed charges."""
+    parts = _taxed_amounts(menu, order)
+    if order.prices_include_tax:
+        included = _included_tax(parts)
+        return _Tax(added=0, included=included, names=())
+    by_name = defaultdict[str, Decimal](Decimal)
+    for part in parts:
+        for tax in part.taxes:
+            by_name[tax.name] += part.amount * tax.rate
+    added = sum(map(_rounded, by_name.values()))
+    return _Tax(added=added, included=0, names=tuple(by_name))
+
+
+def _included_tax(parts: Sequence[_TaxedAmount]) -> int:
+    included = Decimal(0)
+    for part in parts:
+        rate = total_rate(part.taxes)
+        included += part.amount * rate / (1 + rate)
+    return _rounded(included)
+
+
+def _taxed_amounts(menu: Menu, order: Order) -> list[_TaxedAmount]:
+    """Return the amounts of the lines and of taxed charges, with their taxes.
 
     The order's discounts are spread over all lines.
     """
@@ -105,22 +163,17 @@ def _tax(menu: Menu, order: Order) -> _Tax:
     share_left = Decimal(0)
     if gross:
         share_left = Decimal(_discounted(order)) / gross
-    taxed: list[tuple[Decimal, Taxes]] = [
-        (line.discounted * share_left, taxes)
-        for line, taxes in zip(order.lines, _taxes_of_each_line(menu, order), strict=True)
-    ]
+    parts: list[_TaxedAmount] = []
+    taxes_by_line = _taxes_of_each_line(menu, order)
+    for line, taxes in zip(order.lines, taxes_by_line, strict=True):
+        amount = line.discounted * share_left
+        parts.append(_TaxedAmount(amount, taxes))
     charge_taxes = _usual_taxes(menu)
-    taxed += [(Decimal(charge.total), charge_taxes) for charge in order.charges if charge.taxed]
-    added: dict[str, Decimal] = {}
-    included = Decimal(0)
-    for amount, taxes in taxed:
-        if order.prices_include_tax:
-            rate = total_rate(taxes)
-            included += amount * rate / (1 + rate)
-            continue
-        for tax in taxes:
-            added[tax.name] = added.get(tax.name, Decimal(0)) + amount * tax.rate
-    return _Tax(sum(map(_rounded, added.values())), _rounded(included), tuple(added))
+    for charge in order.charges:
+        if charge.taxed:
+            amount = Decimal(charge.total)
+            parts.append(_TaxedAmount(amount, charge_taxes))
+    return parts
 
 
 def _usual_taxes(menu: Menu) -> Taxes:
@@ -128,10 +181,15 @@ def _usual_taxes(menu: Menu) -> Taxes:
 
     They are those that all taxed items have; if there are none, the first that is switched on.
     """
-    by_item = [menu.taxes_on(item) for item in menu.items]
-    taxed = [taxes for taxes in by_item if taxes]
-    common = [tax for tax in menu.taxes if taxed and all(tax in taxes for taxes in taxed)]
-    return common or [tax for tax in menu.taxes if tax.enabled][:1]
+    taxes_by_item = map(menu.taxes_on, menu.items)
+    of_taxed_items = [taxes for taxes in taxes_by_item if taxes]
+    common = list(menu.taxes) if of_taxed_items else []
+    for taxes in of_taxed_items:
+        common = [tax for tax in common if tax in taxes]
+    if common:
+        return common
+    enabled = [tax for tax in menu.taxes if tax.enabled]
+    return enabled[:1]
 
 
 def _taxes_of_each_line(menu: Menu, order: Order) -> list[Taxes]:
@@ -140,24 +198,33 @@ def _taxes_of_each_line(menu: Menu, order: Order) -> list[Taxes]:
     Raises:
         Refusal: The menu's own price was paid, though this store adds tax to it.
     """
-    wrong: dict[int, list[str]] = {}
+    wrong_lines: list[int] = []
+    left_out: list[str] = []
     taxes_by_line: list[Taxes] = []
     usual_taxes = _usual_taxes(menu)
     for number, line in enumerate(order.lines):
         if line.is_open:
             taxes_by_line.append(usual_taxes)
             continue
-        taxes = menu.taxes_on(item_of(menu, line))
+        item = item_of(menu, line)
+        taxes = menu.taxes_on(item)
         taxes_by_line.append(taxes)
         prices = prices_of(menu, order, line)
-        if any(price.terms.leaves_tax_out(price.paid, price.on_menu) for price in prices):
-            wrong[number] = [tax.name for tax in taxes if not tax.included]
-    if wrong:
-        names = ", ".join(dict.fromkeys(name for names in wrong.values() for name in names))
+        if any(map(_leaves_tax_out, prices)):
+            wrong_lines.append(number)
+            left_out += [tax.name for tax in taxes if not tax.included]
+    if wrong_lines:
+        names = ", ".join(dict.fromkeys(left_out))
         detail = f"this store's prices exclude the tax ({names}), the order's include it"
-        raise Refusal(TaxError, detail, lines=tuple(wrong))
+        raise Refusal(TaxError, detail, lines=tuple(wrong_lines))
     return taxes_by_line
 
 
+def _leaves_tax_out(price: Price) -> bool:
+    terms = price.terms
+    return terms.leaves_tax_out(price.paid, price.on_menu)
+
+
 def _rounded(amount: Decimal) -> int:
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+    whole = amount.quantize(Decimal(1), ROUND_HALF_UP)
+    return int(whole)

@@ -33,14 +33,18 @@ def complete_adjustments(world: World, order: Order) -> None:
         Refusal: An adjustment is incomplete or contradicts itself.
     """
     for index, discount in enumerate(order.discounts or ()):
-        _complete_discount(world, discount, f"order.discounts[{index}]")
+        path = f"order.discounts[{index}]"
+        _complete_discount(world, discount, path)
     for index, charge in enumerate(order.service_charges or ()):
-        _complete_charge(world, charge, f"order.service_charges[{index}]")
+        path = f"order.service_charges[{index}]"
+        _complete_charge(world, charge, path)
     _remove_stale_adjustments(order)
     for index, tax in enumerate(order.taxes or ()):
-        _complete_tax(world, tax, order.location_id, f"order.taxes[{index}]")
+        path = f"order.taxes[{index}]"
+        _complete_tax(world, tax, order.location_id, path)
     _check_references(order)
-    if order.pricing_options is not None and order.pricing_options.auto_apply_taxes:
+    options = order.pricing_options
+    if options is not None and options.auto_apply_taxes:
         _apply_automatic_taxes(world, order)
 
 
@@ -48,9 +52,10 @@ def complete_adjustments(world: World, order: Order) -> None:
 
 
 def _complete_discount(world: World, discount: Discount, path: str) -> None:
-    if discount.catalog_object_id is not None:
+    catalog_id = discount.catalog_object_id
+    if catalog_id is not None:
         # The simulated catalogue has no discounts.
-        detail = f"Discount with catalog object ID `{discount.catalog_object_id}` not found."
+        detail = f"Discount with catalog object ID `{catalog_id}` not found."
         raise not_found(detail, f"{path}.catalog_object_id")
     if not discount.name:
         raise missing(f"{path}.name")
@@ -72,18 +77,20 @@ def _complete_charge(world: World, charge: ServiceCharge, path: str) -> None:
 
     It has a name, one amount and a phase (OrderServiceCharge).
     """
-    if charge.catalog_object_id is not None:
-        detail = f"Service charge with catalog object ID `{charge.catalog_object_id}` not found."
+    catalog_id = charge.catalog_object_id
+    if catalog_id is not None:
+        detail = f"Service charge with catalog object ID `{catalog_id}` not found."
         raise not_found(detail, f"{path}.catalog_object_id")
     if not charge.name:
         raise missing(f"{path}.name")
     _check_one_amount(world, charge.percentage, charge.amount_money, path)
-    if charge.calculation_phase is None:
+    phase = charge.calculation_phase
+    if phase is None:
         raise missing(f"{path}.calculation_phase")
-    if charge.calculation_phase == "TOTAL_PHASE" and charge.taxable:
+    if phase == "TOTAL_PHASE" and charge.taxable:
         detail = "A service charge of the TOTAL_PHASE can't be taxable."
         raise bad_request("INVALID_VALUE", detail, f"{path}.taxable")
-    is_apportioned = charge.calculation_phase.startswith("APPORTIONED")
+    is_apportioned = phase.startswith("APPORTIONED")
     treats_apportioned = charge.treatment_type == "APPORTIONED_TREATMENT"
     if is_apportioned != treats_apportioned:
         # unconfirmed: whether the phase alone is enough for an apportioned charge; a sandbox order
@@ -149,25 +156,29 @@ def _check_references(order: Order) -> None:
     discount_uids = {discount.uid for discount in order.discounts or ()}
     for path, part in _parts(order):
         for place, tax in enumerate(part.applied_taxes or ()):
-            if tax.tax_uid not in tax_uids:
-                field = f"{path}.applied_taxes[{place}].tax_uid"
-                detail = f"There is no tax `{tax.tax_uid}`."
-                raise bad_request("INVALID_VALUE", detail, field)
+            if tax.tax_uid in tax_uids:
+                continue
+            field = f"{path}.applied_taxes[{place}].tax_uid"
+            detail = f"There is no tax `{tax.tax_uid}`."
+            raise bad_request("INVALID_VALUE", detail, field)
         if not isinstance(part, LineItem):
             continue
         for place, discount in enumerate(part.applied_discounts or ()):
-            if discount.discount_uid not in discount_uids:
-                field = f"{path}.applied_discounts[{place}].discount_uid"
-                detail = f"There is no discount `{discount.discount_uid}`."
-                raise bad_request("INVALID_VALUE", detail, field)
+            if discount.discount_uid in discount_uids:
+                continue
+            field = f"{path}.applied_discounts[{place}].discount_uid"
+            detail = f"There is no discount `{discount.discount_uid}`."
+            raise bad_request("INVALID_VALUE", detail, field)
 
 
 def _parts(order: Order) -> Iterator[tuple[str, LineItem | ServiceCharge]]:
     """Yield the lines and the service charges, each with its path."""
     for index, line in enumerate(order.line_items or ()):
-        yield f"order.line_items[{index}]", line
+        path = f"order.line_items[{index}]"
+        yield path, line
     for index, charge in enumerate(order.service_charges or ()):
-        yield f"order.service_charges[{index}]", charge
+        path = f"order.service_charges[{index}]"
+        yield path, charge
 
 
 def _remove_stale_adjustments(order: Order) -> None:
@@ -203,7 +214,9 @@ def _apply_automatic_taxes(world: World, order: Order) -> None:
     for line in order.line_items or ():
         applied_taxes = list(line.applied_taxes or ())
         for entry in _taxes_for(world, line):
-            if not entry.enabled or not entry.is_at(order.location_id):
+            if not entry.enabled:
+                continue
+            if not entry.is_at(order.location_id):
                 continue
             if _is_blocked(line, entry):
                 continue
@@ -223,21 +236,29 @@ def _apply_automatic_taxes(world: World, order: Order) -> None:
 
 def _taxes_for(world: World, line: LineItem) -> list[c.Tax]:
     catalogue = world.catalogue
-    variation = catalogue.find(c.Variation, line.catalog_object_id or "")
+    catalog_id = line.catalog_object_id or ""
+    variation = catalogue.find(c.Variation, catalog_id)
     if variation is None:
-        return [tax for tax in catalogue.of(c.Tax) if tax.on_custom_amounts]
+        all_taxes = catalogue.of(c.Tax)
+        return [tax for tax in all_taxes if tax.on_custom_amounts]
     item = catalogue.get(c.Item, variation.item_id)
     if not item.is_taxable:
         return []
-    found = [catalogue.find(c.Tax, tax_id) for tax_id in item.tax_ids]
-    return [tax for tax in found if tax is not None]
+    taxes: list[c.Tax] = []
+    for tax_id in item.tax_ids:
+        tax = catalogue.find(c.Tax, tax_id)
+        if tax is not None:
+            taxes.append(tax)
+    return taxes
 
 
 def _is_blocked(line: LineItem, tax: c.Tax) -> bool:
-    if line.pricing_blocklists is None:
+    blocklists = line.pricing_blocklists
+    if blocklists is None:
         return False
-    blocked_taxes = line.pricing_blocklists.blocked_taxes or ()
-    return any(blocked.tax_catalog_object_id == tax.id for blocked in blocked_taxes)
+    blocked_taxes = blocklists.blocked_taxes or ()
+    blocked_ids = {blocked.tax_catalog_object_id for blocked in blocked_taxes}
+    return tax.id in blocked_ids
 
 
 def _automatic_tax(world: World, entry: c.Tax) -> Tax:

@@ -29,16 +29,17 @@ def complete_lines(world: World, order: Order, *, unchanged: Collection[str] = (
     Raises:
         Refusal: A line can't be sold.
     """
+    location_id = order.location_id
     for index, line in enumerate(order.line_items or ()):
         if line.uid in unchanged:
             continue
         path = f"order.line_items[{index}]"
         line.uid = line.uid or world.new_uid()
         _check_price_and_quantity(world, line, path)
-        item = _complete_line(world, line, order.location_id, path)
+        item = _complete_line(world, line, location_id, path)
         for place, modifier in enumerate(line.modifiers or ()):
             modifier_path = f"{path}.modifiers[{place}]"
-            _complete_modifier(world, modifier, item, order.location_id, modifier_path)
+            _complete_modifier(world, modifier, item, location_id, modifier_path)
         if item is not None:
             _check_limits(world, line, item, path)
 
@@ -53,7 +54,9 @@ def effective_limits(limits: c.ModifierLimits, modifier_list: c.ModifierList) ->
     if minimum == -1 and maximum == -1:
         minimum = modifier_list.minimum
         maximum = modifier_list.maximum
-    return max(minimum, 0), max(maximum, 0)
+    minimum = max(minimum, 0)
+    maximum = max(maximum, 0)
+    return minimum, maximum
 
 
 # --- lines ---
@@ -61,10 +64,11 @@ def effective_limits(limits: c.ModifierLimits, modifier_list: c.ModifierList) ->
 
 def _check_price_and_quantity(world: World, line: LineItem, path: str) -> None:
     price = line.base_price_money
-    world.check_currency(price, f"{path}.base_price_money")
+    price_field = f"{path}.base_price_money"
+    world.check_currency(price, price_field)
     if price is not None and price.amount < 0:
-        field = f"{path}.base_price_money.amount"
-        raise bad_request("VALUE_TOO_LOW", "The price must not be negative.", field)
+        detail = "The price must not be negative."
+        raise bad_request("VALUE_TOO_LOW", detail, f"{price_field}.amount")
     if "." in line.quantity and line.quantity_unit is None:
         detail = "A quantity with decimals needs a quantity_unit."
         raise bad_request("INVALID_VALUE", detail, f"{path}.quantity")
@@ -78,10 +82,7 @@ def _complete_line(
 ) -> c.Item | None:
     """Complete a line, and return its item, or None for an ad hoc line."""
     if line.catalog_object_id is None:
-        if not line.name:
-            raise missing(f"{path}.name")
-        if line.base_price_money is None:
-            raise missing(f"{path}.base_price_money")
+        _check_ad_hoc(line, path)
         line.item_type = line.item_type or "ITEM"
         return None
     field = f"{path}.catalog_object_id"
@@ -127,7 +128,8 @@ def _sold_here(
     if item.is_archived or not variation.sellable:
         detail = f"Item variation `{variation_id}` can't be sold."
         raise bad_request("INVALID_VALUE", detail, field)
-    if _is_sold_out(world, variation.overrides.get(location_id)):
+    override = variation.overrides.get(location_id)
+    if _is_sold_out(world, override):
         detail = f"Item variation `{variation_id}` is sold out at `{location_id}`."
         raise bad_request("INVALID_VALUE", detail, field)
     return variation, item
@@ -139,17 +141,31 @@ def _is_sold_out(world: World, override: c.Override | None) -> bool:
         return False
     if override.sold_out_until is None:
         return True
-    return read_time(override.sold_out_until, "") > world.clock.now()
+    until = read_time(override.sold_out_until, "")
+    return until > world.clock.now()
 
 
-def _check_version(version: int | None, entry: c.Entry, path: str) -> None:
+def _check_ad_hoc(part: LineItem | Modifier, path: str) -> None:
+    """Check that a line or modifier without a catalogue object has a name and a price."""
+    if not part.name:
+        raise missing(f"{path}.name")
+    if part.base_price_money is None:
+        raise missing(f"{path}.base_price_money")
+
+
+def _check_version(
+    version: int | None,
+    entry: c.Entry,
+    path: str,
+) -> None:
     # unconfirmed: what a catalog_version other than the present one does. Square keeps old versions
     # and may price by them; this catalogue doesn't keep them, so it refuses. A sandbox order with
     # an old version would show it.
-    if version is not None and version != entry.version:
-        detail = f"Catalog object `{entry.id}` is at version {entry.version}, not {version}."
-        problem = Problem("CONFLICT", detail, f"{path}.catalog_version")
-        raise Refusal(409, problem)
+    if version is None or version == entry.version:
+        return
+    detail = f"Catalog object `{entry.id}` is at version {entry.version}, not {version}."
+    problem = Problem("CONFLICT", detail, f"{path}.catalog_version")
+    raise Refusal(409, problem)
 
 
 # --- modifiers ---
@@ -165,16 +181,14 @@ def _complete_modifier(
     modifier.uid = modifier.uid or world.new_uid()
     modifier.quantity = modifier.quantity or "1"
     world.check_currency(modifier.base_price_money, f"{path}.base_price_money")
-    if modifier.catalog_object_id is None:
-        if not modifier.name:
-            raise missing(f"{path}.name")
-        if modifier.base_price_money is None:
-            raise missing(f"{path}.base_price_money")
+    modifier_id = modifier.catalog_object_id
+    if modifier_id is None:
+        _check_ad_hoc(modifier, path)
         return
     field = f"{path}.catalog_object_id"
-    entry = world.catalogue.find(c.Modifier, modifier.catalog_object_id)
+    entry = world.catalogue.find(c.Modifier, modifier_id)
     if entry is None or not entry.is_at(location_id):
-        detail = f"Modifier with catalog object ID `{modifier.catalog_object_id}` not found."
+        detail = f"Modifier with catalog object ID `{modifier_id}` not found."
         raise not_found(detail, field)
     _check_version(modifier.catalog_version, entry, path)
     # unconfirmed: whether a modifier that the item doesn't offer, or that is sold out, is refused;
@@ -182,11 +196,13 @@ def _complete_modifier(
     if item is not None and not _offers(item, entry):
         detail = f"Modifier `{entry.id}` doesn't apply to item `{item.id}`."
         raise bad_request("INVALID_VALUE", detail, field)
-    if _is_sold_out(world, entry.overrides.get(location_id)):
+    override = entry.overrides.get(location_id)
+    if _is_sold_out(world, override):
         detail = f"Modifier `{entry.id}` is sold out at `{location_id}`."
         raise bad_request("INVALID_VALUE", detail, field)
     if modifier.base_price_money is None:
-        modifier.base_price_money = world.money(entry.price_at(location_id))
+        price = entry.price_at(location_id)
+        modifier.base_price_money = world.money(price)
     modifier.name = entry.name
     modifier.catalog_version = entry.version
 
@@ -235,7 +251,8 @@ def _selected_by_list(world: World, line: LineItem, path: str) -> Counter[str]:
     catalogue = world.catalogue
     selected: Counter[str] = Counter()
     for place, modifier in enumerate(line.modifiers or ()):
-        entry = catalogue.find(c.Modifier, modifier.catalog_object_id or "")
+        modifier_id = modifier.catalog_object_id or ""
+        entry = catalogue.find(c.Modifier, modifier_id)
         if entry is None:
             continue
         quantity = int(modifier.quantity or "1")

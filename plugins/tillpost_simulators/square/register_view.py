@@ -17,14 +17,13 @@ from tillpost.simulator.register_view import quantified, settlement, texts
 from tillpost_simulators.square.wire import (
     Address,
     DeliveryDetails,
-    Discount,
     Fulfilment,
     LineItem,
+    Modifier,
     Money,
     Order,
     PickupDetails,
     Recipient,
-    Tender,
 )
 from tillpost_simulators.square.world import StoredOrder
 
@@ -34,22 +33,30 @@ __all__ = ["register_rows"]
 def register_rows(stored: StoredOrder) -> Sequence[Section]:
     """Return the sections of the order's view."""
     order = stored.order
-    lines = [row for line in order.line_items or () for row in _line(order, line)]
-    total = _amount(order.total_money)
-    currency = order.total_money.currency if order.total_money else ""
-    payments = [(_tender_name(tender), _amount(tender.amount_money)) for tender in _tenders(order)]
-    settled = settlement(total, stored.paid, currency, payments)
-    notes = texts(*(("Payment note", tender.note) for tender in _tenders(order)))
-    return [_head(order), lines, [*_sums(order), *settled, *_included_taxes(order)], notes]
+    lines: list[ViewRow] = []
+    for line in order.line_items or ():
+        lines += _line(order, line)
+    sums = [
+        *_sums(order),
+        *_settlement(stored),
+        *_included_taxes(order),
+    ]
+    return [
+        _head(order),
+        lines,
+        sums,
+        _payment_notes(order),
+    ]
 
 
 def _head(order: Order) -> list[ViewRow]:
     name = order.ticket_name or order.reference_id or order.id
+    source = order.source.name if order.source else None
     rows = texts(
         ("Order", name),
         ("State", order.state),
         ("Reference", order.reference_id),
-        ("From", order.source.name if order.source else None),
+        ("From", source),
     )
     for fulfilment in order.fulfillments or ():
         rows += _fulfilment(fulfilment)
@@ -71,19 +78,27 @@ def _pickup(details: PickupDetails) -> Iterator[ViewRow]:
     yield from _recipient(details.recipient)
     yield from texts(("Note", details.note))
     if details.is_curbside_pickup:
-        where = details.curbside_pickup_details
-        yield from texts(("Curbside", (where.curbside_details if where else None) or "yes"))
+        curbside = details.curbside_pickup_details
+        where = curbside.curbside_details if curbside else None
+        yield from texts(("Curbside", where or "yes"))
 
 
 def _delivery(details: DeliveryDetails) -> Iterator[ViewRow]:
     yield from _due(details.schedule_type, details.deliver_at)
     yield from _recipient(details.recipient)
-    yield from texts(("Note", details.note), ("Drop-off", details.dropoff_notes))
+    yield from texts(
+        ("Note", details.note),
+        ("Drop-off", details.dropoff_notes),
+    )
 
 
 def _due(schedule: str | None, moment: str | None) -> list[ViewRow]:
-    soon = "as soon as possible" if schedule == "ASAP" else ""
-    return texts(("Due", ", ".join(part for part in (soon, moment) if part)))
+    parts: list[str] = []
+    if schedule == "ASAP":
+        parts.append("as soon as possible")
+    if moment:
+        parts.append(moment)
+    return texts(("Due", ", ".join(parts)))
 
 
 def _recipient(recipient: Recipient | None) -> list[ViewRow]:
@@ -101,8 +116,8 @@ def _written(address: Address | None) -> str:
     """Return an address in one line."""
     if address is None:
         return ""
-    parts = address.model_dump(exclude_none=True, mode="json").values()
-    return ", ".join(map(str, parts))
+    parts = address.model_dump(exclude_none=True, mode="json")
+    return ", ".join(map(str, parts.values()))
 
 
 def _line(order: Order, line: LineItem) -> Iterator[ViewRow]:
@@ -111,33 +126,59 @@ def _line(order: Order, line: LineItem) -> Iterator[ViewRow]:
     if line.variation_name:
         name = f"{name} ({line.variation_name})"
     text = quantified(Decimal(line.quantity), name)
-    yield ViewRow(text, _amount(line.variation_total_price_money))
+    amount = _amount(line.variation_total_price_money)
+    yield ViewRow(text, amount)
     for modifier in line.modifiers or ():
-        text = f"+ {quantified(Decimal(modifier.quantity or 1), modifier.name or '')}"
-        yield ViewRow(text, _amount(modifier.total_price_money), 1)
+        yield _modifier(modifier)
+    yield from _line_discounts(order, line)
+    yield from texts(("Note", line.note), depth=1)
+
+
+def _modifier(modifier: Modifier) -> ViewRow:
+    quantity = Decimal(modifier.quantity or 1)
+    text = quantified(quantity, modifier.name or "")
+    amount = _amount(modifier.total_price_money)
+    return ViewRow(f"+ {text}", amount, depth=1)
+
+
+def _line_discounts(order: Order, line: LineItem) -> Iterator[ViewRow]:
     discounts = {discount.uid: discount for discount in order.discounts or ()}
     for applied in line.applied_discounts or ():
         discount = discounts[applied.discount_uid]
-        if discount.scope != "ORDER":
-            yield ViewRow(discount.name or "", -_amount(applied.applied_money), 1)
-    yield from texts(("Note", line.note), depth=1)
+        if discount.scope == "ORDER":
+            continue
+        name = discount.name or ""
+        amount = _amount(applied.applied_money)
+        yield ViewRow(name, -amount, depth=1)
 
 
 def _sums(order: Order) -> Iterator[ViewRow]:
     for discount in order.discounts or ():
-        if _is_of_order(discount):
-            yield ViewRow(discount.name or "", -_amount(discount.applied_money))
+        if discount.scope == "ORDER":
+            amount = _amount(discount.applied_money)
+            yield ViewRow(discount.name or "", -amount)
     for charge in order.service_charges or ():
-        yield ViewRow(charge.name or "", _amount(charge.applied_money))
+        amount = _amount(charge.applied_money)
+        yield ViewRow(charge.name or "", amount)
     for tax in order.taxes or ():
         if tax.type != "INCLUSIVE":
-            yield ViewRow(f"{tax.name} {tax.percentage} %", _amount(tax.applied_money))
-    if _amount(order.total_tip_money):
-        yield ViewRow("Tip", _amount(order.total_tip_money))
+            amount = _amount(tax.applied_money)
+            yield ViewRow(f"{tax.name} {tax.percentage} %", amount)
+    tip = _amount(order.total_tip_money)
+    if tip:
+        yield ViewRow("Tip", tip)
 
 
-def _is_of_order(discount: Discount) -> bool:
-    return discount.scope == "ORDER"
+def _settlement(stored: StoredOrder) -> list[ViewRow]:
+    order = stored.order
+    total = _amount(order.total_money)
+    currency = order.total_money.currency if order.total_money else ""
+    payments: list[tuple[str, int]] = []
+    for tender in order.tenders or ():
+        name = tender.type.lower()
+        amount = _amount(tender.amount_money)
+        payments.append((name, amount))
+    return settlement(total, stored.paid, currency, payments)
 
 
 def _included_taxes(order: Order) -> Iterator[ViewRow]:
@@ -148,12 +189,11 @@ def _included_taxes(order: Order) -> Iterator[ViewRow]:
             yield ViewRow(f"{tax.name} {tax.percentage} % included: {amount}")
 
 
-def _tenders(order: Order) -> Sequence[Tender]:
-    return order.tenders or ()
-
-
-def _tender_name(tender: Tender) -> str:
-    return tender.type.lower()
+def _payment_notes(order: Order) -> list[ViewRow]:
+    rows: list[ViewRow] = []
+    for tender in order.tenders or ():
+        rows += texts(("Payment note", tender.note))
+    return rows
 
 
 def _amount(money: Money | None) -> int:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Update,
     bindparam,
     case,
     delete,
@@ -42,11 +43,16 @@ DEFAULT_LEASE = 10.0
 The settings may say otherwise.
 """
 
-_ORDER, _WORKER = t.orders.c, t.workers.c
+_ORDER = t.orders.c
+_WORKER = t.workers.c
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
 _ENLIST = insert(t.workers)
-_PULSES = select(_WORKER.id, _WORKER.beat, _WORKER.lease)
+_PULSES = select(
+    _WORKER.id,
+    _WORKER.beat,
+    _WORKER.lease,
+)
 _IS_GIVEN_WORKER = _WORKER.id == bindparam("worker_id")
 _NEXT_BEAT = _WORKER.beat + 1
 _BEAT = update(t.workers).where(_IS_GIVEN_WORKER).values(beat=_NEXT_BEAT)
@@ -57,7 +63,11 @@ _is_refresher = t.credentials.c.refresher == bindparam("holder")
 _RELEASE_IMPORTS = update(t.connections).where(_is_importer).values(importer=None)
 _RELEASE_REFRESHES = update(t.credentials).where(_is_refresher).values(refresher=None)
 
-_HOLDERS = (_ORDER.worker, t.connections.c.importer, t.credentials.c.refresher)
+_HOLDERS = (
+    _ORDER.worker,
+    t.connections.c.importer,
+    t.credentials.c.refresher,
+)
 """The columns that name the worker that holds an order, an import or a refresh."""
 
 
@@ -83,7 +93,8 @@ def due_after_release(now: float) -> ColumnElement[float | None]:
 
     An order for which nothing was due, claimed because a person acted on it, stays so.
     """
-    return case((_ORDER.due_at.is_not(None), now), else_=None)
+    was_due = _ORDER.due_at.is_not(None)
+    return case((was_due, now), else_=None)
 
 
 def counted(column: ColumnElement[int], more: int) -> ColumnElement[int]:
@@ -91,7 +102,18 @@ def counted(column: ColumnElement[int], more: int) -> ColumnElement[int]:
 
     A damaged count would otherwise fail the update of all other rows with its own.
     """
-    return case((column <= LARGEST_COUNT - more, column + more), else_=0)
+    fits = column <= LARGEST_COUNT - more
+    return case((fits, column + more), else_=0)
+
+
+def _release_by(holder: Column[Any], worker: Any, now: float) -> Update:
+    """Return the statement that releases what a worker holds by a column."""
+    values: dict[str, object] = {holder.name: None}
+    if holder is _ORDER.worker:
+        values["due_at"] = due_after_release(now)
+        values["updated_at"] = now
+    held = update(holder.table).where(named(holder, worker))
+    return held.values(**values)
 
 
 class WorkerRegistry:
@@ -138,13 +160,15 @@ class WorkerRegistry:
         pulses: dict[str, Pulse] = {}
         for values in found:
             row = Row(t.workers, values)
+            worker = row.raw("id")
             lease = row["lease"] or DEFAULT_LEASE
-            pulses[row.raw("id")] = Pulse(row["beat"], lease)
+            pulses[worker] = Pulse(row["beat"], lease)
         return pulses
 
     def beats(self) -> Mapping[str, int]:
         """Return the heartbeat counter of every worker."""
-        return {worker: pulse.beat for worker, pulse in self.pulses().items()}
+        pulses = self.pulses()
+        return {worker: pulse.beat for worker, pulse in pulses.items()}
 
     def is_enlisted(self, db: Connection, worker: str) -> bool:
         """Return whether a worker is enlisted.
@@ -165,10 +189,10 @@ class WorkerRegistry:
         """
         is_same_worker = named(_WORKER.id, worker)
         is_silent = _WORKER.beat == beat
+        dead_worker = delete(t.workers).where(is_same_worker, is_silent)
         with self.database.writing() as db:
             # A worker that reaps another must not miss its own heartbeats over a lock.
             wait_briefly(db)
-            dead_worker = delete(t.workers).where(is_same_worker, is_silent)
             removed = db.execute(dead_worker)
             if removed.rowcount == 0:
                 return 0
@@ -176,8 +200,8 @@ class WorkerRegistry:
 
     def retire(self, worker: str, now: float) -> None:
         """Remove a worker that ends properly, and release what it still has claimed."""
+        own_row = delete(t.workers).where(_WORKER.id == worker)
         with self.database.writing() as db:
-            own_row = delete(t.workers).where(_WORKER.id == worker)
             db.execute(own_row)
             self._release_all(db, worker, now, crashes=0)
 
@@ -188,15 +212,18 @@ class WorkerRegistry:
         refreshes of tokens. An id is never enlisted again.
         """
         for holder, query in zip(_HOLDERS, _VANISHED, strict=True):
-            for vanished in db.scalars(query).all():
-                values: dict[str, object] = {holder.name: None}
-                if holder is _ORDER.worker:
-                    values |= {"due_at": due_after_release(now), "updated_at": now}
-                orphans = update(holder.table).where(named(holder, vanished))
-                release = orphans.values(**values)
+            vanished = db.scalars(query).all()
+            for worker in vanished:
+                release = _release_by(holder, worker, now)
                 db.execute(release)
 
-    def _release_all(self, db: Connection, worker: str, now: float, crashes: int) -> int:
+    def _release_all(
+        self,
+        db: Connection,
+        worker: str,
+        now: float,
+        crashes: int,
+    ) -> int:
         db.execute(_RELEASE_IMPORTS, {"holder": worker})
         db.execute(_RELEASE_REFRESHES, {"holder": worker})
         values = {
@@ -206,5 +233,6 @@ class WorkerRegistry:
             "crash_count": counted(_ORDER.crash_count, crashes),
         }
         claimed = update(t.orders).where(_ORDER.worker == worker)
-        result = db.execute(claimed.values(**values))
+        release = claimed.values(**values)
+        result = db.execute(release)
         return result.rowcount
