@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -217,17 +217,32 @@ def net_order_lines(
         lines.append(line)
         equations.append(equation)
     # All values are found together, since the sums over the order must be right as well.
-    found = _values(equations, _rounding_equation(order, menu, substitutes))
+    rounding = _rounding_equation(order, menu, substitutes)
+    found = _values(equations, rounding)
     settled: list[NetOrderLine] = []
-    for line, part, value, is_shifted in zip(lines, parts, *found[:2], strict=True):
+    for line, part, value, is_shifted in zip(
+        lines,
+        parts,
+        found.values,
+        found.is_shifted,
+        strict=True,
+    ):
         if part.discount:
             settled_line = line._replace(multiplier=value)
         else:
             settled_line = line._replace(price=value)
         settled.append(settled_line._replace(is_shifted=is_shifted))
     if found.rounding:
-        product_id = substitutes.charge_products[_ROUNDING]
-        settled.append(NetOrderLine(product_id, 1, found.rounding, "Rounding", (), None, True))
+        rounding_line = NetOrderLine(
+            product_id=substitutes.charge_products[_ROUNDING],
+            quantity=1,
+            price=found.rounding,
+            note="Rounding",
+            modifiers=(),
+            multiplier=None,
+            is_rounding=True,
+        )
+        settled.append(rounding_line)
     return settled
 
 
@@ -239,11 +254,12 @@ def tax_notices(order: Order, menu: Menu, substitutes: SubstituteProducts) -> li
     """
     notices: list[str] = []
     parts = _parts(order, substitutes)
-    on_items = [
-        _with_rates(menu.taxes_on(sold.item))
-        for sold in (menu.by_variation.get(line.item_id) for line in order.lines)
-        if sold
-    ]
+    on_items: list[str] = []
+    for line in order.lines:
+        sold = menu.by_variation.get(line.item_id)
+        if sold:
+            item_taxes = menu.taxes_on(sold.item)
+            on_items.append(_with_rates(item_taxes))
     for part in parts:
         product = menu.by_variation.get(part.product_id)
         if product is None or not part.paid:
@@ -252,7 +268,8 @@ def tax_notices(order: Order, menu: Menu, substitutes: SubstituteProducts) -> li
         its_tax = its_taxes or "no tax"
         where = f"its product {product.item.name} ({part.product_id}) has {its_tax}"
         is_rounding = part.setting == _CHARGES and part.paid < 0
-        if part.setting == _TIP or (part.setting == _CHARGES and not part.is_taxed):
+        is_untaxed_charge = part.setting == _CHARGES and not part.is_taxed
+        if part.setting == _TIP or is_untaxed_charge:
             if its_taxes and (order.prices_include_tax or part.setting == _TIP):
                 how = "taken off" if is_rounding else "charged"
                 notices.append(
@@ -261,9 +278,10 @@ def tax_notices(order: Order, menu: Menu, substitutes: SubstituteProducts) -> li
         elif part.setting == _DISCOUNTS and order.prices_include_tax:
             others = [taxes or "no tax" for taxes in on_items if taxes != its_taxes]
             if others:
+                listed = ", ".join(dict.fromkeys(others))
                 notices.append(
                     f"{part.name} takes other tax off at the register than the items have: "
-                    f"{where}, items have {', '.join(dict.fromkeys(others))}"
+                    f"{where}, items have {listed}"
                 )
     return notices
 
@@ -287,12 +305,22 @@ def _rounding_equation(order: Order, menu: Menu, substitutes: SubstituteProducts
 
     It is None if there is no such product.
     """
-    product = menu.by_variation.get(substitutes.charge_products.get(_ROUNDING, ""))
+    product_id = substitutes.charge_products.get(_ROUNDING, "")
+    product = menu.by_variation.get(product_id)
     if product is None:
         return None
-    minor_units = Decimal(10) ** exponent(order.currency)
-    rate = total_rate(menu.taxes_on(product[0]))
-    return NetLine(0, Linear(_ZERO, minor_units), Linear(_ZERO, minor_units * rate))
+    minor_units = _minor_units(order.currency)
+    rate = total_rate(menu.taxes_on(product.item))
+    return NetLine(
+        due=0,
+        net=Linear(_ZERO, minor_units),
+        tax=Linear(_ZERO, minor_units * rate),
+    )
+
+
+def _minor_units(currency: str) -> Decimal:
+    """Return how many minor units a major unit has."""
+    return Decimal(10) ** exponent(currency)
 
 
 def _values(equations: Sequence[NetLine], rounding: NetLine | None) -> _Values:
@@ -307,13 +335,18 @@ def _values(equations: Sequence[NetLine], rounding: NetLine | None) -> _Values:
         rest = due - sum(equation.due for equation in candidate)
         if rest and rounding is None:
             continue  # nothing makes up for it
-        extra = [rounding._replace(due=rest)] if rest and rounding else []
-        found = net_values([*candidate, *extra])
-        if all_fit([*candidate, *extra], found):
-            is_shifted = [
-                after.due != before.due for before, after in zip(equations, candidate, strict=True)
-            ]
-            return _Values(found[:count], is_shifted, found[-1] if extra else _ZERO)
+        all_equations = [*candidate]
+        if rest and rounding:
+            all_equations.append(rounding._replace(due=rest))
+        found = net_values(all_equations)
+        if not all_fit(all_equations, found):
+            continue
+        pairs = zip(equations, candidate, strict=True)
+        return _Values(
+            values=found[:count],
+            is_shifted=[after.due != before.due for before, after in pairs],
+            rounding=found[-1] if rest else _ZERO,
+        )
     return unchanged
 
 
@@ -325,10 +358,11 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
         product_id = products.get(charge.name) or products.get(charge.kind)
         where = _Substituted(f"charges[{index}]", _CHARGES, charge.name)
         for part in _substitute(product_id, where, charge.amount):
+            discount_notes = _discount_notes(charge.discounts, order.currency)
             discounted = part._replace(
                 paid=charge.total,
                 discount=charge.discount,
-                note=_joined(charge.name, *_discount_notes(charge.discounts, order.currency)),
+                note=_joined(charge.name, *discount_notes),
                 is_taxed=charge.taxed,
             )
             parts.append(discounted)
@@ -336,8 +370,8 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
         for index, discount in enumerate(order.discounts):
             where = _Substituted(f"discounts[{index}]", _DISCOUNTS, discount.name)
             parts += _substitute(substitutes.discount_product, where, -discount.amount)
-    tip = _substitute(substitutes.tip_product, _Substituted("tip", _TIP, "Tip"), order.tip)
-    parts += tip
+    tip = _Substituted("tip", _TIP, "Tip")
+    parts += _substitute(substitutes.tip_product, tip, order.tip)
     _refuse_without_products(parts)
     return parts
 
@@ -351,6 +385,7 @@ def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
     if substitutes.discounts == "multiplier":
         discount = sum(each.amount for each in order.discounts)
     discount_shares = shares(discount, [line.discounted for line in order.lines])
+    shared_lines = zip(order.lines, discount_shares, strict=True)
     return [
         _Part(
             product_id=substitutes.open_item_product or "" if line.is_open else line.item_id,
@@ -364,7 +399,7 @@ def _own_parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
             field=f"lines[{index}].item_id",
             is_shared=bool(discount),
         )
-        for index, (line, share) in enumerate(zip(order.lines, discount_shares, strict=True))
+        for index, (line, share) in enumerate(shared_lines)
     ]
 
 
@@ -450,12 +485,14 @@ def _refuse_without_products(parts: Sequence[_Part]) -> None:
 def _taxes_on(part: _Part, menu: Menu) -> Taxes:
     product = menu.by_variation.get(part.product_id)
     if product is None:
+        subjects = (part.name,)
         if not part.setting:
-            raise MenuError(f"{part.name} isn't on the menu", subjects=(part.name,), reason="gone")
+            text = f"{part.name} isn't on the menu"
+            raise MenuError(text, subjects=subjects, reason="gone")
         fault = menu.left_out(part.product_id, part.name)
         why = fault.text if fault else "isn't on the menu"
         text = f"the product {part.product_id}, which {part.name} is sent as, {why}"
-        raise MenuError(text, subjects=(part.name,), reason="product")
+        raise MenuError(text, subjects=subjects, reason="product")
     taxes = menu.taxes_on(product.item)
     if part.is_taxed and not taxes:
         raise _other_product(part, taxes, menu)
@@ -467,10 +504,11 @@ def _other_product(part: _Part, taxes: Taxes, menu: Menu) -> SetupError:
     done = "taken off" if part.paid < 0 else "charged"
     with_tax = "without" if taxes else "with"
     its_tax = ", ".join(_names([taxes])) or "none"
+    subject = _with_product(part, taxes, menu)
     return SetupError(
         f"{part.name!r} was {done} {with_tax} tax, but its product {part.product_id} has "
         f"{its_tax}; name another in the setting {part.setting}",
-        subjects=(_with_product(part, taxes, menu),),
+        subjects=(subject,),
         reason="product_tax",
     )
 
@@ -478,11 +516,17 @@ def _other_product(part: _Part, taxes: Taxes, menu: Menu) -> SetupError:
 def _with_product(part: _Part, taxes: Taxes, menu: Menu) -> str:
     """Return a part and the product that it goes as, with what tax each has."""
     product = menu.by_variation[part.product_id].item.name
-    paid, sold = ("without", "with") if taxes else ("with", "without")
-    return f"{part.name} {paid} tax, which goes as the product {product} {sold} tax"
+    if taxes:
+        return f"{part.name} without tax, which goes as the product {product} with tax"
+    return f"{part.name} with tax, which goes as the product {product} without tax"
 
 
-def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Menu) -> list[int]:
+def _dues(
+    order: Order,
+    parts: Sequence[_Part],
+    taxes: Sequence[Taxes],
+    menu: Menu,
+) -> list[int]:
     """Return what each part must come to with its tax, in minor units.
 
     If prices exclude tax, the order's tax is spread over all parts but the tip.
@@ -491,20 +535,34 @@ def _dues(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Me
     if order.prices_include_tax:
         return paid
     amounts = _taxed_amounts(parts, taxes)
-    possible = tax_range([amount for each in amounts for amount in each])
+    possible = _tax_range_of_all(amounts)
     if not _comes_to_order(order, possible, parts, taxes):
         amounts = _taxed_amounts(parts, taxes, menu)
-        by_choices = tax_range([amount for each in amounts for amount in each])
+        by_choices = _tax_range_of_all(amounts)
         if not _comes_to_order(order, by_choices, parts, taxes):
             raise _other_tax(order, possible, parts, taxes, menu)
-    exact_taxes = [tax_range(each).exact for each in amounts]
-    weights = [Decimal(each.numerator) / each.denominator for each in exact_taxes]
+    weights: list[Decimal] = []
+    for on_part in amounts:
+        possible_on_part = tax_range(on_part)
+        weights.append(_as_decimal(possible_on_part.exact))
     tax_shares = shares(order.tax, weights)
     return [amount + share for amount, share in zip(paid, tax_shares, strict=True)]
 
 
+def _tax_range_of_all(amounts: Sequence[Sequence[TaxedAmount]]) -> TaxRange:
+    """Return the taxes that all parts may come to."""
+    of_all = list(chain.from_iterable(amounts))
+    return tax_range(of_all)
+
+
+def _as_decimal(fraction: Fraction) -> Decimal:
+    return Decimal(fraction.numerator) / fraction.denominator
+
+
 def _taxed_amounts(
-    parts: Sequence[_Part], taxes: Sequence[Taxes], menu: Menu | None = None
+    parts: Sequence[_Part],
+    taxes: Sequence[Taxes],
+    menu: Menu | None = None,
 ) -> list[list[TaxedAmount]]:
     """Return what the taxes on each part are on.
 
@@ -513,45 +571,70 @@ def _taxed_amounts(
     """
     amounts: list[list[TaxedAmount]] = []
     for part, part_taxes in zip(parts, taxes, strict=True):
+        if part.setting == _TIP:
+            amounts.append([])
+            continue
         rates = tuple(tax.rate for tax in part_taxes)
-        on = {rates: Fraction(part.paid)}
+        paid_by_rates = {rates: Fraction(part.paid)}
         if menu is not None:
             for cost, own_rates in _choices(part, menu):
-                on[rates] -= cost
-                on[own_rates] = on.get(own_rates, Fraction(0)) + cost
-        slack = int(part.is_shared)
-        taxed = [
-            TaxedAmount(amount, [Fraction(rate) for rate in each], slack)
-            for each, amount in on.items()
-        ]
-        amounts.append([] if part.setting == _TIP else taxed)
+                paid_by_rates[rates] -= cost
+                paid_by_rates.setdefault(own_rates, Fraction(0))
+                paid_by_rates[own_rates] += cost
+        taxed: list[TaxedAmount] = []
+        for each, paid in paid_by_rates.items():
+            fractions = [Fraction(rate) for rate in each]
+            amount = TaxedAmount(paid, fractions, slack=int(part.is_shared))
+            taxed.append(amount)
+        amounts.append(taxed)
     return amounts
 
 
 def _choices(part: _Part, menu: Menu) -> Iterator[tuple[Fraction, tuple[Decimal, ...]]]:
     """Yield what is paid for each choice that is a product, and its taxes' rates."""
     undiscounted = part.paid + part.discount
-    left = Fraction(part.paid, undiscounted) if undiscounted else Fraction(0)
-    options = menu.options(menu.by_variation[part.product_id].item)
+    left = _fraction(part.paid, undiscounted)
+    item, _ = menu.by_variation[part.product_id]
+    options = menu.options(item)
     for flat in part.modifiers:
-        own = menu.by_variation.get(options[flat.modifier.modifier_id].id)
-        if own:
-            cost = part.quantity * flat.quantity * flat.modifier.unit_price * left
-            yield cost, tuple(tax.rate for tax in menu.taxes_on(own.item))
+        option = options[flat.modifier.modifier_id]
+        own = menu.by_variation.get(option.id)
+        if own is None:
+            continue
+        count = part.quantity * flat.quantity
+        cost = count * flat.modifier.unit_price * left
+        own_taxes = menu.taxes_on(own.item)
+        yield cost, tuple(tax.rate for tax in own_taxes)
+
+
+def _fraction(amount: int, whole: int) -> Fraction:
+    """Return how much of a whole an amount is, 0 of nothing."""
+    if not whole:
+        return Fraction(0)
+    return Fraction(amount, whole)
 
 
 def _comes_to_order(
-    order: Order, possible: TaxRange, parts: Sequence[_Part], taxes: Sequence[Taxes]
+    order: Order,
+    possible: TaxRange,
+    parts: Sequence[_Part],
+    taxes: Sequence[Taxes],
 ) -> bool:
     """Return whether the products' taxes come to the order's, but for rounding."""
     if possible.holds(order.tax):
         is_exact = abs(possible.exact - order.tax) < 1
         return is_exact or not other_rates(order, _rates(taxes))
     divided = _divided(order, parts, taxes)
-    return divided is not None and divided.holds(order.tax) and divided.exact == possible.exact
+    if divided is None or not divided.holds(order.tax):
+        return False
+    return divided.exact == possible.exact
 
 
-def _divided(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> TaxRange | None:
+def _divided(
+    order: Order,
+    parts: Sequence[_Part],
+    taxes: Sequence[Taxes],
+) -> TaxRange | None:
     """Return the taxes with the order's discounts divided among its items.
 
     Sites do so. It is None where they aren't sent as products of their own.
@@ -560,15 +643,20 @@ def _divided(order: Order, parts: Sequence[_Part], taxes: Sequence[Taxes]) -> Ta
         return None
     cost = sum(line.discounted for line in order.lines)
     discounts = sum(discount.amount for discount in order.discounts)
-    left = Fraction(cost - discounts, cost) if cost else Fraction(0)
+    left = _fraction(cost - discounts, cost)
+    line_count = len(order.lines)
     amounts: list[TaxedAmount] = []
-    for index, (part, part_taxes) in enumerate(zip(parts, taxes, strict=True)):
+    taxed_parts = zip(parts, taxes, strict=True)
+    for index, (part, part_taxes) in enumerate(taxed_parts):
         if part.setting in (_DISCOUNTS, _TIP):
             continue
-        is_line = index < len(order.lines)
-        paid = part.paid * left if is_line else Fraction(part.paid)
+        is_line = index < line_count
+        paid = Fraction(part.paid)
+        if is_line:
+            paid *= left
         rates = [Fraction(tax.rate) for tax in part_taxes]
-        amounts.append(TaxedAmount(paid, rates, slack=int(is_line)))
+        amount = TaxedAmount(paid, rates, slack=int(is_line))
+        amounts.append(amount)
     return tax_range(amounts)
 
 
@@ -580,32 +668,38 @@ def _other_tax(
     menu: Menu,
 ) -> PosError:
     """Return the error of an order whose tax isn't what the menu's taxes come to."""
-    tolerance = most_rounding(len(parts), max(map(len, taxes), default=0) or 1)
-    menu_tax = Decimal(possible.exact.numerator) / possible.exact.denominator
-    otherwise = _taxed_otherwise(order.tax - menu_tax, tolerance, parts, taxes)
+    most_taxes = max(map(len, taxes), default=0) or 1
+    tolerance = most_rounding(len(parts), most_taxes)
+    menu_tax = _as_decimal(possible.exact)
+    difference = order.tax - menu_tax
+    otherwise = _taxed_otherwise(difference, tolerance, parts, taxes)
     if otherwise:
-        return _other_product(parts[otherwise[0]], taxes[otherwise[0]], menu)
+        first = otherwise[0]
+        return _other_product(parts[first], taxes[first], menu)
     in_order = format_money(order.tax, order.currency)
     by_menu = format_money(round(menu_tax), order.currency)
     divided = _divided(order, parts, taxes)
     if divided is not None and divided.holds(order.tax):
-        number = next(place for place, part in enumerate(parts) if part.setting == _DISCOUNTS)
+        settings = [part.setting for part in parts]
+        number = settings.index(_DISCOUNTS)
         product_tax = _with_rates(taxes[number]) or "none"
+        discounts = [discount.name for discount in order.discounts if discount.amount]
         return SetupError(
             f"discounts: the order has {in_order} of tax, its discounts divided among items of "
             f"different taxes; as the product {parts[number].product_id} of the setting "
             f"{_DISCOUNTS} they have one tax ({product_tax}), and the tax comes to {by_menu}; "
             "the setting discounts='multiplier' divides them",
-            subjects=tuple(discount.name for discount in order.discounts if discount.amount),
+            subjects=tuple(discounts),
             reason="discounts",
         )
     names = _names(taxes)
     what = ", ".join(names) or "the menu's tax"
     listed = ""
     if order.taxes:
-        stated = [_with_rate(tax.name, tax.rate) for tax in order.taxes]
-        listed = f" ({', '.join(stated)})"
-        what = _with_rates([tax for each in taxes for tax in each]) or what
+        stated = ", ".join(_with_rate(tax.name, tax.rate) for tax in order.taxes)
+        listed = f" ({stated})"
+        all_taxes = list(chain.from_iterable(taxes))
+        what = _with_rates(all_taxes) or what
     text = f"the order has {in_order} of tax{listed}, but {what} comes to {by_menu}"
     return TaxError(text, subjects=names)
 
@@ -616,17 +710,22 @@ def _rates(taxes: Sequence[Taxes]) -> list[Decimal]:
 
 def _with_rates(taxes: Taxes) -> str:
     """Return the taxes with their rates, each once."""
-    return ", ".join(dict.fromkeys(_with_rate(tax.name, tax.rate) for tax in taxes))
+    texts = [_with_rate(tax.name, tax.rate) for tax in taxes]
+    return ", ".join(dict.fromkeys(texts))
 
 
 def _with_rate(name: str, rate: Decimal | None) -> str:
     if rate is None or "%" in name:
         return name
-    return f"{name} {(100 * rate).normalize():f} %"
+    percentage = (100 * rate).normalize()
+    return f"{name} {percentage:f} %"
 
 
 def _taxed_otherwise(
-    difference: Decimal, tolerance: int, parts: Sequence[_Part], taxes: Sequence[Taxes]
+    difference: Decimal,
+    tolerance: int,
+    parts: Sequence[_Part],
+    taxes: Sequence[Taxes],
 ) -> Sequence[int]:
     """Return the parts whose products explain a difference of tax, by their indices.
 
@@ -634,28 +733,42 @@ def _taxed_otherwise(
     round, makes the platform's tax differ, though the store's taxes are right. Where a part has
     tax and its product none, the part's is that of what was ordered.
     """
-    own = [index for index, part in enumerate(parts) if not part.setting]
-    paid = sum(parts[index].paid for index in own)
-    own_tax = sum((parts[index].paid * total_rate(taxes[index]) for index in own), _ZERO)
-    own_rate = own_tax / paid if paid else _ZERO
+    own_rate = _rate_of_ordered(parts, taxes)
     changes: dict[int, Decimal] = {}
+    by_setting: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
+        if part.setting in ("", _TIP) or part.is_taxed:
+            continue
         rate = total_rate(taxes[index])
+        other_rate = own_rate
         # Of a charge without tax it is known that it has none.
-        other_rate = _ZERO if rate or part.setting == _CHARGES else own_rate
-        if part.setting not in ("", _TIP) and not part.is_taxed and other_rate != rate:
+        if rate or part.setting == _CHARGES:
+            other_rate = _ZERO
+        if other_rate != rate:
             changes[index] = part.paid * (other_rate - rate)
+            by_setting.setdefault(part.setting, []).append(index)
+    groups = list(by_setting.values())
     # One setting is likelier to be wrong than several.
-    groups = [
-        [index for index in changes if parts[index].setting == setting]
-        for setting in dict.fromkeys(parts[index].setting for index in changes)
-    ]
     for count in range(1, len(groups) + 1):
         for chosen in combinations(groups, count):
-            indices = [index for group in chosen for index in group]
-            if abs(difference - sum(changes[index] for index in indices)) <= tolerance:
+            indices = list(chain.from_iterable(chosen))
+            change = sum(changes[index] for index in indices)
+            if abs(difference - change) <= tolerance:
                 return indices
     return ()
+
+
+def _rate_of_ordered(parts: Sequence[_Part], taxes: Sequence[Taxes]) -> Decimal:
+    """Return the average rate of tax on the items that were ordered from the menu."""
+    paid = 0
+    tax = _ZERO
+    for part, part_taxes in zip(parts, taxes, strict=True):
+        if not part.setting:
+            paid += part.paid
+            tax += part.paid * total_rate(part_taxes)
+    if not paid:
+        return _ZERO
+    return tax / paid
 
 
 def _chosen_options(part: _Part, menu: Menu) -> list[ModifierOption]:
@@ -664,7 +777,8 @@ def _chosen_options(part: _Part, menu: Menu) -> list[ModifierOption]:
     options = menu.options(item)
     chosen: list[ModifierOption] = []
     for flat in part.modifiers:
-        chosen += [options[flat.modifier.modifier_id]] * flat.quantity
+        option = options[flat.modifier.modifier_id]
+        chosen += [option] * flat.quantity
     return chosen
 
 
@@ -681,7 +795,7 @@ def _price_equation(
     Modifiers add their own net prices.
     """
     _, variation = menu.by_variation[part.product_id]
-    minor_units = part.quantity * Decimal(10) ** exponent(currency)
+    minor_units = part.quantity * _minor_units(currency)
     added_net = _ZERO
     added_tax = _ZERO
     for option in options:
@@ -699,7 +813,11 @@ def _price_equation(
 def _multiplier_equation(equation: NetLine, price: Decimal) -> NetLine:
     """Return the equation whose value is the multiplier, at a price that is settled."""
     net, tax = equation.at(price)
-    return NetLine(equation.due, Linear(_ZERO, net), Linear(_ZERO, tax))
+    return NetLine(
+        due=equation.due,
+        net=Linear(_ZERO, net),
+        tax=Linear(_ZERO, tax),
+    )
 
 
 def _option_rate(option: ModifierOption, menu: Menu, line_rate: Decimal) -> Decimal:
@@ -707,7 +825,7 @@ def _option_rate(option: ModifierOption, menu: Menu, line_rate: Decimal) -> Deci
     product = menu.by_variation.get(option.id)
     if product is None:
         return line_rate
-    return total_rate(menu.taxes_on(product[0]))
+    return total_rate(menu.taxes_on(product.item))
 
 
 # Verifying
@@ -747,12 +865,16 @@ def verify_total(
         notice = "The POS doesn't report the order's total, so it couldn't be verified"
     else:
         notice = _tax_notice(order, billed, total_tax)
-    notices = found.notices if notice is None else (*found.notices, notice)
+    notices = found.notices
+    if notice is not None:
+        notices = (*notices, notice)
     return found.model_copy(update={"total": total, "notices": notices})
 
 
 def _tax_notice(
-    order: Order, billed: Sequence[BilledLine], total_tax: Decimal | None
+    order: Order,
+    billed: Sequence[BilledLine],
+    total_tax: Decimal | None,
 ) -> str | None:
     """Return a notice if the platform computed another tax, None if it didn't.
 
@@ -760,9 +882,10 @@ def _tax_notice(
     sum.
     """
     if total_tax is not None:
-        return tax_difference(order, nearest_minor(total_tax, order.currency))
+        billed_tax = nearest_minor(total_tax, order.currency)
+        return tax_difference(order, billed_tax)
     stated = stated_tax(order)
-    tax = sum((line.tax or _ZERO for line in billed), _ZERO)
+    tax = _exact_tax(billed)
     exact = tax.scaleb(exponent(order.currency))
     if stated is not None and abs(exact - stated) == _HALF:
         ordered = format_money(stated, order.currency)
@@ -770,7 +893,8 @@ def _tax_notice(
             f"The register has {tax.normalize():f} {order.currency} of tax on this order before it "
             f"rounds it, the ordering site has {ordered}"
         )
-    return tax_difference(order, _billed_tax(billed, order.currency))
+    billed_tax = _billed_tax(billed, order.currency)
+    return tax_difference(order, billed_tax)
 
 
 def billing_error(
@@ -795,8 +919,10 @@ def billing_error(
         return None
     taxes = [_menu_taxes(line, menu) for line in billed]
     most_taxes = max((len(line.taxes) for line in billed), default=0) or 1
-    is_small = abs(total - order.total) <= most_rounding(line_count, most_taxes)
-    only_rounding = is_small and (menu is None or _taxed_by_menu(billed, taxes, order.currency))
+    difference = abs(total - order.total)
+    only_rounding = difference <= most_rounding(line_count, most_taxes)
+    if only_rounding and menu is not None:
+        only_rounding = _taxed_by_menu(billed, taxes, order.currency)
 
     at_pos = format_money(total, order.currency)
     tax = format_money(_billed_tax(billed, order.currency), order.currency)
@@ -804,15 +930,21 @@ def billing_error(
     computed = f"the POS computed {at_pos}, of which {tax} is tax"
     if only_rounding or _is_explained_by_tax(order, billed, taxes, menu):
         names = _billed_names(billed) or _names(taxes)
-        listed = f" ({', '.join(names)})" if names else ""
-        text = f"{computed}{listed}; the customer paid {paid}"
-        reason = "rounding_created" if only_rounding else "created"
-        return TaxError(text, subjects=names, reason=reason)
+        if names:
+            listed = ", ".join(names)
+            computed = f"{computed} ({listed})"
+        return TaxError(
+            f"{computed}; the customer paid {paid}",
+            subjects=names,
+            reason="rounding_created" if only_rounding else "created",
+        )
     return MenuError(f"{computed}; the customer paid {paid}", reason="created")
 
 
 def _is_complete(
-    line_count: int, billed: Sequence[BilledLine], substitutes: SubstituteProducts
+    line_count: int,
+    billed: Sequence[BilledLine],
+    substitutes: SubstituteProducts,
 ) -> bool:
     """Return whether the platform has as many lines as were sent.
 
@@ -824,19 +956,28 @@ def _is_complete(
     return own == line_count
 
 
-def _taxed_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currency: str) -> bool:
+def _taxed_by_menu(
+    billed: Sequence[BilledLine],
+    taxes: Sequence[Taxes],
+    currency: str,
+) -> bool:
     """Return whether each line has the menu's taxes, but for rounding."""
-    minor_units = Decimal(10) ** exponent(currency)
+    minor_units = _minor_units(currency)
     for line, line_taxes in zip(billed, taxes, strict=True):
-        by_menu = (line.net or _ZERO) * total_rate(line_taxes)
-        difference = abs((line.tax or _ZERO) - by_menu) * minor_units
+        net = line.net or _ZERO
+        tax = line.tax or _ZERO
+        by_menu = net * total_rate(line_taxes)
+        difference = abs(tax - by_menu) * minor_units
         if difference >= 1:
             return False
     return True
 
 
 def _is_explained_by_tax(
-    order: Order, billed: Sequence[BilledLine], taxes: Sequence[Taxes], menu: Menu | None
+    order: Order,
+    billed: Sequence[BilledLine],
+    taxes: Sequence[Taxes],
+    menu: Menu | None,
 ) -> bool:
     """Return whether another tax on the platform's prices would come to what was paid."""
     tolerance = len(billed)  # each line may be rounded by up to a minor unit
@@ -845,9 +986,9 @@ def _is_explained_by_tax(
         return True
     if menu is not None:
         return False
-    minor_units = Decimal(10) ** exponent(order.currency)
+    minor_units = _minor_units(order.currency)
     net = sum((line.net or _ZERO for line in billed), _ZERO) * minor_units
-    gross = net + sum((line.tax or _ZERO for line in billed), _ZERO) * minor_units
+    gross = net + _exact_tax(billed) * minor_units
     return net < order.total < gross
 
 
@@ -863,8 +1004,15 @@ def _billed_total(billed: Sequence[BilledLine], currency: str) -> int | None:
 
 def _billed_tax(billed: Sequence[BilledLine], currency: str) -> int:
     """Return the tax that the platform computed, in minor units."""
-    tax = sum((line.tax or _ZERO for line in billed), _ZERO)
-    return nearest_minor(tax, currency)
+    return nearest_minor(_exact_tax(billed), currency)
+
+
+def _exact_tax(billed: Sequence[BilledLine]) -> Decimal:
+    """Return the tax that the platform computed, in major units and not rounded."""
+    tax = _ZERO
+    for line in billed:
+        tax += line.tax or _ZERO
+    return tax
 
 
 def _billed_names(billed: Sequence[BilledLine]) -> tuple[str, ...]:
@@ -881,18 +1029,23 @@ def _menu_taxes(line: BilledLine, menu: Menu | None) -> Taxes:
     product = menu.by_variation.get(line.product_id)
     if product is None:
         return ()
-    return menu.taxes_on(product[0])
+    return menu.taxes_on(product.item)
 
 
-def _total_by_menu(billed: Sequence[BilledLine], taxes: Sequence[Taxes], currency: str) -> Decimal:
+def _total_by_menu(
+    billed: Sequence[BilledLine],
+    taxes: Sequence[Taxes],
+    currency: str,
+) -> Decimal:
     """Return what the platform's own prices come to with the menu's taxes.
 
     It is in minor units.
     """
     total = _ZERO
     for line, line_taxes in zip(billed, taxes, strict=True):
-        total += (line.net or _ZERO) * (1 + total_rate(line_taxes))
-    return total * Decimal(10) ** exponent(currency)
+        net = line.net or _ZERO
+        total += net * (1 + total_rate(line_taxes))
+    return total * _minor_units(currency)
 
 
 def _names(taxes: Sequence[Taxes]) -> tuple[str, ...]:
@@ -913,6 +1066,7 @@ def staff_notes(order: Order) -> list[str]:
     The customer, the address or table, charges and discounts of 0, and the payments. A payment's
     reference is included, since it finds the payment at its provider.
     """
+    currency = order.currency
     who = [order.code]
     if order.customer:
         who += [order.customer.name, order.customer.phone]
@@ -921,11 +1075,16 @@ def staff_notes(order: Order) -> list[str]:
     if isinstance(order.fulfilment, Delivery):
         lines.append(order.fulfilment.instructions)
     # What costs nothing isn't sent as a product.
-    lines += [charge_text(each, order.currency) for each in order.charges if not each.amount]
-    lines += [discount_text(each, order.currency) for each in order.discounts if not each.amount]
-    lines += [f"PAID: {payment_text(each, order.currency)}" for each in order.payments]
+    free_charges = [charge for charge in order.charges if not charge.amount]
+    lines += [charge_text(charge, currency) for charge in free_charges]
+    free_discounts = [discount for discount in order.discounts if not discount.amount]
+    lines += _discount_notes(free_discounts, currency)
+    for payment in order.payments:
+        paid = payment_text(payment, currency)
+        lines.append(f"PAID: {paid}")
     if order.amount_due:
-        lines.append(f"TO PAY AT THE STORE: {format_money(order.amount_due, order.currency)}")
+        amount_due = format_money(order.amount_due, currency)
+        lines.append(f"TO PAY AT THE STORE: {amount_due}")
     return [one_line(line) for line in lines if line]
 
 
@@ -935,8 +1094,9 @@ def order_note(order: Order, remarks: Sequence[str] = ()) -> str:
     The reference comes first, since look-ups read it there, and what the customer wrote next.
     """
     reference = f"{_REFERENCE_LABEL}{order.id}"
-    remark_lines = [one_line(remark) for remark in remarks]
-    lines = [reference, one_line(order.note), *staff_notes(order), *remark_lines]
+    lines = [reference, one_line(order.note)]
+    lines += staff_notes(order)
+    lines += [one_line(remark) for remark in remarks]
     return "\n".join(line for line in lines if line)
 
 

@@ -67,10 +67,13 @@ class _Place(NamedTuple):
 
 def odd_fault(name: str, error: ValidationError, ids: Sequence[str] = ()) -> SetupFault:
     """Return the fault of an object that was left out of a menu, with the ids of it."""
-    subject = plain(name, LONGEST_NAME) or "An object without a name"
     reason = plain(explain(error), LONGEST_WORDS)
-    text = f"can't be read, so it was left out of the menu ({reason})"
-    return SetupFault(subject=subject, text=text, left_out=True, ids=tuple(ids))
+    return SetupFault(
+        subject=plain(name, LONGEST_NAME) or "An object without a name",
+        text=f"can't be read, so it was left out of the menu ({reason})",
+        left_out=True,
+        ids=tuple(ids),
+    )
 
 
 class OddObjects:
@@ -101,7 +104,8 @@ class OddObjects:
         """
         for path, odd_count in self._odd_counts.items():
             all_count = odd_count + self._read_counts[path]
-            if odd_count > max(FEW, all_count // 2):
+            half = all_count // 2
+            if odd_count > max(FEW, half):
                 text = f"{odd_count} of {all_count} objects of the menu can't be read"
                 raise OutageError(text)
         return self.faults
@@ -111,7 +115,8 @@ class OddObjects:
 
         `ids` are those by which an order may name it.
         """
-        self._faults[odd_fault(name, error, ids)] = None
+        fault = odd_fault(name, error, ids)
+        self._faults[fault] = None
 
     def reading(self, model: type[M], kinds: Kinds) -> Callable[[bytes], M]:
         """Return a reader for `Request.read` that leaves odd objects out.
@@ -121,10 +126,13 @@ class OddObjects:
             kinds: The models of the objects that may be left out, by the path to their list, such
                 as `objects` or `objects.item_data.variations`.
         """
-        return self._reader(TypeAdapter(model), kinds)
+        whole = TypeAdapter(model)
+        return self._reader(whole, kinds)
 
     def reading_list(
-        self, model: type[M], kinds: Kinds | None = None
+        self,
+        model: type[M],
+        kinds: Kinds | None = None,
     ) -> Callable[[bytes], Sequence[M]]:
         """Return a reader for `Request.read` of a JSON list that leaves odd objects out.
 
@@ -133,8 +141,11 @@ class OddObjects:
             kinds: The models of objects within them that may be left out on their own, by the path
                 to their list, which begins at the object.
         """
-        inner = {f".{path}": kind for path, kind in (kinds or {}).items()}
-        return self._reader(_list_adapter(model), {"": model, **inner})
+        from_root: dict[str, Any] = {"": model}
+        if kinds is not None:
+            for path, kind in kinds.items():
+                from_root[f".{path}"] = kind
+        return self._reader(_list_adapter(model), from_root)
 
     def reading_one(self, model: type[M], thing_id: str, name: str) -> Callable[[bytes], M | None]:
         """Return a reader for `Request.read` of one object.
@@ -157,7 +168,8 @@ class OddObjects:
                 if not isinstance(content, dict):
                     raise
                 values = cast("dict[str, object]", content).values()
-                if thing_id not in [str(value) for value in values if isinstance(value, str | int)]:
+                texts = [str(value) for value in values if isinstance(value, str | int)]
+                if thing_id not in texts:
                     raise
                 self.add(name, error, [thing_id])
                 return None
@@ -183,16 +195,18 @@ class OddObjects:
         """
         root: dict[str, object] = {"": content}
         answers_odd_count = 0
-        for path in sorted(kinds, key=lambda path: -path.count(".")):
+        innermost_first = sorted(kinds, key=lambda path: path.count("."), reverse=True)
+        for path in innermost_first:
             names = path.split(".")
             if names[0]:
                 names = ["", *names]
             readable = TypeAdapter[Any](kinds[path])
             is_outer = "." not in path
-            inner = [each for each in kinds if each.startswith(f"{path}.")]
-            inner_paths = [each[len(path) + 1 :].split(".") for each in inner]
-            for place in list(_lists_at(root, names, ())):
-                odd_count = self._sift(place, readable, MOST_ODD - answers_odd_count, inner_paths)
+            inner_paths = _inner_paths(path, kinds)
+            places = list(_lists_at(root, names, ()))
+            for place in places:
+                most = MOST_ODD - answers_odd_count
+                odd_count = self._sift(place, readable, most, inner_paths)
                 answers_odd_count += odd_count
                 if is_outer:
                     self._read_counts[path] += len(place.rows)
@@ -235,8 +249,16 @@ class OddObjects:
 
 @cache
 def _list_adapter(model: Any) -> TypeAdapter[Any]:
-    members: Any = Annotated[GenericAlias(tuple, (model, ...)), Field(fail_fast=True)]
+    row_type = GenericAlias(tuple, (model, ...))
+    members: Any = Annotated[row_type, Field(fail_fast=True)]
     return TypeAdapter(members)
+
+
+def _inner_paths(path: str, kinds: Kinds) -> list[list[str]]:
+    """Return the paths from an object of a list to the lists in it."""
+    prefix = f"{path}."
+    inner = [each.removeprefix(prefix) for each in kinds if each.startswith(prefix)]
+    return [each.split(".") for each in inner]
 
 
 def _parsed(body: bytes) -> object:
@@ -258,7 +280,9 @@ def _parsed(body: bytes) -> object:
 
 
 def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= LONGEST_INTEGER else digits
+    if len(digits) > LONGEST_INTEGER:
+        return digits
+    return int(digits)
 
 
 def _storable(content: object) -> object:
@@ -272,19 +296,23 @@ def _storable(content: object) -> object:
         value = open_values.pop()
         if isinstance(value, list):
             entries = cast("list[object]", value)
-            members: Iterator[tuple[Any, object]] = iter(list(enumerate(entries)))
+            members: list[tuple[Any, object]] = list(enumerate(entries))
         else:
-            members = iter(list(cast("dict[str, object]", value).items()))
+            fields = cast("dict[str, object]", value)
+            members = list(fields.items())
         for key, member in members:
             if isinstance(member, str):
-                cast(Any, value)[key] = member.encode("utf-8", "replace").decode()
+                encoded = member.encode("utf-8", "replace")
+                cast(Any, value)[key] = encoded.decode()
             elif isinstance(member, list | dict):
                 open_values.append(cast(object, member))
     return root[0]
 
 
 def _lists_at(
-    parent: dict[str, object], path: Sequence[str], names: tuple[str, ...]
+    parent: dict[str, object],
+    path: Sequence[str],
+    names: tuple[str, ...],
 ) -> Iterator[_Place]:
     """Yield the lists at a path, each with the names of the objects on the way to it."""
     member, *rest = path
@@ -293,31 +321,44 @@ def _lists_at(
         if isinstance(value, list):
             yield _Place(parent, member, names)
         return
-    rows = cast("list[object]", value) if isinstance(value, list) else [value]
+    rows = [value]
+    if isinstance(value, list):
+        rows = cast("list[object]", value)
     for row in rows:
-        if isinstance(row, dict):
-            inner = cast("dict[str, object]", row)
-            name = inner.get("name")
-            known = (*names, name) if isinstance(name, str) and name else names
-            yield from _lists_at(inner, rest, known)
+        if not isinstance(row, dict):
+            continue
+        inner = cast("dict[str, object]", row)
+        name = inner.get("name")
+        known = names
+        if isinstance(name, str) and name:
+            known = (*names, name)
+        yield from _lists_at(inner, rest, known)
 
 
 def _objects_in(answer: object, kinds: Kinds) -> Counter[str]:
     """Return how many objects each outer list of an answer has that was read whole."""
-    if isinstance(answer, tuple):
-        return Counter({"": len(cast("tuple[object, ...]", answer))})
     counts: Counter[str] = Counter()
-    for name, field in type(answer).model_fields.items() if isinstance(answer, BaseModel) else ():
+    if isinstance(answer, tuple):
+        rows = cast("tuple[object, ...]", answer)
+        counts[""] = len(rows)
+        return counts
+    if not isinstance(answer, BaseModel):
+        return counts
+    fields = type(answer).model_fields
+    for name, field in fields.items():
         path = field.alias or name
         if path in kinds:
-            counts[path] = len(getattr(answer, name) or ())
+            objects = getattr(answer, name)
+            counts[path] = len(objects or ())
     return counts
 
 
 def _named(row: object, names: tuple[str, ...]) -> str:
     """Return a name for an odd object: its own and those around it, or its id."""
     own = _own_name(row)
-    return ", ".join((*names, own) if own else names)
+    if own:
+        names = (*names, own)
+    return ", ".join(names)
 
 
 def _ids_of(row: object, inner_paths: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -328,22 +369,33 @@ def _ids_of(row: object, inner_paths: Sequence[Sequence[str]]) -> Iterator[str]:
     if not isinstance(row, dict):
         return
     members = cast("dict[str, object]", row)
-    inner = [each for path in inner_paths for each in _lists_at(members, path, ())]
-    within = [inner_row for place in inner for inner_row in place.rows]
-    for each in cast("list[object]", [members, *within]):
-        thing_id = cast("dict[str, object]", each).get("id") if isinstance(each, dict) else None
-        if isinstance(thing_id, str | int) and 0 < len(str(thing_id).strip()) <= LONGEST_ID:
-            yield str(thing_id).strip()
+    objects: list[object] = [members]
+    for path in inner_paths:
+        for place in _lists_at(members, path, ()):
+            objects += place.rows
+    for each in objects:
+        if not isinstance(each, dict):
+            continue
+        thing_id = cast("dict[str, object]", each).get("id")
+        if not isinstance(thing_id, str | int):
+            continue
+        text = str(thing_id).strip()
+        if 0 < len(text) <= LONGEST_ID:
+            yield text
 
 
 def _own_name(row: object) -> str:
     if not isinstance(row, dict):
         return ""
     members = cast("dict[str, object]", row)
-    inner = [cast("dict[str, object]", each) for each in members.values() if isinstance(each, dict)]
-    for known in (members, *inner):
-        name = known.get("name")
+    objects: list[object] = [members, *members.values()]
+    for each in objects:
+        if not isinstance(each, dict):
+            continue
+        name = cast("dict[str, object]", each).get("name")
         if isinstance(name, str) and name:
             return name
     thing_id = members.get("id")
-    return f"id {thing_id}" if isinstance(thing_id, str | int) else ""
+    if isinstance(thing_id, str | int):
+        return f"id {thing_id}"
+    return ""

@@ -44,7 +44,10 @@ class _Value(NamedTuple):
 
 
 def passing_over_odd_rows(
-    read: Callable[[bytes], T], row: type[BaseModel], reference: str, member: str = ""
+    read: Callable[[bytes], T],
+    row: type[BaseModel],
+    reference: str,
+    member: str = "",
 ) -> Callable[[bytes], T]:
     """Return a reader for `Request.read` that leaves out the rows that can't be read.
 
@@ -73,20 +76,30 @@ def passing_over_odd_rows(
     return read_readable
 
 
-def _without_odd_rows(text: str, row: type[BaseModel], reference: str, member: str) -> str:
+def _without_odd_rows(
+    text: str,
+    row: type[BaseModel],
+    reference: str,
+    member: str,
+) -> str:
     start = _start_of_list(text, member)
     rows = list(_rows(text, start))
     kept = [value for value in rows if _is_kept(text, value, row, reference)]
     are_objects = all(isinstance(value.content, dict | None) for value in rows)
-    if not are_objects and not any(_has(text, value, reference) for value in kept):
-        raise OddRow("a row is no object, and none has the reference")
-    odd_count = len(rows) - len(kept)
-    log.warning("odd_rows_passed_over count=%d of=%d", odd_count, len(rows))
+    if not are_objects:
+        is_found = any(_has(text, value, reference) for value in kept)
+        if not is_found:
+            raise OddRow("a row is no object, and none has the reference")
+    row_count = len(rows)
+    odd_count = row_count - len(kept)
+    log.warning("odd_rows_passed_over count=%d of=%d", odd_count, row_count)
     end = start + 1
     if rows:
         end = rows[-1].end
-    readable_rows = ",".join(text[value.start : value.end] for value in kept)
-    return f"{text[:start]}[{readable_rows}{text[end:]}"
+    before = text[:start]
+    after = text[end:]
+    readable_rows = ",".join(_raw(text, value) for value in kept)
+    return f"{before}[{readable_rows}{after}"
 
 
 def _is_kept(text: str, value: _Value, row: type[BaseModel], reference: str) -> bool:
@@ -96,7 +109,7 @@ def _is_kept(text: str, value: _Value, row: type[BaseModel], reference: str) -> 
         OddRow: The row can't be read, and has the reference.
     """
     try:
-        row.model_validate_json(text[value.start : value.end])
+        row.model_validate_json(_raw(text, value))
     except ValidationError:
         if _has(text, value, reference):
             raise OddRow("the row with the reference can't be read") from None
@@ -109,8 +122,13 @@ def _has(text: str, value: _Value, reference: str) -> bool:
 
     The raw text may escape characters; the values lack what a repeated name hides.
     """
-    in_values = any(reference in each for each in _texts_in(value.content))
-    return in_values or reference in text[value.start : value.end]
+    if reference in _raw(text, value):
+        return True
+    return any(reference in each for each in _texts_in(value.content))
+
+
+def _raw(text: str, value: _Value) -> str:
+    return text[value.start : value.end]
 
 
 def _texts_in(content: object) -> Iterator[str]:

@@ -70,7 +70,10 @@ _Check: TypeAlias = Callable[[_Context], Iterator[_Misfit]]
 
 
 def check_order(
-    order: Order, menu: Menu, prices: PricePolicy, now: datetime | None = None
+    order: Order,
+    menu: Menu,
+    prices: PricePolicy,
+    now: datetime | None = None,
 ) -> tuple[PosError, ...]:
     """Return the faults of an order by this menu, one error for each kind of remedy.
 
@@ -90,9 +93,15 @@ def check_order(
         table.
     """
     if order.currency != menu.currency:
-        return (currency_error(order, "the store's menu is in", menu.currency),)
-    fits = fit(order, menu)
-    context = _Context(order, menu, prices, fits, now or datetime.now(UTC))
+        error = currency_error(order, "the store's menu is in", menu.currency)
+        return (error,)
+    context = _Context(
+        order=order,
+        menu=menu,
+        prices=prices,
+        fits=fit(order, menu),
+        now=now or datetime.now(UTC),
+    )
     errors: list[PosError] = []
     for error_class, reason, check in _CHECKS:
         misfits = list(check(context))
@@ -154,11 +163,14 @@ def _gone(context: _Context) -> Iterator[_Misfit]:
     """Yield items not on the menu, and modifiers not among an item's options."""
     order = context.order
     for index, modifier, fault in _missing(context):
-        if fault is None and modifier is None:
-            why = _why_gone(context.menu, order.lines[index].item_id)
-            yield _misfit(order, index, None, why)
-        elif fault is None:
+        if fault is not None:
+            continue
+        if modifier is not None:
             yield _misfit(order, index, modifier, "isn't among its options")
+            continue
+        item_id = order.lines[index].item_id
+        why = _why_gone(context.menu, item_id)
+        yield _misfit(order, index, None, why)
 
 
 def _unreadable(context: _Context) -> Iterator[_Misfit]:
@@ -179,10 +191,12 @@ def _missing(context: _Context) -> Iterator[tuple[int, Modifier | None, SetupFau
         if line.is_open:
             continue
         if found.sold is None:
-            yield index, None, menu.left_out(line.item_id, line.name)
+            fault = menu.left_out(line.item_id, line.name)
+            yield index, None, fault
             continue
         for modifier in found.missing_options():
-            yield index, modifier, menu.left_out(modifier.modifier_id, modifier.name)
+            fault = menu.left_out(modifier.modifier_id, modifier.name)
+            yield index, modifier, fault
 
 
 def _why_gone(menu: Menu, item_id: str) -> str:
@@ -208,7 +222,9 @@ def _price(context: _Context) -> Iterator[_Misfit]:
     """Yield prices that differ, but for those that taxes explain."""
     order = context.order
     for difference in _differences(context):
-        if _is_net_by_mistake(difference) or _left_out(context, difference):
+        if _is_net_by_mistake(difference):
+            continue
+        if _left_out(context, difference):
             continue
         paid = format_money(difference.paid, order.currency)
         asked = format_money(difference.asked, order.currency)
@@ -221,10 +237,11 @@ def _net_price(context: _Context) -> Iterator[_Misfit]:
     """Yield prices that include tax on the menu, and to which the order adds it again."""
     order = context.order
     for difference in _differences(context):
-        if _is_net_by_mistake(difference):
-            price = format_money(difference.paid, order.currency)
-            fault = f"was sold at {price} plus tax, and the menu's {price} includes it"
-            yield _misfit(order, difference.line, difference.modifier, fault)
+        if not _is_net_by_mistake(difference):
+            continue
+        price = format_money(difference.paid, order.currency)
+        fault = f"was sold at {price} plus tax, and the menu's {price} includes it"
+        yield _misfit(order, difference.line, difference.modifier, fault)
 
 
 def _differences(context: _Context) -> Iterator[PriceDifference]:
@@ -242,16 +259,21 @@ def _left_out(context: _Context, difference: PriceDifference) -> Sequence[Tax]:
     They are empty if no taxes explain the difference, or if not all taxes are included alike.
     """
     found = context.fits[difference.line]
-    if found.sold is None or not context.order.prices_include_tax:
+    if found.sold is None:
+        return ()
+    if not context.order.prices_include_tax:
         return ()
     taxes = context.menu.taxes_on(found.sold.item)
-    if len(taxes) < 2 or not all(tax.included for tax in taxes):
+    are_included = all(tax.included for tax in taxes)
+    if len(taxes) < 2 or not are_included:
         return ()
+    included_rate = tax_terms(taxes, with_tax=True).included
+    net = difference.on_menu / (1 + included_rate)
     for count in range(1, len(taxes)):
         for left_out in combinations(taxes, count):
             kept = [tax for tax in taxes if tax not in left_out]
-            net = difference.on_menu / (1 + tax_terms(taxes, with_tax=True).included)
-            with_kept = net * (1 + tax_terms(kept, with_tax=True).included)
+            kept_rate = tax_terms(kept, with_tax=True).included
+            with_kept = net * (1 + kept_rate)
             if abs(difference.paid - with_kept) < 1:
                 return left_out
     return ()
@@ -281,11 +303,13 @@ def _group_faults(found: Fit, item: Item, menu: Menu) -> Iterator[str]:
             continue  # a fault in the store's setup (see `lint`), not in the order
         on_item = _count_options(found, group, with_nested=False)
         with_nested = _count_options(found, group, with_nested=True)
+        count_on_item = on_item.total()
+        count_with_nested = with_nested.total()
         limits = limits_in_words(use.minimum, use.maximum)
-        if with_nested.total() < use.minimum:
-            yield f"has {with_nested.total()} of {group.name}, the menu asks for {limits}"
-        elif use.maximum is not None and on_item.total() > use.maximum:
-            yield f"has {on_item.total()} of {group.name}, the menu asks for {limits}"
+        if count_with_nested < use.minimum:
+            yield f"has {count_with_nested} of {group.name}, the menu asks for {limits}"
+        elif use.maximum is not None and count_on_item > use.maximum:
+            yield f"has {count_on_item} of {group.name}, the menu asks for {limits}"
         if not use.once:
             continue
         for name, times in on_item.items():
@@ -298,9 +322,13 @@ def _count_options(found: Fit, group: ModifierGroup, *, with_nested: bool) -> Co
     names = {option.id: option.name for option in group.options}
     counts = Counter[str]()
     for flat, option in found.chosen():
-        is_counted = with_nested or not flat.parents
-        if is_counted and option and option.id in names:
-            counts[names[option.id]] += flat.quantity
+        if option is None or option.id not in names:
+            continue
+        is_nested = bool(flat.parents)
+        if is_nested and not with_nested:
+            continue
+        name = names[option.id]
+        counts[name] += flat.quantity
     return counts
 
 
@@ -316,13 +344,13 @@ def _quantities(context: _Context) -> Iterator[_Misfit]:
         if found.sold is None:
             continue
         variation = found.sold.variation
-        if variation.maximum is not None:
-            limits[variation.id] = variation.maximum
-            lines[variation.id].append(index)
+        if variation.maximum is None:
+            continue
+        limits[variation.id] = variation.maximum
+        lines[variation.id].append(index)
     for variation_id, limit in limits.items():
         indices = lines[variation_id]
-        quantities = [order.lines[index].quantity for index in indices]
-        count = sum(quantities)
+        count = sum(order.lines[index].quantity for index in indices)
         if count <= limit:
             continue
         fault = f"is ordered {count} times, the menu allows {limit} in an order"
@@ -352,19 +380,27 @@ def _taxes(context: _Context) -> Iterator[_Misfit]:
     for index, found in enumerate(context.fits):
         if found.sold is None:
             continue
-        for price in price_pairs(context.order, context.menu, found, found.sold):
+        prices = price_pairs(context.order, context.menu, found, found.sold)
+        for price in prices:
             if price.terms.leaves_tax_out(price.paid, price.asked):
                 added = [tax for tax in price.taxes if not tax.included]
                 yield from _tax_misfits(context, index, price.modifier, price.paid, added)
     for difference in _differences(context):
-        left_out = _left_out(context, difference)
         yield from _tax_misfits(
-            context, difference.line, difference.modifier, difference.paid, left_out
+            context,
+            difference.line,
+            difference.modifier,
+            difference.paid,
+            _left_out(context, difference),
         )
 
 
 def _tax_misfits(
-    context: _Context, line: int, modifier: Modifier | None, paid: int, taxes: Sequence[Tax]
+    context: _Context,
+    line: int,
+    modifier: Modifier | None,
+    paid: int,
+    taxes: Sequence[Tax],
 ) -> Iterator[_Misfit]:
     """Yield each tax that a price on the menu has, and the price that was paid hasn't."""
     names = " and ".join(tax.name for tax in taxes)
@@ -382,35 +418,42 @@ def _tax_amount(context: _Context) -> Iterator[_Misfit]:
     the tax is known within bounds, and to what rounding comes to.
     """
     order = context.order
-    if any(found.sold is None and not found.line.is_open for found in context.fits):
+    for found in context.fits:
+        if found.sold is None and not found.line.is_open:
+            return
+    names = _taxes_on_lines(context)
+    if not names:
         return
-    taxes = _taxes_on_lines(context)
-    if not taxes:
-        return
-    highest_rate = total_rate([tax for tax in context.menu.taxes if tax.enabled])
+    enabled = [tax for tax in context.menu.taxes if tax.enabled]
+    highest_rate = total_rate(enabled)
     discounts = sum(discount.amount for discount in order.discounts)
-    unknown = sum(line.discounted for line in order.lines if line.is_open)
-    unknown += sum(max(charge.total, 0) for charge in order.charges)
-    on_lines = sum((_tax_on(context, found) for found in context.fits), Decimal(0))
-    tolerance = most_rounding(len(order.lines) + len(order.charges), len(taxes))
+    open_items = sum(line.discounted for line in order.lines if line.is_open)
+    charges = sum(max(charge.total, 0) for charge in order.charges)
+    on_lines = Decimal(0)
+    for found in context.fits:
+        on_lines += _tax_on(context, found)
+    amount_count = len(order.lines) + len(order.charges)
+    tolerance = most_rounding(amount_count, len(names))
     least = on_lines - discounts * highest_rate - tolerance
-    most = on_lines + unknown * highest_rate + tolerance
+    most = on_lines + (open_items + charges) * highest_rate + tolerance
     if least <= order.tax <= most:
         return
     in_order = format_money(order.tax, order.currency)
     by_menu = format_money(round(on_lines), order.currency)
-    names = ", ".join(taxes)
-    fault = f"the order has {in_order} of tax, the menu's ({names}) come to {by_menu} on its lines"
-    for name in taxes:
+    listed = ", ".join(names)
+    fault = f"the order has {in_order} of tax, the menu's ({listed}) come to {by_menu} on its lines"
+    for name in names:
         yield _Misfit(None, name, fault)
 
 
 def _taxes_on_lines(context: _Context) -> Sequence[str]:
-    names: dict[str, None] = {}
+    """Return the names of the taxes that the order's items have, each once."""
+    names: list[str] = []
     for found in context.fits:
         if found.sold is not None:
-            names |= dict.fromkeys(tax.name for tax in context.menu.taxes_on(found.sold.item))
-    return list(names)
+            taxes = context.menu.taxes_on(found.sold.item)
+            names += [tax.name for tax in taxes]
+    return _unique(names)
 
 
 def _tax_on(context: _Context, found: Fit) -> Decimal:
@@ -420,7 +463,8 @@ def _tax_on(context: _Context, found: Fit) -> Decimal:
     """
     if found.sold is None:
         return Decimal(0)
-    return found.line.discounted * total_rate(context.menu.taxes_on(found.sold.item))
+    taxes = context.menu.taxes_on(found.sold.item)
+    return found.line.discounted * total_rate(taxes)
 
 
 # The caller raises the first error, so faults that a menu import can mend come first.

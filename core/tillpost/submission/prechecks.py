@@ -21,7 +21,10 @@ __all__ = ["faults", "known_currencies", "misfits", "other_currency", "uncarried
 
 
 def faults(
-    connection: Connection, order: Order, menu: Menu | None, withheld: Collection[str]
+    connection: Connection,
+    order: Order,
+    menu: Menu | None,
+    withheld: Collection[str],
 ) -> Iterator[PosError]:
     """Yield why the order would be refused, in the sequence in which it would be.
 
@@ -67,8 +70,9 @@ def known_currencies(connection: Connection, menu: Menu | None) -> Iterator[tupl
         yield "the store's menu is in", menu.currency
     elif connection.menu_cache.currency:
         yield "the store sells in", connection.menu_cache.currency
-    if connection.adapter.config.currency:
-        yield "the connection is set to", connection.adapter.config.currency
+    configured = connection.adapter.config.currency
+    if configured:
+        yield "the connection is set to", configured
 
 
 def misfits(connection: Connection, order: Order, menu: Menu) -> Sequence[PosError]:
@@ -76,14 +80,21 @@ def misfits(connection: Connection, order: Order, menu: Menu) -> Sequence[PosErr
 
     Taxes are left to a platform that compares totals by itself.
     """
-    now = datetime.fromtimestamp(connection.platform_now(), UTC)
-    found = check_order(order, menu, connection.policy.prices, now)
-    if connection.adapter.compares_totals:
-        return [error for error in found if not isinstance(error, TaxError)]
-    return found
+    timestamp = connection.platform_now()
+    now = datetime.fromtimestamp(timestamp, UTC)
+    found = check_order(
+        order,
+        menu,
+        connection.policy.prices,
+        now,
+    )
+    if not connection.adapter.compares_totals:
+        return found
+    return [error for error in found if not isinstance(error, TaxError)]
 
 
 def _past_due(connection: Connection, withheld: Collection[str]) -> Iterator[PosError]:
     """Yield the error of an order whose time can't be kept, if the policy refuses it."""
-    if "due_at" in withheld and connection.policy.past_due == "refuse":
+    is_refused = connection.policy.past_due == "refuse"
+    if is_refused and "due_at" in withheld:
         yield OrderError("the order's time has passed", reason="late")
