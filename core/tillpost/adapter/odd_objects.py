@@ -227,7 +227,7 @@ class OddObjects:
         `inner_paths` lead from an object to the lists in it.
 
         Raises:
-            ValueError: They are too many: the answer is in another format.
+            ValueError: They are too many, or none is an object: the answer is in another format.
         """
         kept: list[object] = []
         odd: list[tuple[object, ValidationError]] = []
@@ -240,6 +240,8 @@ class OddObjects:
                 kept.append(row)
             if len(odd) > most:
                 raise ValueError(f"more than {most} objects of a list can't be read")
+        if odd and not kept and not any(isinstance(row, dict) for row, _ in odd):
+            raise ValueError("no member of a list is an object")
         for row, reason in odd:
             ids = list(islice(_ids_of(row, inner_paths), MOST_IDS))
             self.add(_named(row, place.names), reason, ids)

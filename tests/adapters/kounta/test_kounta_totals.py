@@ -205,14 +205,14 @@ def test_kountas_total_is_what_was_paid(
             order.total,
             order.paid,
             order.total,
-            notices(order, shown, discounts),
+            notices(order, shown, discounts, rate),
         )
         whole(order, shown)
 
     check()
 
 
-def notices(order: Order, shown: LedgerEntry, discounts: str) -> tuple[str, ...]:
+def notices(order: Order, shown: LedgerEntry, discounts: str, rate: str) -> tuple[str, ...]:
     """Return what an order's notices must say of its tax."""
     if not order.prices_include_tax:
         difference = tax_difference(order, sum(each.amount for each in shown.taxes))
@@ -221,7 +221,7 @@ def notices(order: Order, shown: LedgerEntry, discounts: str) -> tuple[str, ...]
     is_product = discounts == "product" and order.discounts[0].amount
     if not (has_untaxed_item and is_product):
         return ()
-    taxed = "GST 8.875 %"
+    taxed = f"GST {100 * Decimal(rate):f}".rstrip("0").rstrip(".") + " %"
     text = (
         "WELCOME takes other tax off at the register than the items have: its product Online "
         f"discount (9004) has {taxed}, items have no tax"

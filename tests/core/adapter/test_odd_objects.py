@@ -135,6 +135,15 @@ def test_too_many_odd_objects_make_an_answer_unreadable(dishes: list[object]) ->
         read(*dishes)
 
 
+@pytest.mark.parametrize("rows", [[7], [None, "?"], [[{}]]])
+def test_list_without_any_object_stays_unreadable(rows: list[object]) -> None:
+    odd = OddObjects()
+    body = json.dumps(rows).encode()
+    assert is_unreadable(odd.reading_list(Dish, {"sizes": Size}), body)
+    assert is_unreadable(odd.reading(Page, KINDS), json.dumps({"dishes": rows}).encode())
+    assert not odd.faults
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"dishes": "none"}', b"[" * 100_000, b"null"])
 def test_answer_that_is_no_menu_stays_unreadable(body: bytes) -> None:
     assert is_unreadable(OddObjects().reading(Page, KINDS), body)
