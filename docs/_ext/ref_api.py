@@ -340,7 +340,7 @@ def _own_members(kind: type) -> Iterator[Member]:
                 yield _field(name, child)
             case ast.Assign(targets=[ast.Name(id=name)]) if _shown(name):
                 if issubclass(kind, Enum):
-                    line = _unparsed(child)
+                    line = f"{name} = {_member_value(child)}"
                     yield Member(name, (line,), line)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if _shown(
                 name
@@ -351,6 +351,12 @@ def _own_members(kind: type) -> Iterator[Member]:
                     yield _method(child)
             case _:
                 pass
+
+
+def _member_value(node: ast.Assign) -> str:
+    """Return the value of an enum's member, which is the first of what it is made of."""
+    made_of = node.value
+    return _unparsed(made_of.elts[0] if isinstance(made_of, ast.Tuple) else made_of)
 
 
 def _shown(name: str) -> bool:
