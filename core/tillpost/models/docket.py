@@ -131,7 +131,7 @@ def _in_one_text(order: Order, platform: str, *, notes_first: bool) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, which ends with `CUT` if it was longer."""
+    """Return a text of at most `most` characters, with `CUT` at the end if it is cut."""
     if len(text) <= most:
         return text
     room = most - len(CUT)
