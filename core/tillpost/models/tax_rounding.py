@@ -75,11 +75,24 @@ def tax_range(amounts: Iterable[TaxedAmount]) -> TaxRange:
     most = 0
     exact = Fraction(0)
     for amount, shares, slack in amounts:
+        lowest, highest = _bounds(amount, slack)
         for share in shares:
-            least += floor((amount - slack) * share)
-            most += ceil((amount + slack) * share)
+            least += floor(lowest * share)
+            most += ceil(highest * share)
             exact += amount * share
     return TaxRange(least, most, exact)
+
+
+def _bounds(amount: Fraction, slack: int) -> tuple[Fraction, Fraction]:
+    """Return the least and the most that a site may tax for an amount.
+
+    No spreading of a discount changes the sign: a line that is free isn't taxed below nothing.
+    """
+    lowest = amount - slack
+    highest = amount + slack
+    if amount >= 0:
+        return max(lowest, Fraction(0)), highest
+    return lowest, min(highest, Fraction(0))
 
 
 def tax_shares(taxes: Sequence[Tax], *, with_tax: bool) -> list[Fraction]:
