@@ -135,7 +135,7 @@ def test_too_many_odd_objects_make_an_answer_unreadable(dishes: list[object]) ->
         read(*dishes)
 
 
-@pytest.mark.parametrize("rows", [[7], [None, "?"], [[{}]]])
+@pytest.mark.parametrize("rows", [[7], [None, "?"], [[ODD]]])
 def test_list_without_any_object_stays_unreadable(rows: list[object]) -> None:
     odd = OddObjects()
     body = json.dumps(rows).encode()
