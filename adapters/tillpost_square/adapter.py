@@ -75,7 +75,7 @@ from tillpost_square.checks import (
     unseen_location,
 )
 from tillpost_square.error_table import STALE_VERSION, TABLE
-from tillpost_square.names import has_untold_names, name_notices, with_names
+from tillpost_square.names import has_unnoted_names, name_notices, with_names
 from tillpost_square.reasons import is_only_rounding, mismatch
 from tillpost_square.rounding import adjustment, with_tax_notices
 from tillpost_square.settings import SquareSettings
@@ -194,7 +194,7 @@ class Square(Adapter[SquareSettings]):
             # The answer doesn't say whose order it is, is wrong, or is old: only the order itself
             # shows that, and what has happened to it since.
             return (yield from self._settle(order, created.order.id, None, notices))
-        if has_untold_names(order, created.order):
+        if has_unnoted_names(order, created.order):
             return (yield from self._settle(order, created.order.id, None, notices))
         draft = draft_of(created.order)
         return (yield from self._pay_or_undo(order, draft, notices, created.order))
@@ -206,7 +206,7 @@ class Square(Adapter[SquareSettings]):
         """
         current = yield from self._fetch(draft.id)
         was_changed = draft.version > 1  # since it was created, perhaps by `_changed`
-        if was_changed or (current.state == "OPEN" and has_untold_names(order, current)):
+        if was_changed or (current.state == "OPEN" and has_unnoted_names(order, current)):
             return (yield from self._settle(order, draft.id, None, ()))
         return (yield from self._pay_or_undo(order, draft, (), current))
 

@@ -14,7 +14,7 @@ from tillpost.adapter import Line, Order, OtherName, other_names, whole_name
 from tillpost_square.limits import LINE_NOTE
 from tillpost_square.wire import CreatedOrder, NamedLine, SquareOrder
 
-__all__ = ["has_untold_names", "line_uid", "name_notices", "with_names"]
+__all__ = ["has_unnoted_names", "line_uid", "name_notices", "with_names"]
 
 Body: TypeAlias = dict[str, object]
 Seen: TypeAlias = SquareOrder | CreatedOrder
@@ -25,12 +25,12 @@ class _Named(NamedTuple):
 
     place: int
     name: OtherName
-    is_told: bool
+    is_noted: bool
 
     @property
     def notice(self) -> str:
         """The notice of the name."""
-        return self.name.notice(self.place, is_noted=self.is_told)
+        return self.name.notice(self.place, is_noted=self.is_noted)
 
     def note_at(self, place: int) -> str:
         """Return what the note of the line at `place` says of the name."""
@@ -47,9 +47,9 @@ def line_uid(index: int) -> str:
     return f"line-{index}"
 
 
-def has_untold_names(order: Order, seen: Seen) -> bool:
+def has_unnoted_names(order: Order, seen: Seen) -> bool:
     """Return whether a name that was ordered is neither on its line nor in a note."""
-    return any(not each.is_told for each in _named(order, seen))
+    return any(not each.is_noted for each in _named(order, seen))
 
 
 def with_names(order: Order, seen: Seen) -> Body | None:
@@ -63,7 +63,7 @@ def with_names(order: Order, seen: Seen) -> Body | None:
         notes[index] = line.note
     changed: dict[int, str] = {}
     for named in _named(order, seen):
-        if named.is_told:
+        if named.is_noted:
             continue
         for place in (named.place, *notes):
             note = _joined(notes[place], named.note_at(place))
@@ -124,7 +124,7 @@ def _named(order: Order, seen: Seen) -> Iterator[_Named]:
             yield _Named(
                 place=index,
                 name=name,
-                is_told=is_on_line or is_on_order or is_elsewhere,
+                is_noted=is_on_line or is_on_order or is_elsewhere,
             )
 
 
