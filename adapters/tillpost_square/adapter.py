@@ -306,12 +306,14 @@ class Square(Adapter[SquareSettings]):
             is_in_another_currency = reason is not None and reason.reason == "currency"
             if refusal is None and changes_left and not is_in_another_currency:
                 changes_left -= 1
-                rounding = adjustment(order, current, due)
-                changes = rounding or with_names(order, current)
-                purpose = "round" if rounding else "name"
-                is_changed = yield from self._changed(current, changes, purpose)
-                if is_changed:
-                    continue
+                try:
+                    changes, purpose = _changes(order, current, due)
+                except OrderError as error:
+                    reason = reason or error
+                else:
+                    is_changed = yield from self._changed(current, changes, purpose)
+                    if is_changed:
+                        continue
             if reason is None:
                 draft = draft_of(current)
                 return (yield from self._pay_or_undo(order, draft, notices, current))
@@ -695,6 +697,18 @@ def _as_ordered(order: Order, seen: wire.SquareOrder) -> PosOrder:
 def _with_notices(order: Order, seen: wire.SquareOrder, notices: Sequence[str]) -> tuple[str, ...]:
     """Return the notices, with those of a rounding and of names that Square shows."""
     return with_tax_notices(order, seen, (*notices, *name_notices(order, seen)))
+
+
+def _changes(order: Order, current: wire.PricedOrder, due: int) -> tuple[Body | None, str]:
+    """Return the next change that an unpaid order needs, None if none, and what it is for.
+
+    Raises:
+        OrderError: Square's notes have no room for a name.
+    """
+    rounding = adjustment(order, current, due)
+    if rounding:
+        return rounding, "round"
+    return with_names(order, current), "name"
 
 
 def _is_closed(order: wire.SquareOrder) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from tillpost.adapter import Line, Order, OtherName, other_names, whole_name
+from tillpost.adapter import Delivery, Line, Order, OtherName, other_names, whole_name
 from tillpost_square.limits import LINE_NOTE
+from tillpost_square.notes import NoteText, no_room
 from tillpost_square.wire import CreatedOrder, NamedLine, SquareOrder
 
 __all__ = ["has_unnoted_names", "line_uid", "name_notices", "with_names"]
@@ -56,7 +57,10 @@ def with_names(order: Order, seen: Seen) -> Body | None:
     """Return the changes that add such names to the notes of their lines.
 
     One whose line has no room goes to the first line that has. The changes are None if there is
-    nothing to add, or no room at all.
+    nothing to add.
+
+    Raises:
+        OrderError: No note has room for a name. The error names the field of the longest text.
     """
     notes: dict[int, str] = {}
     for index, line in _lines(order, seen):
@@ -71,6 +75,8 @@ def with_names(order: Order, seen: Seen) -> Body | None:
                 notes[place] = note
                 changed[place] = note
                 break
+        else:
+            raise no_room(_texts(order), "it and all names")
     if not changed:
         return None
     changes: list[Body] = []
@@ -88,6 +94,16 @@ def with_names(order: Order, seen: Seen) -> Body | None:
 def name_notices(order: Order, seen: Seen) -> list[str]:
     """Return a notice for each name that Square's line doesn't say all of."""
     return [each.notice for each in _named(order, seen)]
+
+
+def _texts(order: Order) -> Iterator[NoteText]:
+    """Yield the texts that the notes hold, and the names."""
+    yield NoteText("note", order.note)
+    if isinstance(order.fulfilment, Delivery):
+        yield NoteText("fulfilment.instructions", order.fulfilment.instructions)
+    for index, line in enumerate(order.lines):
+        yield NoteText(f"lines[{index}].note", line.note)
+        yield NoteText(f"lines[{index}].name", line.name)
 
 
 def _joined(note: str, added: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tillpost.adapter import OrderError, one_line
 from tillpost_square.limits import LINE_NOTE, Limit
 
-__all__ = ["NoteText", "Notes", "divided", "spread"]
+__all__ = ["NoteText", "Notes", "divided", "no_room", "spread"]
 
 _MORE = " (continued elsewhere)"
 _REST_OF_NOTE = "ORDER NOTE, continued: "
@@ -83,13 +83,18 @@ def spread(
         lines[index] = beginning + part
         notices.append(f"The order's note continues in the note of line {index + 1}")
     if rest:
-        longest = max(texts, key=lambda each: len(each.text))
-        raise OrderError(
-            f"{longest.field}: Square's notes have no room for all of it",
-            subjects=("notes of this length",),
-            reason="unsupported",
-        )
+        raise no_room(texts, "all of it")
     return Notes(note, tuple(lines), tuple(notices))
+
+
+def no_room(texts: Iterable[NoteText], what: str) -> OrderError:
+    """Return the error of what the notes have no room for, by the longest text's field."""
+    longest = max(texts, key=lambda each: len(each.text))
+    return OrderError(
+        f"{longest.field}: Square's notes have no room for {what}",
+        subjects=("notes of this length",),
+        reason="unsupported",
+    )
 
 
 def divided(text: str, most: int) -> tuple[str, str]:

@@ -37,7 +37,6 @@ from tillpost.models.tax_rounding import tax_difference
 from tillpost.models.tax_terms import total_rate
 from tillpost.simulator import LedgerEntry, LedgerLine
 from tillpost_simulators.kounta.order_pricing import priced
-from tillpost_square.limits import LINE_NOTE
 
 ROUNDING = "Rounding"
 _PUNCTUATION = re.compile("[,()]")
@@ -62,7 +61,7 @@ def assert_whole(shop: MoneyShop, order: Order, made: PosOrder) -> None:
     assert not any(map(_has_metadata, shop.shop.requests))
     view = simulator.register_view(order.id)
     _assert_adds_up(view, order)
-    _assert_texts(view, entry, order, made)
+    _assert_texts(view, entry, order)
     _assert_fulfilment(view, entry, order)
     _assert_lines(shop, entry, order, made)
     _assert_tax(shop, entry, order, made)
@@ -142,28 +141,13 @@ def _rows(view: str, currency: str) -> Iterator[Row]:
 # ---------------------------------------------------------------- texts
 
 
-def _assert_texts(view: str, entry: LedgerEntry, order: Order, made: PosOrder) -> None:
+def _assert_texts(view: str, entry: LedgerEntry, order: Order) -> None:
     for text in _texts(order):
-        if not _has_no_room(text, entry, made):
-            assert_shown(text, view)
-            assert_shown(text, _ledger_text(entry))
+        assert_shown(text, view)
+        assert_shown(text, _ledger_text(entry))
     for line in order.lines:
-        if not _has_no_room(line.name, entry, made):
-            # Registers write the name of a variation in different ways.
-            assert_shown(_PUNCTUATION.sub(" ", line.name), _PUNCTUATION.sub(" ", view))
-
-
-def _has_no_room(name: str, entry: LedgerEntry, made: PosOrder) -> bool:
-    """Return whether a notice says that staff can't see a name, and all notes are full.
-
-    Without a menu, only Square's answer shows that its name is another: the order exists by then.
-    """
-    is_told = any(
-        f'"{one_line(name)}"' in notice and notice.endswith("staff can't see that")
-        for notice in made.notices
-    )
-    most = LINE_NOTE.characters - 100  # of which the note of a name needs some for itself
-    return is_told and all(len(line.note) + len(name) > most for line in entry.lines)
+        # Registers write the name of a variation in different ways.
+        assert_shown(_PUNCTUATION.sub(" ", line.name), _PUNCTUATION.sub(" ", view))
 
 
 def _texts(order: Order) -> Iterator[str]:

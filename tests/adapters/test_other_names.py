@@ -13,7 +13,8 @@ import pytest
 
 from adapters.menu_shops import PLATFORMS, Shop, shop_of
 from adapters.sample_orders import an_order, plain_order
-from tillpost import Order, PosOrder
+from tillpost import Order, OrderError, PosOrder
+from tillpost.errors import Outcome
 
 VEGAN = "Vegan salad (no bacon)"
 LACTOSE_FREE = "Cow's milk, lactose free"
@@ -127,6 +128,21 @@ def test_name_on_a_line_without_room_is_in_the_note_of_another() -> None:
     assert "a note says so" in notice
     (entry,) = shop.simulator.ledger().shown
     assert entry.lines[1].note == f"LINE 1: ORDERED AS: {VEGAN} (here: BLT toastie, Regular)"
+
+
+@pytest.mark.parametrize(
+    ("line_note", "note", "field"),
+    [("x" * 2000, "", "lines[0].note"), ("y" * 1000, "z" * 1400, "note")],
+)
+def test_name_for_which_no_note_has_room_is_refused(line_note: str, note: str, field: str) -> None:
+    shop = shop_of("square")
+    error = shop.refused(toastie_named(VEGAN, note=line_note).model_copy(update={"note": note}))
+    assert isinstance(error, OrderError)
+    assert error.outcome is Outcome.NOT_CREATED
+    assert error.detail == f"{field}: Square's notes have no room for it and all names"
+    ledger = shop.simulator.ledger()
+    assert not ledger.shown
+    assert not ledger.half_done
 
 
 def test_name_that_square_takes_no_note_of_arrives_with_a_notice() -> None:
