@@ -700,7 +700,9 @@ def _with_notices(order: Order, seen: wire.SquareOrder, notices: Sequence[str]) 
 
 
 def _changes(order: Order, current: wire.PricedOrder, due: int) -> tuple[Body | None, str]:
-    """Return the next change that an unpaid order needs, None if none, and what it is for.
+    """Return the next change of an unpaid order, and what it is for.
+
+    The change is None if the order needs none.
 
     Raises:
         OrderError: Square's notes have no room for a name.

@@ -88,7 +88,10 @@ def spread(
 
 
 def no_room(texts: Iterable[NoteText], what: str) -> OrderError:
-    """Return the error of what the notes have no room for, by the longest text's field."""
+    """Return the error that names the field of the longest of the texts.
+
+    `what` is what the notes have no room for.
+    """
     longest = max(texts, key=lambda each: len(each.text))
     return OrderError(
         f"{longest.field}: Square's notes have no room for {what}",
