@@ -85,14 +85,14 @@ class Outbox:
 
     def __init__(
         self,
-        url: str | SecretStr = "",
+        url: str | SecretStr | None = None,
         *,
         settings: OutboxSettings | None = None,
         connections: Mapping[str, ConnectionOptions] | None = None,
         engine: str = "",
     ) -> None:
         # Tracebacks may show local variables, and the URL may hold a password.
-        secret = hidden_url(url)
+        secret = None if url is None else hidden_url(url)
         del url
         self.settings = settings or OutboxSettings()
         self.config: str | Path | None = None
@@ -123,7 +123,11 @@ class Outbox:
 
     @classmethod
     def from_config(
-        cls, path: str | Path | None = None, *, url: str | SecretStr = "", engine: str = ""
+        cls,
+        path: str | Path | None = None,
+        *,
+        url: str | SecretStr | None = None,
+        engine: str = "",
     ) -> Self:
         """Return the outbox that the TOML file describes.
 
@@ -139,7 +143,7 @@ class Outbox:
             ConfigError: a setting is wrong; the text, one line, names it.
             DatabaseError: the URL is invalid; the text, one line, says where it was set.
         """
-        secret = hidden_url(url)
+        secret = None if url is None else hidden_url(url)
         del url
         settings = load_settings(path)
         outbox = cls(secret, settings=settings, connections=_load_options(path), engine=engine)
@@ -490,16 +494,18 @@ class Outbox:
         return bool(known) and connection not in known
 
 
-def _open_database(url: SecretStr, settings: OutboxSettings) -> Database:
+def _open_database(url: SecretStr | None, settings: OutboxSettings) -> Database:
     """Open the database that takes precedence; an error says where its URL was set."""
-    urls_by_origin = {
-        "": url,
-        DB_VARIABLE: SecretStr(os.environ.get(DB_VARIABLE, "")),
-        "[outbox] db": SecretStr(settings.db),
-    }
-    origin = next(origin for origin, known in urls_by_origin.items() if known)
+    origin = ""
+    if url is None:
+        url = SecretStr(os.environ.get(DB_VARIABLE, ""))
+        origin = DB_VARIABLE
+    # An empty variable counts as none, but an empty argument is a mistake.
+    if origin and not url:
+        url = SecretStr(settings.db)
+        origin = "[outbox] db"
     try:
-        return Database(urls_by_origin[origin])
+        return Database(url)
     except DatabaseError as error:
         fault = f"{origin}: {error}" if origin else str(error)
     raise DatabaseError(fault)

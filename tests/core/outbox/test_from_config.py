@@ -40,8 +40,8 @@ def test_url_argument_beats_environment_which_beats_file(
 ) -> None:
     Path("tillpost.toml").write_text('[outbox]\ndb = "sqlite:///of-the-file.db"\n')
     cases = [
-        ("", "", "of-the-file.db"),
-        ("", "sqlite:///of-the-environment.db", "of-the-environment.db"),
+        (None, "", "of-the-file.db"),
+        (None, "sqlite:///of-the-environment.db", "of-the-environment.db"),
         ("sqlite:///of-the-call.db", "sqlite:///x", "of-the-call.db"),
     ]
     for argument, variable, expected in cases:
@@ -106,6 +106,26 @@ def test_invalid_url_error_says_where_it_was_set(url: str, monkeypatch: pytest.M
     for wrong in (in_file, in_environment):
         assert "hush" not in str(wrong.value)
         assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("url", ["", "  "])
+def test_empty_url_argument_is_refused_in_one_line(url: str) -> None:
+    line = "the database's URL is empty: name one, as in sqlite:///orders.db"
+    with pytest.raises(DatabaseError) as of_constructor:
+        Outbox(url)
+    with pytest.raises(DatabaseError) as of_config:
+        Outbox.from_config(url=url)
+    assert str(of_constructor.value) == str(of_config.value) == line
+
+
+def test_empty_url_in_settings_is_refused_in_one_line() -> None:
+    with pytest.raises(DatabaseError, match=r"^\[outbox\] db: the database's URL is empty"):
+        Outbox(settings=OutboxSettings(db=""))
+
+
+def test_url_of_none_is_the_default() -> None:
+    with Outbox(None) as outbox:
+        assert outbox.database.engine.url.database == "tillpost.db"
 
 
 def test_named_file_must_exist() -> None:
