@@ -15,6 +15,7 @@ from tillpost.client.clock import SkippingClock, flow_clock
 from tillpost.client.webhooks import WebhookReader
 from tillpost.config import load_connection
 from tillpost.errors import ConfigError, is_interruption
+from tillpost.models.arguments import require_order, require_type
 from tillpost.models.base import explain
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order, PosOrder
@@ -34,6 +35,7 @@ class BaseTill:
 
     def __init__(self, connection: Connection, journal: Journal | None) -> None:
         """Take the connection, and a journal instead of one in memory."""
+        require_type("connection", connection, Connection)
         self._clock = SkippingClock(connection.clock)
         self._connection = replace(connection, clock=self._clock)
         self._journal: Journal = journal or MemoryJournal()
@@ -76,6 +78,7 @@ class BaseTill:
         return Submission(connection, order, events).flow(is_new=is_new)
 
     def _lookup(self, order: Order) -> Flow[Found]:
+        require_order(order)
         return self._flows.find(order, self._history(order.id))
 
     def _cancellation(self, pos_order: PosOrder) -> Flow[PosOrder]:
@@ -89,11 +92,6 @@ class BaseTill:
         if not order_id:
             return lambda _event: None
         return partial(self._journal.append, order_id)
-
-    @staticmethod
-    def _require_order(order: object) -> None:
-        if not isinstance(order, Order):
-            raise TypeError("an order is a tillpost.Order: Order.model_validate(...) makes one")
 
     def __repr__(self) -> str:
         """Return the class and the connection's name, but no settings: they hold secrets."""

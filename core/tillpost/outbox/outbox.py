@@ -29,6 +29,7 @@ from sqlalchemy.orm import Session, scoped_session
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.config import load_connections
 from tillpost.errors import ConfigError
+from tillpost.models.arguments import require_order, require_type
 from tillpost.models.availability import Availability
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
@@ -94,7 +95,10 @@ class Outbox:
         # Tracebacks may show local variables, and the URL may hold a password.
         secret = None if url is None else hidden_url(url)
         del url
-        self.settings = settings or OutboxSettings()
+        self.settings = OutboxSettings() if settings is None else settings
+        require_type("settings", self.settings, OutboxSettings)
+        for name, options in (connections or {}).items():
+            require_type(f"connections[{name!r}]", options, ConnectionOptions)
         self.config: str | Path | None = None
         self.database = _open_database(secret, self.settings)
         self.workers = WorkerRegistry(self.database)
