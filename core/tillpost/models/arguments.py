@@ -17,14 +17,14 @@ __all__ = ["require_list", "require_order", "require_type"]
 def require_type(name: str, value: object, wanted: type) -> None:
     """Raise `TypeError` unless a value is of a class.
 
-    >>> require_type("order", {"id": "ord_1"}, Order)
+    >>> require_type("connection", 42, str)
     Traceback (most recent call last):
-    TypeError: order must be of the class Order, not dict: order=Order(...)
+    TypeError: connection must be a str, not int
     """
     if not isinstance(value, wanted):
-        kind = wanted.__name__
+        article = "an" if wanted.__name__[0] in "AEIOU" else "a"
         given = type(value).__name__
-        raise TypeError(f"{name} must be of the class {kind}, not {given}: {name}={kind}(...)")
+        raise TypeError(f"{name} must be {article} {wanted.__name__}, not {given}")
 
 
 def require_list(name: str, value: object, members: str) -> None:

@@ -49,6 +49,9 @@ LONGEST_WORDS = 1_000
 LONGEST_ID = 192
 """Characters of an identifier."""
 
+MOST_FAULTS = 10
+"""How many faults of a value are named in one line."""
+
 
 class FrozenModel(BaseModel):
     """An immutable value. Unknown fields are refused."""
@@ -202,7 +205,7 @@ None repeats the value.
 _PATTERNS: Mapping[str, str] = {
     r"^[A-Z]{2}$": "must be a country's two capital letters (ISO 3166), such as AU",
     r"^[A-Z]{3}$": "must be a currency's three capital letters (ISO 4217), such as AUD",
-    r"^[\x21-\x7e]{1,40}$": "must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+    r"^[\x21-\x7e]{1,40}$": "must be 1 to 40 visible ASCII characters, without spaces",
     r"^[^\x00-\x1f\x7f]*$": "must be in one line",
 }
 """What a text must be that has to match a pattern of an order."""
@@ -212,9 +215,10 @@ _MINOR_UNITS = "must be whole minor units: 550 is 5.50 AUD, or 550 JPY"
 
 
 def explain(error: ValidationError) -> str:
-    """Return in one line what is wrong with a value: the field's path, then the fault.
+    """Return in one line what is wrong with a value: each field's path, then its fault.
 
-    The value itself is left out, since it may be a token or a customer's name.
+    Of very many faults, the first are named. The value itself is left out, since it may be a token
+    or a customer's name.
 
     >>> from tillpost.models.order import Payment
     >>> try:
@@ -223,12 +227,14 @@ def explain(error: ValidationError) -> str:
     ...     print(explain(e))
     amount: must be whole minor units: 550 is 5.50 AUD, or 550 JPY
     """
-    first, *others = explain_each(error)
-    return f"{first} (and {len(others)} more)" if others else first
+    faults = explain_each(error)
+    shown = "; ".join(faults[:MOST_FAULTS])
+    more = len(faults) - MOST_FAULTS
+    return f"{shown} (and {more} more)" if more > 0 else shown
 
 
 def explain_each(error: ValidationError) -> Sequence[str]:
-    """Return a line as that of `explain` for each fault."""
+    """Return a line for each fault: the field's path, then what is wrong with it."""
     return [_in_words(fault) for fault in _faults(error)]
 
 

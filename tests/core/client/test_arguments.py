@@ -19,12 +19,12 @@ SETTINGS = {"location_id": "L1", "access_token": "hush-token"}
 WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"policy": {"retries": 0}},
-        "policy must be of the class Policy, not dict: policy=Policy(...)",
+        "policy must be a Policy, not dict",
     ),
-    ({"policy": {}}, "policy must be of the class Policy, not dict: policy=Policy(...)"),
+    ({"policy": {}}, "policy must be a Policy, not dict"),
     (
         {"limits": {"read": "hush"}},
-        "limits must be of the class Limits, not dict: limits=Limits(...)",
+        "limits must be a Limits, not dict",
     ),
     ({"hooks": {"order_failed": print}}, "hooks must be a list of objects, not dict"),
     ({"hooks": "hush"}, "hooks must be a list of objects, not str"),
@@ -58,14 +58,14 @@ def test_connection_made_in_code_refuses_a_wrong_type(
 
 
 def test_connection_options_of_a_wrong_type_are_refused(server: ToyServer) -> None:
-    line = "outbox must be of the class ConnectionOptions, not dict: outbox=ConnectionOptions(...)"
+    line = "outbox must be a ConnectionOptions, not dict"
     arguments = {"adapter": server.adapter(), "outbox": {"lead": 1}}
     assert refused(OutboxConnection, arguments) == line
 
 
 @pytest.mark.parametrize("till", [Till, AsyncTill])
 def test_till_needs_a_connection(till: type[Till | AsyncTill]) -> None:
-    assert refused(till, {"connection": "square"}).startswith("connection must be of the class")
+    assert refused(till, {"connection": "square"}).startswith("connection must be a ")
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,11 @@ def test_till_needs_a_connection(till: type[Till | AsyncTill]) -> None:
     [
         (
             {"settings": {"threads": 2}},
-            "settings must be of the class OutboxSettings, not dict: settings=OutboxSettings(...)",
+            "settings must be an OutboxSettings, not dict",
         ),
         (
             {"connections": {"cafe": {"lead": 1}}},
-            "connections['cafe'] must be of the class ConnectionOptions, not dict: "
-            "connections['cafe']=ConnectionOptions(...)",
+            "connections['cafe'] must be a ConnectionOptions, not dict",
         ),
     ],
 )

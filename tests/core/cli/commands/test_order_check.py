@@ -99,7 +99,7 @@ def test_order_is_read_from_standard_input(tillpost: Command) -> None:
         (b"{", "isn't JSON: "),
         (b"[1]", "must be an object"),
         (b'{"format": "2"}', "isn't an order: format: must be '1'"),
-        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 letters"),
+        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 visible ASCII characters"),
     ],
 )
 def test_bad_order_begins_with_a_line_that_names_the_field(
@@ -117,7 +117,7 @@ def test_each_fault_of_an_order_has_a_line(tillpost: Command) -> None:
     order = example(id="a b", currency="aud", fulfilment={}, format="2", lines=[line])
     assert tillpost("order", "check", order).error_lines == [
         "order.json: format: must be '1'",
-        "order.json: id: must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+        "order.json: id: must be 1 to 40 visible ASCII characters, without spaces",
         "order.json: currency: must be a currency's three capital letters (ISO 4217), such as AUD",
         "order.json: fulfilment.type: is missing",
         "order.json: lines[0].unit_price: must be whole minor units: 550 is 5.50 AUD, or 550 JPY",
