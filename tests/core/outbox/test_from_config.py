@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.outbox.corner_shop import lunch
-from tillpost import ConfigError, OrderError, Outbox, config
+from tillpost import ConfigError, OrderError, Outbox
 from tillpost.models.order import Pickup
 from tillpost.outbox import ConnectionOptions, DatabaseError, OrderState, OutboxSettings
 from tillpost.outbox.delivery.connections import FromFile
@@ -244,7 +245,7 @@ def test_known_names_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     others = "".join(CAFE.replace("42", str(number)) for number in range(30))
     Path("tillpost.toml").write_text(others)
     reads: list[str] = []
-    read = config.tomllib.loads
+    read = tomllib.loads
 
     def counted(text: str) -> dict[str, Any]:
         reads.append("")
@@ -252,7 +253,7 @@ def test_known_names_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with Outbox.from_config() as outbox:
         outbox.prepare()
-        monkeypatch.setattr(config.tomllib, "loads", counted)
+        monkeypatch.setattr(tomllib, "loads", counted)
         for number in range(30):
             outbox.add(lunch(f"o-{number}"), connection=f"cafe-{number}")
     assert len(reads) == 1
