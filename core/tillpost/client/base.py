@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from tillpost.client.webhooks import WebhookReader
 from tillpost.config import load_connection
 from tillpost.errors import ConfigError, is_interruption
 from tillpost.models.arguments import require_order, require_type
-from tillpost.models.base import explain
+from tillpost.models.base import explain_settings
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order, PosOrder
 from tillpost.plugins.manager import Hooks, adapter_named
@@ -28,6 +28,10 @@ from tillpost.submission.journal import Event, Journal, MemoryJournal
 from tillpost.submission.store_flows import StoreFlows
 
 __all__ = ["BaseTill", "adapter_for", "connection_from_config"]
+
+
+_NOT_THE_ADAPTERS = ("policy", "outbox", "hooks", "limits", "http_client", "on_tokens")
+"""What stands beside an adapter's settings, so that a misspelt setting may be meant to be that."""
 
 
 class BaseTill:
@@ -106,11 +110,13 @@ def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
     Raises:
         ConfigError: There is no such adapter, or a setting is wrong.
     """
+    known: Iterable[str] = ()
     try:
         adapter = adapter_named(platform)
+        known = [*adapter.settings.model_fields, *_NOT_THE_ADAPTERS]
         return adapter(adapter.settings.model_validate(settings))
     except ValidationError as error:
-        fault = explain(error)
+        fault = explain_settings(error, known)
     except ConfigError:
         raise
     except BaseException as failure:

@@ -6,7 +6,7 @@ one line for a person, and `explain_each` each of its faults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Annotated, Any, NoReturn, Self, TypeVar, get_args
 
@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails
 
+from tillpost.models.known_names import nearest
 from tillpost.models.safe_text import cut, plain, storable, without_controls
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Text",
     "explain",
     "explain_each",
+    "explain_settings",
 ]
 
 T = TypeVar("T")
@@ -227,15 +229,35 @@ def explain(error: ValidationError) -> str:
     ...     print(explain(e))
     amount: must be whole minor units: 550 is 5.50 AUD, or 550 JPY
     """
-    faults = explain_each(error)
-    shown = "; ".join(faults[:MOST_FAULTS])
-    more = len(faults) - MOST_FAULTS
-    return f"{shown} (and {more} more)" if more > 0 else shown
+    return _in_one_line(explain_each(error))
+
+
+def explain_settings(error: ValidationError, known: Iterable[str]) -> str:
+    """Return the line of `explain`, with the name that an unknown setting is meant to be.
+
+    Args:
+        error: Refuses the settings.
+        known: The names of those that there are.
+    """
+    names = list(known)
+    lines: list[str] = []
+    for fault in _faults(error):
+        line = _in_words(fault)
+        is_unknown = fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1
+        meant = nearest(str(fault["loc"][0]), names) if is_unknown else ""
+        lines.append(f"{line} (did you mean {meant!r}?)" if meant else line)
+    return _in_one_line(lines)
 
 
 def explain_each(error: ValidationError) -> Sequence[str]:
     """Return a line for each fault: the field's path, then what is wrong with it."""
     return [_in_words(fault) for fault in _faults(error)]
+
+
+def _in_one_line(faults: Sequence[str]) -> str:
+    shown = "; ".join(faults[:MOST_FAULTS])
+    more = len(faults) - MOST_FAULTS
+    return f"{shown} (and {more} more)" if more > 0 else shown
 
 
 def _in_words(fault: ErrorDetails) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from tillpost.models.safe_text import plain
 
-__all__ = ["listed", "quoted", "suggestion"]
+__all__ = ["LONGEST_SHOWN", "listed", "nearest", "quoted", "suggestion"]
 
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
@@ -21,6 +21,16 @@ def quoted(name: str) -> str:
     return repr(plain(name, LONGEST_SHOWN))
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that an unknown one is probably meant to be, or "".
+
+    >>> nearest("polcy", ["outbox", "policy"]), nearest("colour", ["outbox", "policy"])
+    ('policy', '')
+    """
+    matches = get_close_matches(name[:LONGEST_SHOWN], list(known), n=1)
+    return matches[0] if matches else ""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return how to go on after an unknown name.
 
@@ -30,9 +40,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     'there are: bar, cafe-42'
     """
     names = sorted(known)
-    nearest = get_close_matches(name[:LONGEST_SHOWN], names, n=1)
-    if nearest:
-        return f"did you mean {nearest[0]!r}?"
+    meant = nearest(name, names)
+    if meant:
+        return f"did you mean {meant!r}?"
     return f"there are: {listed(names)}"
 
 

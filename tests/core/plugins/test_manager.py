@@ -229,7 +229,9 @@ def test_wrong_setting_is_named_without_its_value(
     install("bistro", ADAPTER)
     with pytest.raises(ConfigError) as caught:
         connect("bistro", base_url="https://pos.example", acess_token="CANARY-secret")
-    assert str(caught.value) == "bistro: acess_token: isn't a field of it"
+    assert str(caught.value) == (
+        "bistro: acess_token: isn't a field of it (did you mean 'access_token'?)"
+    )
     with pytest.raises(ConfigError, match=r"^bistro: base_url: must be an https address$"):
         connect("bistro", base_url="CANARY", access_token="CANARY-secret")
 

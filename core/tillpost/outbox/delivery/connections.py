@@ -21,7 +21,7 @@ from tillpost.client.credentials import CredentialSource
 from tillpost.config import ConnectionSettings, config_path, load_connection, load_connections
 from tillpost.errors import ConfigError
 from tillpost.models.arguments import require_type
-from tillpost.models.base import explain
+from tillpost.models.base import explain_settings
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.submission.context import Connection
 
@@ -136,7 +136,7 @@ def outbox_options(configured: ConnectionSettings) -> ConnectionOptions | None:
     try:
         return ConnectionOptions.model_validate(configured.outbox)
     except ValidationError as error:
-        fault = explain(error)
+        fault = explain_settings(error, ConnectionOptions.model_fields)
     where = f"{configured.source}: [connections.{configured.name}.outbox]"
     raise ConfigError(f"{where} {fault}")
 

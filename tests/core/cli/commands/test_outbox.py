@@ -273,7 +273,7 @@ def test_migrate_and_refusal_of_a_newer_database(tillpost: Command, store: Store
         (
             ("worker", "--db", "mysql://cafe:hush@h/x"),
             3,
-            "--db: the database must be SQLite or PostgreSQL, not mysql",
+            "--db: the database must be SQLite or PostgreSQL, not MySQL or MariaDB: ",
         ),
         (
             ("worker", "--db", "sqlite:////no/x.db"),
@@ -322,7 +322,8 @@ def test_wrong_outbox_settings_are_named(
 ) -> None:
     whole = Path("tillpost.toml").read_text()
     Path("tillpost.toml").write_text(f"[outbox]\nthreds = 3\n{whole}")
-    assert tillpost("worker").error_line == "tillpost.toml: [outbox] threds: isn't a field of it"
+    line = "tillpost.toml: [outbox] threds: isn't a field of it (did you mean 'threads'?)"
+    assert tillpost("worker").error_line == line
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
     result = tillpost("worker")
     assert (result.code, result.err.partition(": it has")[0]) == (
