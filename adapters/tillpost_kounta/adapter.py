@@ -160,7 +160,7 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         return [Problem(code=texts.get("error", ""), text=texts[field])]
 
     def missing_setting(self, order: Order) -> SetupError | None:
-        """Return the error of an order with parts that are sent as products, of which one lacks."""
+        """Return the error of an order with a part that no product is named for."""
         return missing_products(order, self.config)
 
     # Submitting

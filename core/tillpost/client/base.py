@@ -31,7 +31,10 @@ __all__ = ["BaseTill", "adapter_for", "connection_from_config"]
 
 
 _NOT_THE_ADAPTERS = ("policy", "outbox", "hooks", "limits", "http_client", "on_tokens")
-"""What stands beside an adapter's settings, so that a misspelt setting may be meant to be that."""
+"""Names that stand beside an adapter's settings.
+
+A misspelt setting may be meant to be one of them.
+"""
 
 
 class BaseTill:

@@ -218,7 +218,7 @@ class PosError(Exception):
 
     @property
     def remedy(self) -> Remedy:
-        """What to do and who does it, with texts for a manager, a developer and the customer."""
+        """What to do, who does it, and texts for manager, developer and customer."""
         general = REMEDIES[self.default_remedy]
         text = REMEDIES.get(f"{self.default_remedy}.{self.reason}", general)
         return fill(

@@ -217,9 +217,9 @@ _MINOR_UNITS = "must be whole minor units: 550 is 5.50 AUD, or 550 JPY"
 
 
 def explain(error: ValidationError) -> str:
-    """Return in one line what is wrong with a value: each field's path, then its fault.
+    """Return in one line what is wrong with a value.
 
-    Of very many faults, the first are named. The value itself is left out, since it may be a token
+    That is each field's path, then its fault; of very many faults, the first. The value itself is left out, since it may be a token
     or a customer's name.
 
     >>> from tillpost.models.order import Payment
