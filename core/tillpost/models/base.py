@@ -219,8 +219,8 @@ _MINOR_UNITS = "must be whole minor units: 550 is 5.50 AUD, or 550 JPY"
 def explain(error: ValidationError) -> str:
     """Return in one line what is wrong with a value.
 
-    That is each field's path, then its fault; of very many faults, the first. The value itself is left out, since it may be a token
-    or a customer's name.
+    That is each field's path, then its fault; of very many faults, the first. The value itself is
+    left out, since it may be a token or a customer's name.
 
     >>> from tillpost.models.order import Payment
     >>> try:
@@ -233,7 +233,9 @@ def explain(error: ValidationError) -> str:
 
 
 def explain_settings(error: ValidationError, known: Iterable[str]) -> str:
-    """Return the line of `explain`, with the name that an unknown setting is meant to be.
+    """Return the line of `explain`, with the names that are meant.
+
+    Those are what unknown, misspelt settings probably are.
 
     Args:
         error: Refuses the settings.

@@ -47,7 +47,8 @@ def faults(
 def uncarried(connection: Connection, order: Order) -> Iterator[PosError]:
     """Yield the errors of an order with parts that can't be sent.
 
-    That is so whatever is on the menu: the platform doesn't take them, or the connection lacks a setting for them.
+    That is so whatever is on the menu: the platform doesn't take them, or the connection lacks a
+    setting for them.
     """
     adapter = connection.adapter
     error = uncarried_error(order, adapter.carries, adapter.title)
