@@ -29,9 +29,10 @@ def require_type(name: str, value: object, wanted: type) -> None:
 
 def require_list(name: str, value: object, members: str) -> None:
     """Raise `TypeError` for a text, a mapping or a single object in place of a list."""
+    given = type(value).__name__
     is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
     if not is_list:
-        raise TypeError(f"{name} must be a list of {members}, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a list of {members}, not {given}")
 
 
 def require_order(value: object) -> None:

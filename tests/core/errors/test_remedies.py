@@ -242,7 +242,7 @@ def test_price_remedy_names_both_prices_and_keep_paid() -> None:
 PLACES = (NOT_THERE, MAY_EXIST, HAS_ORDER)
 FAILED = re.compile(r"couldn't be passed|not available|isn't available|taking longer|can't make")
 NOT_FOR_CUSTOMERS = re.compile(
-    r"[{}<>\[\]\d$€£]|POS\b|[Rr]egister|platform|token|account|menu|tax|key|dashboard|support"
+    r"[{}<>\[\]\d$€£]|POS\b|register|platform|token|account|menu|tax|key|dashboard|support"
     r"|settings|connect|refresh|error|invalid|\bid\b|\b[A-Z]{2,}\b|Square|Kounta|price|total|amount"
 )
 

@@ -7,7 +7,7 @@ The first release is this code as it is. The second and third are the same code 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def release(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releas
     known = {"0001": ("0001",), "0002": ("0001", "0002"), "0003": ("0001", "0002", "0003")}
 
     @contextmanager
-    def run(head: str) -> Iterator[Outbox]:
+    def run(head: str) -> Generator[Outbox]:
         own_steps = tmp_path / f"steps of {head}"
         if not own_steps.exists():
             shutil.copytree(first_steps, own_steps)
