@@ -462,7 +462,11 @@ class Outbox:
         self._is_prepared = True
 
     def migrate(self) -> bool:
-        """Upgrade the tables to this version; return whether anything had to be done."""
+        """Upgrade the tables to this version; return whether anything had to be done.
+
+        It asks nobody: a step that stops programs of older releases is taken as well. `tillpost
+        outbox migrate --dry-run` lists the steps.
+        """
         with self._prepare_lock, self.database.writing() as db:
             changed = migrate(db, self.engine)
         self._is_prepared = True

@@ -7,6 +7,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tillpost import (
     hookimpl,
 )
 from tillpost.menus.diff import MenuChanges
+from tillpost.outbox import Outbox, Processor
 from tillpost.plugins.manager import (
     MOST_MANAGERS,
     Hooks,
@@ -177,6 +179,16 @@ def test_given_plugin_with_a_misspelt_hook_is_refused(till: type[Till | AsyncTil
         assert str(refused.value) == (
             "hooks: Misspelt: no hook is called 'order_recieved'; did you mean 'order_rejected'?"
         )
+
+
+def test_worker_and_receiver_refuse_a_misspelt_hook_when_they_are_made(tmp_path: Path) -> None:
+    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
+        made: list[Callable[..., object]] = [partial(Processor, outbox), outbox.receiver]
+        for make in made:
+            with pytest.raises(ConfigError, match="no hook is called 'order_recieved'"):
+                make(hooks=[Misspelt()])
+            with pytest.raises(TypeError):
+                make(hooks=Misspelt())
 
 
 def test_a_damaged_installation_is_reported_by_its_module(

@@ -133,7 +133,7 @@ def is_created(db: Connection) -> bool:
 
 
 def is_ready(db: Connection, engine: Engine) -> bool:
-    """Return whether this Tillpost can use the tables, and the engine has all it needs."""
+    """Return whether this Tillpost can use the tables, and its engine, too."""
     state = _state(db)
     return state is not None and state.is_supported and engine.is_ready(db)
 
@@ -234,7 +234,7 @@ def _note_oldest(db: Connection) -> None:
 
 
 def _known_steps() -> Sequence[tuple[str, str, str]]:
-    """Return the version of each step, what it does, and the version that it asks of programs.
+    """Return each step: its version, what it does, and its `oldest`.
 
     A step that doesn't say that stops every older program.
     """
