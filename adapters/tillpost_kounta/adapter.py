@@ -58,6 +58,7 @@ from tillpost.adapter import (
     find_or_make,
     id_in_location,
     menu_of_products,
+    missing_products,
     mixed_option_faults,
     nearest_minor,
     nothing,
@@ -157,6 +158,10 @@ class Kounta(oauth.Tokens, Adapter[KountaSettings]):
         if may_be_a_proxys and not speaks_of_oauth(texts[field]):
             return ()
         return [Problem(code=texts.get("error", ""), text=texts[field])]
+
+    def missing_setting(self, order: Order) -> SetupError | None:
+        """Return the error of an order with a part that no product is named for."""
+        return missing_products(order, self.config)
 
     # Submitting
     # ---------------------------------------------------------------------------------------------

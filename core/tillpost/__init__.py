@@ -99,14 +99,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import a name that needs an extra.
+if not TYPE_CHECKING:  # or a type checker would take any name for one of ours
 
-    Raises:
-        ModuleNotFoundError: The extra isn't installed; the message names it.
-    """
-    if name == "Outbox":
-        from tillpost.outbox import Outbox
+    def __getattr__(name: str) -> object:
+        """Import a name that needs an extra.
 
-        return Outbox
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        Raises:
+            ModuleNotFoundError: The extra isn't installed; the message names it.
+        """
+        if name == "Outbox":
+            from tillpost.outbox import Outbox
+
+            return Outbox
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,17 +9,20 @@
     prices = "keep_paid"
 
 `load_connections` returns the connections by name; `load_table` returns another table of the file,
-such as `[outbox]`. Texts of the file are kept as `SecretStr` until they are asked for, because any
-of them may be a secret, which neither a repr nor a traceback should show. An environment variable
-that is missing fails the connection that needs it, not the others. Whatever is wrong raises
-`ConfigError`, with a text of one line.
+such as `[outbox]`. A table that is neither is refused with the nearest name, except for
+`[tool.NAME]`, where other programs and plugins keep theirs.
+
+Texts of the file are kept as `SecretStr` until they are asked for, because any of them may be a
+secret, which neither a repr nor a traceback should show. An environment variable that is missing
+fails the connection that needs it, not the others. Whatever is wrong raises `ConfigError`, with a
+text of one line.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +31,9 @@ from typing import Any, TypeAlias, cast
 from pydantic import SecretStr, ValidationError
 
 from tillpost.errors import ConfigError, UnreadableConfigError
-from tillpost.models.base import explain
+from tillpost.models.base import explain_settings
+from tillpost.models.known_names import LONGEST_SHOWN, nearest, suggestion
+from tillpost.models.safe_text import plain
 from tillpost.submission.policy import Policy
 
 __all__ = [
@@ -48,7 +53,9 @@ DEFAULT_CONFIG = Path("tillpost.toml")
 """The file in the working directory that is used when nothing names one."""
 
 _FROM_ENVIRONMENT = "env:"
-_NOT_THE_ADAPTERS = ("platform", "policy", "outbox")
+_TABLES = ("connections", "outbox", "tool")
+_TABLES_OF_CONNECTION = ("policy", "outbox")
+_NOT_THE_ADAPTERS = ("platform", *_TABLES_OF_CONNECTION)
 
 Table: TypeAlias = dict[str, object]
 
@@ -104,7 +111,7 @@ class ConnectionSettings:
         try:
             return Policy.model_validate(self._resolved("policy").get("policy", {}))
         except ValidationError as error:
-            fault = explain(error)
+            fault = explain_settings(error, Policy.model_fields)
         # Raised out here, because the ValidationError holds the values that it refused.
         raise self._error(f"policy: {fault}")
 
@@ -148,7 +155,7 @@ def config_path(path: str | Path | None = None) -> Path:
 def load_connections(
     path: str | Path | None = None, *, needed: bool = True
 ) -> Mapping[str, ConnectionSettings]:
-    """Return the file's connections by name. Tables of other programs are ignored.
+    """Return the file's connections by name.
 
     Args:
         path: The file; see `config_path`.
@@ -157,8 +164,9 @@ def load_connections(
             is used.
 
     Raises:
-        ConfigError: A connection is no table, or there is none.
-        UnreadableConfigError: The file is missing, can't be read, or isn't TOML.
+        ConfigError: A connection is no table, or has a misspelt one; or there is none.
+        UnreadableConfigError: The file is missing, can't be read, isn't TOML, or has a table that
+            isn't Tillpost's.
     """
     connections = _load_connections(path, needed=needed)
     for configured in connections.values():
@@ -180,12 +188,28 @@ def _load_connections(path: str | Path | None, *, needed: bool) -> Mapping[str, 
 
     connections: dict[str, ConnectionSettings] = {}
     for name, table in cast(Table, tables).items():
-        if isinstance(table, dict):
-            connections[name] = ConnectionSettings(name, source, cast(Table, table))
+        fault = _fault_of(name, table)
+        if fault:
+            connections[name] = ConnectionSettings(name, source, {}, f"{source}: {fault}")
         else:
-            fault = f"{source}: connections.{name} must be a table: [connections.{name}]"
-            connections[name] = ConnectionSettings(name, source, {}, fault)
+            connections[name] = ConnectionSettings(name, source, cast(Table, table))
     return connections
+
+
+def _fault_of(name: str, table: object) -> str:
+    """Return why a connection can't be one; "" if it can.
+
+    Of its tables only misspelt ones are found here: others are the adapter's to judge.
+    """
+    if not isinstance(table, dict):
+        return f"connections.{name} must be a table: [connections.{name}]"
+    for key, value in cast(Table, table).items():
+        if isinstance(value, dict) and key not in _TABLES_OF_CONNECTION:
+            meant = nearest(key, _TABLES_OF_CONNECTION)
+            if meant:
+                where = f"[connections.{name}.{key}]"
+                return f"no table is called {where}; did you mean [connections.{name}.{meant}]?"
+    return ""
 
 
 def load_connection(name: str, path: str | Path | None = None) -> ConnectionSettings:
@@ -206,8 +230,8 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
     """Return a top-level table of the file, empty if file or table is missing.
 
     Raises:
-        ConfigError: A file was named and is missing; it can't be read; it isn't TOML; or a
-            variable of the environment is missing.
+        ConfigError: A file was named and is missing; it can't be read, isn't TOML, or has a table
+            that isn't Tillpost's; or a variable of the environment is missing.
     """
     source = config_path(path)
     if _is_absent(source):
@@ -227,7 +251,10 @@ def _is_absent(source: Path) -> bool:
 def _read(source: Path) -> Table:
     """Return the file's content, in which each text is a `SecretStr`."""
     try:
-        return cast(Table, _hidden(tomllib.loads(source.read_text(encoding="utf-8-sig"))))
+        content = tomllib.loads(source.read_text(encoding="utf-8-sig"))
+        fault = _unknown_table(content)
+        if not fault:
+            return cast(Table, _hidden(content))
     except OSError as error:
         reason = error.strerror or "cannot be read"
         fault = f"{reason} (the file with the connections; {CONFIG_VARIABLE} names another)"
@@ -237,6 +264,17 @@ def _read(source: Path) -> Table:
         fault = f"not TOML: {reason}"
     # Raised out here: the parser's frames hold the text.
     raise UnreadableConfigError(f"{source}: {fault}")
+
+
+def _unknown_table(names: Iterable[str]) -> str:
+    """Return what is wrong with a name at the top of the file; "" if nothing is.
+
+    What the file says isn't known then: a whole table may be missing by a typing error.
+    """
+    for name in names:
+        if name not in _TABLES:
+            return f"no table is called [{plain(name, LONGEST_SHOWN)}]; {suggestion(name, _TABLES)}"
+    return ""
 
 
 def _hidden(value: object) -> object:

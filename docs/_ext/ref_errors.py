@@ -54,7 +54,7 @@ def error_classes() -> str:
 
 
 def remedies() -> str:
-    """Return every remedy: its error class and reason, who acts, and both texts."""
+    """Return every remedy: its error class and reason, who acts, and the texts."""
     class_of = {
         kind.default_remedy: kind.__name__ for kind in reversed(public_errors())
     }
@@ -65,6 +65,7 @@ def remedies() -> str:
         meanings = (
             f"**Manager:** {remedy.manager}",
             f"**Developer:** {remedy.developer}",
+            f"**Customer:** {remedy.customer.not_there}",
         )
         entry = md.Definition(f"{subject}: {remedy.actor.value} acts", meanings)
         by_class.setdefault(class_of[kind], []).append(entry)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.canaries import ACCESS, CLIENT, leaks
 from tillpost import ConfigError, Outbox, Policy, Till
-from tillpost.config import ConnectionSettings, config_path, load_connections
+from tillpost.config import ConnectionSettings, config_path, load_connections, load_table
+from tillpost.errors import UnreadableConfigError
 
 CANARY = "canary-token-4711"
 
@@ -104,7 +106,21 @@ def test_path_argument_beats_environment_and_default(
     ("text", "message"),
     [
         ("connections = 3", "there is no [connections.NAME] table"),
-        ("[connection.cafe]\nplatform='square'", "there is no [connections.NAME] table"),
+        (
+            "[connection.cafe]\nplatform='square'",
+            "no table is called [connection]; did you mean 'connections'?",
+        ),
+        ("[outbx]\n[connections.cafe]", "no table is called [outbx]; did you mean 'outbox'?"),
+        (
+            "[shop]\n[connections.cafe]",
+            "no table is called [shop]; there are: connections, outbox, tool",
+        ),
+        (f"['{CANARY[:3]}\\n']\n[connections.cafe]", "no table is called [can"),
+        ("platform = 'square'", "no table is called [platform]; there are: "),
+        (
+            "[connections.cafe]\n[connections.cafe.polcy]",
+            "no table is called [connections.cafe.polcy]; did you mean [connections.cafe.policy]?",
+        ),
         ("[connections]", "there is no [connections.NAME] table"),
         ("[connections]\ncafe = 'square'", "connections.cafe must be a table"),
         ("[connections.cafe\n", "not TOML"),
@@ -133,7 +149,10 @@ def test_file_that_is_not_utf8_is_refused_in_one_line(write: Path) -> None:
         ("platform = ''", "platform is missing"),
         ("platform = 'square'\npolicy = 'kind'", "policy: "),
         ("platform = 'square'\npolicy = {retries = -1}", "policy: retries: "),
-        ("platform = 'square'\npolicy = {retrys = 1}", "policy: retrys: isn't a field of it"),
+        (
+            "platform = 'square'\npolicy = {retrys = 1}",
+            "policy: retrys: isn't a field of it (did you mean 'retries'?)",
+        ),
         ("platform = 'env:'", "a variable isn't set"),
     ],
 )
@@ -145,6 +164,44 @@ def test_wrong_table_is_refused_in_one_line_that_names_it(
         _ = (cafe.platform, cafe.settings, cafe.policy)
     assert message in wrong(str(caught.value))
     assert "[connections.cafe]" in str(caught.value)
+
+
+def test_misspelt_table_fails_its_connection_alone(write: Path) -> None:
+    write.write_text(f"{TWO}\n[connections.bar.polcy]\nretries = 1\n")
+    connections = load_connections(needed=False)
+    assert connections["cafe-42"].platform == "square"
+    with pytest.raises(ConfigError, match=r"\[connections\.bar\.polcy\]; did you mean"):
+        _ = connections["bar"].platform
+
+
+def test_outbox_of_a_file_with_an_unknown_table_is_refused(write: Path) -> None:
+    write.write_text(f"[conections.bar]\n{TWO}")
+    with pytest.raises(UnreadableConfigError) as refused:
+        Outbox.from_config()
+    assert str(refused.value) == (
+        "tillpost.toml: no table is called [conections]; did you mean 'connections'?"
+    )
+
+
+def test_tables_of_other_programs_are_kept_under_tool(write: Path) -> None:
+    write.write_text(f"{TWO}\n[tool.shop]\nname = 'Mia'\n")
+    assert set(load_connections()) == {"cafe-42", "kiosk"}
+    assert load_table("tool", write) == {"shop": {"name": "Mia"}}
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("acess_token", "square: acess_token: isn't a field of it (did you mean 'access_token'?)"),
+        ("polcy", "square: polcy: isn't a field of it (did you mean 'policy'?)"),
+        ("colour", "square: colour: isn't a field of it"),
+    ],
+)
+def test_misspelt_setting_is_refused_with_the_nearest(setting: str, line: str) -> None:
+    settings: dict[str, Any] = {setting: CANARY}
+    with pytest.raises(ConfigError) as refused:
+        Till.connect("square", location_id="L1", access_token="t", **settings)
+    assert str(refused.value) == line
 
 
 def test_missing_file_is_named(write: Path) -> None:

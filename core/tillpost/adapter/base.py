@@ -32,7 +32,7 @@ from tillpost.adapter.settings import (
     checked_address,
 )
 from tillpost.adapter.webhooks import Webhook, WebhookEvent
-from tillpost.errors import UnsupportedError
+from tillpost.errors import SetupError, UnsupportedError
 from tillpost.errors.remedies import StepText
 from tillpost.models.menu import Menu
 from tillpost.models.order import Draft, Order, PosOrder
@@ -260,6 +260,14 @@ class Adapter(ABC, Generic[S]):
     def needs_menu_for(self, order: Order) -> bool:
         """Return whether `submit` needs an imported menu for this order. See `needs_menu`."""
         return self.needs_menu
+
+    def missing_setting(self, order: Order) -> SetupError | None:
+        """Return the error of an order that needs a setting which the connection lacks.
+
+        It is asked before anything is sent and before the menu is read, so that nobody waits for an
+        import to learn of it. Return None for every other order. `submit` may raise the same.
+        """
+        return None
 
     def sign(self, request: Request[Any], credentials: Credentials) -> Signed:
         """Return the headers, and a body if signing changes it, that sign a request.

@@ -54,6 +54,7 @@ __all__ = [
     "ProductId",
     "SubstituteProducts",
     "billing_error",
+    "missing_products",
     "net_order_lines",
     "order_note",
     "reference_in_note",
@@ -190,6 +191,9 @@ def net_order_lines(
         MenuError: A product isn't on the menu.
         TaxError: The order's added tax isn't what the menu's taxes come to.
     """
+    refusal = missing_products(order, substitutes)
+    if refusal is not None:
+        raise refusal
     parts = _parts(order, substitutes)
     taxes = [_taxes_on(part, menu) for part in parts]
     dues = _dues(order, parts, taxes, menu)
@@ -372,7 +376,6 @@ def _parts(order: Order, substitutes: SubstituteProducts) -> list[_Part]:
             parts += _substitute(substitutes.discount_product, where, -discount.amount)
     tip = _Substituted("tip", _TIP, "Tip")
     parts += _substitute(substitutes.tip_product, tip, order.tip)
-    _refuse_without_products(parts)
     return parts
 
 
@@ -452,14 +455,16 @@ def _substitute(product_id: str | None, what: _Substituted, amount: int) -> list
     return [part]
 
 
-def _refuse_without_products(parts: Sequence[_Part]) -> None:
-    """Raise `SetupError` if parts have no product that a setting names.
+def missing_products(order: Order, substitutes: SubstituteProducts) -> SetupError | None:
+    """Return the error of an order with parts for which no setting names a product.
 
-    The error names them all.
+    It names them all; None if there are none. The menu doesn't matter, so that such an order is
+    refused before the menu is read.
     """
+    parts = _parts(order, substitutes)
     missing = [index for index, part in enumerate(parts) if not part.product_id]
     if not missing:
-        return
+        return None
     texts: list[str] = []
     subjects: list[str] = []
     for index in missing:
@@ -474,7 +479,7 @@ def _refuse_without_products(parts: Sequence[_Part]) -> None:
             subject = f"{part.name} (line {index + 1})"
         texts.append(f"{part.field}: {text}")
         subjects.append(subject)
-    raise SetupError(
+    return SetupError(
         "; ".join(texts),
         lines=tuple(index for index in missing if parts[index].setting == _OPEN_ITEMS),
         subjects=tuple(dict.fromkeys(subjects)),

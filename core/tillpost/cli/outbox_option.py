@@ -57,7 +57,7 @@ def opened(db: str, config: str, *, engine: str = "", new: bool = False) -> Gene
     from tillpost.outbox import DatabaseError, Outbox
 
     try:
-        outbox = Outbox.from_config(config or None, url=db, engine=engine)
+        outbox = Outbox.from_config(config or None, url=db or None, engine=engine)
     except DatabaseError as error:
         source = "--db: " if db else ""
         raise CliError(f"{source}{error}", STORE) from None

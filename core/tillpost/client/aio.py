@@ -25,6 +25,7 @@ from tillpost.client.base import BaseTill, adapter_for, connection_from_config
 from tillpost.client.credentials import AsyncCredentialSource, MemoryCredentials
 from tillpost.client.executor import AsyncExecutor
 from tillpost.client.locks import NamedAsyncLocks
+from tillpost.models.arguments import require_order
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.commands import Flow
 from tillpost.submission.context import Connection
@@ -103,8 +104,8 @@ class AsyncTill(BaseTill):
         connection = Connection(
             adapter_for(platform, settings),
             name=name,
-            policy=Policy.model_validate(policy or {}),
-            limits=limits or Limits(),
+            policy=Policy() if policy is None else policy,
+            limits=Limits() if limits is None else limits,
             hooks=hooks,
             support_contact=support_contact,
         )
@@ -124,7 +125,7 @@ class AsyncTill(BaseTill):
 
     async def submit(self, order: Order, *, is_new: bool = False) -> PosOrder:
         """Bring a paid order to the register, once; see `Till.submit`."""
-        self._require_order(order)
+        require_order(order)
         async with self._order_locks.hold(order.id):
             return await self._run(self._submission(order, is_new=is_new), order.id)
 
@@ -150,6 +151,7 @@ class AsyncTill(BaseTill):
 
         Nothing is created.
         """
+        require_order(order)
         return await self._run(self._flows.quote(order))
 
     async def import_menu(self, *, accept: bool = False) -> MenuImport:

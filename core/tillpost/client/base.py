@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from tillpost.client.clock import SkippingClock, flow_clock
 from tillpost.client.webhooks import WebhookReader
 from tillpost.config import load_connection
 from tillpost.errors import ConfigError, is_interruption
-from tillpost.models.base import explain
+from tillpost.models.arguments import require_order, require_type
+from tillpost.models.base import explain_settings
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order, PosOrder
 from tillpost.plugins.manager import Hooks, adapter_named
@@ -29,11 +30,19 @@ from tillpost.submission.store_flows import StoreFlows
 __all__ = ["BaseTill", "adapter_for", "connection_from_config"]
 
 
+_NOT_THE_ADAPTERS = ("policy", "outbox", "hooks", "limits", "http_client", "on_tokens")
+"""Names that stand beside an adapter's settings.
+
+A misspelt setting may be meant to be one of them.
+"""
+
+
 class BaseTill:
     """The connection, journal and flows that `Till` and `AsyncTill` share."""
 
     def __init__(self, connection: Connection, journal: Journal | None) -> None:
         """Take the connection, and a journal instead of one in memory."""
+        require_type("connection", connection, Connection)
         self._clock = SkippingClock(connection.clock)
         self._connection = replace(connection, clock=self._clock)
         self._journal: Journal = journal or MemoryJournal()
@@ -76,6 +85,7 @@ class BaseTill:
         return Submission(connection, order, events).flow(is_new=is_new)
 
     def _lookup(self, order: Order) -> Flow[Found]:
+        require_order(order)
         return self._flows.find(order, self._history(order.id))
 
     def _cancellation(self, pos_order: PosOrder) -> Flow[PosOrder]:
@@ -90,11 +100,6 @@ class BaseTill:
             return lambda _event: None
         return partial(self._journal.append, order_id)
 
-    @staticmethod
-    def _require_order(order: object) -> None:
-        if not isinstance(order, Order):
-            raise TypeError("an order is a tillpost.Order: Order.model_validate(...) makes one")
-
     def __repr__(self) -> str:
         """Return the class and the connection's name, but no settings: they hold secrets."""
         return f"<{type(self).__name__} {self._connection.name}>"
@@ -108,11 +113,13 @@ def adapter_for(platform: str, settings: dict[str, object]) -> Adapter[Any]:
     Raises:
         ConfigError: There is no such adapter, or a setting is wrong.
     """
+    known: Iterable[str] = ()
     try:
         adapter = adapter_named(platform)
+        known = [*adapter.settings.model_fields, *_NOT_THE_ADAPTERS]
         return adapter(adapter.settings.model_validate(settings))
     except ValidationError as error:
-        fault = explain(error)
+        fault = explain_settings(error, known)
     except ConfigError:
         raise
     except BaseException as failure:

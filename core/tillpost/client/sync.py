@@ -27,6 +27,7 @@ from tillpost.client.base import BaseTill, adapter_for, connection_from_config
 from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import SyncExecutor
 from tillpost.client.locks import NamedLocks
+from tillpost.models.arguments import require_order
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.commands import Flow
 from tillpost.submission.context import Connection
@@ -123,12 +124,13 @@ class Till(BaseTill):
 
         Raises:
             ConfigError: There is no such adapter, or a setting is wrong.
+            TypeError: `policy`, `limits`, `http_client` or `hooks` is of another type.
         """
         connection = Connection(
             adapter_for(platform, settings),
             name=name,
-            policy=Policy.model_validate(policy or {}),
-            limits=limits or Limits(),
+            policy=Policy() if policy is None else policy,
+            limits=Limits() if limits is None else limits,
             hooks=hooks,
             support_contact=support_contact,
         )
@@ -163,7 +165,7 @@ class Till(BaseTill):
                 the same.
             TypeError: It isn't an `Order`.
         """
-        self._require_order(order)
+        require_order(order)
         with self._order_locks.hold(order.id):
             return self._run(self._submission(order, is_new=is_new), order.id)
 
@@ -193,6 +195,7 @@ class Till(BaseTill):
 
         Nothing is created.
         """
+        require_order(order)
         return self._run(self._flows.quote(order))
 
     def import_menu(self, *, accept: bool = False) -> MenuImport:

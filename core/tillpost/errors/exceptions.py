@@ -218,7 +218,7 @@ class PosError(Exception):
 
     @property
     def remedy(self) -> Remedy:
-        """What to do and who does it, with a text for a manager and one for a developer."""
+        """What to do, who does it, and texts for manager, developer and customer."""
         general = REMEDIES[self.default_remedy]
         text = REMEDIES.get(f"{self.default_remedy}.{self.reason}", general)
         return fill(

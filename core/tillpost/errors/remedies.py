@@ -1,4 +1,4 @@
-"""The remedy table: who acts on each kind of error, and what they should do.
+"""The remedy table: who acts on each kind of error, and what each person is told.
 
 `PosError.remedy` picks a row of `REMEDIES` and fills in its placeholders with `fill`. A key is an
 error's kind, or `kind.reason` where one kind has several remedies.
@@ -23,6 +23,20 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from tillpost.errors.customer_texts import (
+    ARRIVED,
+    CANCELLED,
+    CHECKING,
+    CLOSED,
+    EARLY,
+    LATE,
+    NOT_CANCELLED,
+    REJECTED,
+    STUCK,
+    UNAVAILABLE,
+    WAITING,
+    CustomerText,
+)
 from tillpost.models.base import FrozenModel
 
 __all__ = [
@@ -83,12 +97,14 @@ class Remedy(FrozenModel):
         actor: Who has to act.
         manager: Instructions for a restaurant manager.
         developer: Instructions for a developer.
+        customer: What a status page may tell the customer; empty if there is no order.
     """
 
     action: Action
     actor: Actor
     manager: str
     developer: str
+    customer: str = ""
 
 
 class RemedyText(NamedTuple):
@@ -102,6 +118,7 @@ class RemedyText(NamedTuple):
     actor: Actor
     manager: str
     developer: str
+    customer: CustomerText
     says_to_look: bool = False
 
 
@@ -134,6 +151,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "menu in {platform}[<, then have the order sent again>].",
         "{platform} refused an item or option: {detail}.{imported} Importing the menu resolves "
         "drift. Anything else has to be corrected in the store's setup.",
+        STUCK,
     ),
     "menu.gone": RemedyText(
         Action.FIX_MENU,
@@ -143,6 +161,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "with the customer and key the order in.",
         "{detail}. No item or option on the imported menu matches by id, by SKU, or by exact name "
         "and price.{imported}",
+        UNAVAILABLE,
     ),
     "menu.unreadable": RemedyText(
         Action.FIX_MENU,
@@ -151,6 +170,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{register} Open it in {platform}, correct that setting and have the order sent again, or "
         "key the order in.",
         "{detail}.{imported} `Menu.faults` lists everything that was left out of the menu.",
+        STUCK,
     ),
     "menu.sold_out": RemedyText(
         Action.FIX_MENU,
@@ -160,6 +180,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "and key the order in.",
         "The item or option is sold out at this location.{imported} Update the ordering site's "
         "availability with each menu import.",
+        UNAVAILABLE,
     ),
     "menu.price": RemedyText(
         Action.FIX_MENU,
@@ -170,6 +191,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "support to correct the price there.",
         "{detail}.{imported} Policy(prices='keep_paid') submits the price that was paid and says "
         "so in the order's note.",
+        STUCK,
     ),
     "menu.net_price": RemedyText(
         Action.FIX_ORDER,
@@ -180,6 +202,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "was charged too much.",
         "{detail}.{imported} The site sends the menu's prices with prices_include_tax false, and "
         "adds tax to them. Send prices_include_tax true, or the prices without tax.",
+        STUCK,
     ),
     "menu.choices": RemedyText(
         Action.FIX_MENU,
@@ -189,6 +212,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} allows too few or asks for too many, correct that there instead and have the "
         "order sent again.",
         "{detail}.{imported} The ordering site offers choices that the POS doesn't allow.",
+        STUCK,
     ),
     "menu.quantity": RemedyText(
         Action.FIX_MENU,
@@ -197,6 +221,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{register} Raise the limit in {platform} and have the order sent again, or agree on a "
         "smaller quantity with the customer and key the order in.",
         "{detail}.{imported} The ordering site allows larger quantities than the POS.",
+        STUCK,
     ),
     "menu.table": RemedyText(
         Action.FIX_MENU,
@@ -205,6 +230,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "have the order sent again, or ask the customer where they sit and key the order in.",
         "{detail} in the imported menu's `tables`.{imported} Let customers choose only from the "
         "menu's tables.",
+        STUCK,
     ),
     "menu.product": RemedyText(
         Action.FIX_CONNECTION,
@@ -213,6 +239,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "location.{imported} {register} Key the order in. Then put the product back on the menu, "
         "or tell the ordering site's support which product to use instead.",
         "{detail}.{imported} Name another product in the connection's settings.",
+        STUCK,
     ),
     "menu.held": RemedyText(
         Action.FIX_MENU,
@@ -221,6 +248,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{register} Check the menu in {platform}. Add what is missing there, or if nothing is, ask "
         "the ordering site's support to accept the import. Then have the order sent again.",
         "{detail}. Till.import_menu(accept=True) accepts the menu as it is.",
+        STUCK,
     ),
     "menu.created": RemedyText(
         Action.CHECK_REGISTER,
@@ -228,6 +256,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} already has the order, but it differs from what the customer paid for "
         "({detail}). Correct it at the register. The order mustn't be sent again.",
         "The order was created, but it differs when read back: {detail}. It isn't submitted again.",
+        ARRIVED,
     ),
     "outage": RemedyText(
         Action.WAIT,
@@ -236,6 +265,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "sent again as soon as {platform} is back.>]",
         "{detail}. Retry unchanged. If the outage lasts, send the exchange to {platform}'s "
         "support.",
+        WAITING,
     ),
     "outage.intercepted": RemedyText(
         Action.WAIT,
@@ -247,6 +277,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "may have sent it: {detail}. Retry unchanged; the credentials aren't to blame. If it "
         "lasts, check what is between this program and `base_url`, then send the exchange to "
         "{platform}'s support.",
+        WAITING,
     ),
     "rate_limit": RemedyText(
         Action.WAIT,
@@ -255,6 +286,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "again shortly.>]",
         "{platform} limits the rate of requests. Wait for `retry_after` seconds, and spread out "
         "menu imports.",
+        WAITING,
     ),
     "register_offline": RemedyText(
         Action.CHECK_REGISTER,
@@ -262,6 +294,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "The register isn't connected to {platform}. {register} Check that the register is "
         "switched on, online and showing the {platform} app<, then have the order sent again>.",
         "{platform} is up, but the store's register is offline: {detail}.",
+        WAITING,
     ),
     "doubt": RemedyText(
         Action.LOOK,
@@ -270,6 +303,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "the order in. Sending it again is safe.",
         "An earlier request may have created the order: {detail}. Submitting the same order again "
         "looks it up first.",
+        CHECKING,
         says_to_look=True,
     ),
     "doubt.address": RemedyText(
@@ -280,6 +314,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "ask the ordering site's support to correct the connection.",
         "{detail}. Nothing is looked up or sent for the order meanwhile. Set the connection back "
         "and submit the order again, or find out what became of it there and take it over by hand.",
+        CHECKING,
         says_to_look=True,
     ),
     "permissions": RemedyText(
@@ -294,6 +329,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "environment as the token: a sandbox token is refused in production, and the other way "
         "round. Otherwise reconnect with another admin's authorisation[, then submit the orders "
         "again].",
+        STUCK,
     ),
     "permissions.expired": RemedyText(
         Action.RECONNECT,
@@ -303,6 +339,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "account to reconnect the store.[< After that, the order can be sent again.>]",
         "The token has expired and there is no refresh token to renew it with: {detail}. "
         "Reconnect[, then submit the orders again].",
+        STUCK,
     ),
     "permissions.withdrawn": RemedyText(
         Action.RECONNECT,
@@ -312,6 +349,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "After that, the order can be sent again.>]",
         "The authorisation itself was revoked, not only the token: {detail}. Reconnect with "
         "another admin's authorisation[, then submit the orders again].",
+        STUCK,
     ),
     "permissions.demoted": RemedyText(
         Action.RECONNECT,
@@ -321,6 +359,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "reconnect the store.[< After that, the order can be sent again.>]",
         "The token is valid, but its user lacks the permission: {detail}. Reconnect with another "
         "admin's authorisation[, then submit the orders again].",
+        STUCK,
     ),
     "permissions.scopes": RemedyText(
         Action.RECONNECT,
@@ -330,6 +369,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "[< After that, the order can be sent again.>]",
         "The token is valid but lacks a scope: {detail}. Request the missing scopes when "
         "reconnecting.",
+        STUCK,
     ),
     "permissions.key": RemedyText(
         Action.RECONNECT,
@@ -340,6 +380,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "After that, the order can be sent again.>]",
         "{platform} refused the token or the signature: {detail}. Set the current token and "
         "signing key[; the orders that wait go on by themselves].",
+        STUCK,
     ),
     "tax": RemedyText(
         Action.FIX_TAXES,
@@ -350,6 +391,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "same as {platform}.",
         "{detail}. Nothing was changed at the register. Compare the site's rates with the POS's, "
         "and submit the order again once they agree.",
+        STUCK,
     ),
     "tax.rounding": RemedyText(
         Action.FIX_ORDER,
@@ -359,6 +401,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "order in, and tell the ordering site's support.",
         "{detail}. Only rounding differs, and it couldn't be made up for. Nothing was changed at "
         "the register.",
+        STUCK,
     ),
     "tax.rounding_created": RemedyText(
         Action.CHECK_REGISTER,
@@ -369,6 +412,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "for it, close the order with a discount of that amount. The order mustn't be sent again.",
         "The order was created, and only rounding differs when it is read back: {detail}. It isn't "
         "submitted again.",
+        ARRIVED,
     ),
     "tax.created": RemedyText(
         Action.CHECK_REGISTER,
@@ -379,6 +423,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "same. The order mustn't be sent again.",
         "The order was created, but its taxes differ when read back: {detail}. It isn't submitted "
         "again.",
+        ARRIVED,
     ),
     "store_closed": RemedyText(
         Action.REOPEN,
@@ -388,6 +433,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "the customer paid.",
         "{detail}. Hold the order until it is due, and stop taking orders for this store in the "
         "meantime.",
+        CLOSED,
     ),
     "store_closed.deactivated": RemedyText(
         Action.REOPEN,
@@ -397,6 +443,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "that replaces it. Until then, reject the order and refund what the customer paid.",
         "{detail}. The connection itself works. Stop taking orders for this store until its "
         "manager has activated the location; if it is closed for good, disconnect the store.",
+        CLOSED,
     ),
     "order": RemedyText(
         Action.FIX_ORDER,
@@ -406,6 +453,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "them so>.",
         "{platform} refused the order itself: {detail}. Correct it and submit it again under the "
         "same id.",
+        STUCK,
     ),
     "order.late": RemedyText(
         Action.FIX_ORDER,
@@ -414,6 +462,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "the customer and key the order in, or refund what the customer paid.",
         "{detail}. Policy(past_due='as_soon_as_possible') sends such an order as one that is due "
         "as soon as possible.",
+        LATE,
     ),
     "order.early": RemedyText(
         Action.FIX_ORDER,
@@ -424,6 +473,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Submit the order again nearer to its time: the outbox's setting `lead` says how "
         "long before it is due an order is sent. Nothing was sent as soon as possible, since the "
         "order is due more than an hour from now.",
+        EARLY,
     ),
     "order.rejected": RemedyText(
         Action.REFUND,
@@ -434,6 +484,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Inform the customer, and refund what was paid: `Order.paid`, which is only a "
         "part if the order has an `amount_due`, and 0 if it is unpaid. Don't submit the order "
         "again.",
+        REJECTED,
     ),
     "order.unsupported": RemedyText(
         Action.FIX_ORDER,
@@ -442,6 +493,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "order in, and ask the ordering site's support to take no such orders for this store.",
         "{detail}. Nothing was sent. `capabilities` lists the fields that the adapter carries. "
         "Take it out of the order, or out of what the site offers for this store.",
+        STUCK,
     ),
     "order.tax_terms": RemedyText(
         Action.FIX_ORDER,
@@ -453,6 +505,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{detail}. Nothing was changed at the register. Set `prices_include_tax` as the store's "
         "menu has its taxes (`Tax.included`), send the prices that go with it, and submit the "
         "order again.",
+        STUCK,
     ),
     "order.currency": RemedyText(
         Action.FIX_ORDER,
@@ -462,6 +515,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "that it is for, or to sell in the store's currency.",
         "{detail}. Check that the order went to the right connection, and that the site sells in "
         "the store's currency. Convert no amounts: the customer paid in theirs.",
+        STUCK,
     ),
     "order.changed": RemedyText(
         Action.FIX_ORDER,
@@ -470,6 +524,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "counts. {register} Ask the ordering site's support what has changed, and correct the "
         "order at the register if it is there.",
         "{detail}. An id stands for one content.",
+        CHECKING,
     ),
     "order.cancelled": RemedyText(
         Action.FIX_ORDER,
@@ -477,6 +532,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "This order was cancelled, so it isn't sent again. If the customer still wants it, key it "
         "in, and tell the ordering site's support.",
         "{detail}.",
+        CANCELLED,
     ),
     "order.uncancelled": RemedyText(
         Action.CHECK_REGISTER,
@@ -484,6 +540,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} hasn't cancelled this order ({detail}). Cancel it at the register if it is "
         "still to be made. Otherwise refund there what the customer paid.",
         "{detail}. Cancel the order at the register, or refund it there.",
+        NOT_CANCELLED,
     ),
     "order.copy": RemedyText(
         Action.CHECK_REGISTER,
@@ -491,6 +548,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} has a copy of this order, which was taken over by hand. Cancel the copy at the "
         "register, so that the order isn't made twice.",
         "{detail}.",
+        ARRIVED,
     ),
     "order.created": RemedyText(
         Action.CHECK_REGISTER,
@@ -498,6 +556,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} already has the order, but at another total ({detail}). Correct it at the "
         "register. The order mustn't be sent again.",
         "{detail}. The order isn't submitted again.",
+        ARRIVED,
     ),
     "order.missing": RemedyText(
         Action.CHECK_REGISTER,
@@ -505,6 +564,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "{platform} doesn't show this order. Look for it at the register. If it isn't there, tell "
         "the ordering site's support before keying it in.",
         "{detail}. Either it was deleted there, or this connection is to another store or address.",
+        CHECKING,
         says_to_look=True,
     ),
     "order.unreadable": RemedyText(
@@ -514,6 +574,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "isn't, take it from the ordering site and enter it by hand.",
         "{detail}. If a newer version of Tillpost wrote it, upgrade. Otherwise check the register, "
         "then close the order: `tillpost orders manual` or `tillpost orders cancel`.",
+        CHECKING,
         says_to_look=True,
     ),
     "setup": RemedyText(
@@ -522,6 +583,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "The connection to {platform} isn't set up correctly.[ {register}] Ask the ordering site's "
         "support to correct it[<, then to send the order again>].",
         "{detail}. Correct the connection's settings[, then submit the order again].",
+        STUCK,
     ),
     "setup.product": RemedyText(
         Action.FIX_CONNECTION,
@@ -530,6 +592,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "nothing was sent. {register} Key the order in. Then choose a product in {platform} for "
         "that, or add one, and give its name to the ordering site's support.",
         "{detail}. Set it to the id of a product at the store.",
+        STUCK,
     ),
     "setup.product_tax": RemedyText(
         Action.FIX_CONNECTION,
@@ -538,6 +601,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "in. Then correct the tax of that product in {platform}, or choose another product there "
         "and give its name to the ordering site's support.",
         "{detail}, or have the store correct the product's tax. Then submit the order again.",
+        STUCK,
     ),
     "setup.added": RemedyText(
         Action.FIX_CONNECTION,
@@ -547,6 +611,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "orders in {platform}, or ask the ordering site's support to charge it, too.",
         "{detail}. Nothing was changed at the register. Submit the order again once the store's "
         "rule is off, or the site charges the same.",
+        STUCK,
     ),
     "setup.discounts": RemedyText(
         Action.FIX_CONNECTION,
@@ -556,6 +621,7 @@ REMEDIES: Mapping[str, RemedyText] = {
         "to correct in {platform}. Key the order in, and ask the ordering site's support to "
         "correct the connection.",
         "{detail}. Nothing was sent. Change the setting, then submit the order again.",
+        STUCK,
     ),
     "unknown": RemedyText(
         Action.READ_ANSWER,
@@ -564,12 +630,14 @@ REMEDIES: Mapping[str, RemedyText] = {
         "Contact the ordering site's support.",
         "{platform} answered: {detail}. `exchange` has the raw answer. Report it, so that a row "
         "for it can be added to the error table.",
+        STUCK,
     ),
     "unsupported": RemedyText(
         Action.FIX_CONNECTION,
         Actor.DEVELOPER,
         "The connection to {platform} can't do this.[ Do it at the register instead.]",
         "{detail}. `tillpost adapters` lists what each adapter can do.",
+        CHECKING,
     ),
 }
 """The texts by `kind` or `kind.reason`, with their placeholders."""
@@ -622,6 +690,8 @@ def fill(
     }
     ending = f" {contact}" if contact else ""
     says_where = text.says_to_look or "{register}" in text.manager
+    by_place = {NOT_THERE: text.customer.not_there, MAY_EXIST: text.customer.may_exist}
+    for_customer = by_place.get(register, text.customer.there) if concerns_order else ""
     look = f" {MAY_EXIST}" if register == MAY_EXIST and concerns_order and not says_where else ""
     for_manager = manager.format(**values, detail=_FIELD.sub("", detail))
     for_developer = developer.format(**values, detail=detail)
@@ -630,6 +700,7 @@ def fill(
         actor=text.actor,
         manager=_capitalise(for_manager) + look + ending,
         developer=_capitalise(for_developer) + ending,
+        customer=for_customer,
     )
 
 

@@ -6,7 +6,7 @@ one line for a person, and `explain_each` each of its faults.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias
 from typing import Annotated, Any, NoReturn, Self, TypeVar, get_args
 
@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails
 
+from tillpost.models.known_names import nearest
 from tillpost.models.safe_text import cut, plain, storable, without_controls
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Text",
     "explain",
     "explain_each",
+    "explain_settings",
 ]
 
 T = TypeVar("T")
@@ -48,6 +50,9 @@ LONGEST_WORDS = 1_000
 
 LONGEST_ID = 192
 """Characters of an identifier."""
+
+MOST_FAULTS = 10
+"""How many faults of a value are named in one line."""
 
 
 class FrozenModel(BaseModel):
@@ -202,7 +207,7 @@ None repeats the value.
 _PATTERNS: Mapping[str, str] = {
     r"^[A-Z]{2}$": "must be a country's two capital letters (ISO 3166), such as AU",
     r"^[A-Z]{3}$": "must be a currency's three capital letters (ISO 4217), such as AUD",
-    r"^[\x21-\x7e]{1,40}$": "must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+    r"^[\x21-\x7e]{1,40}$": "must be 1 to 40 visible ASCII characters, without spaces",
     r"^[^\x00-\x1f\x7f]*$": "must be in one line",
 }
 """What a text must be that has to match a pattern of an order."""
@@ -212,9 +217,10 @@ _MINOR_UNITS = "must be whole minor units: 550 is 5.50 AUD, or 550 JPY"
 
 
 def explain(error: ValidationError) -> str:
-    """Return in one line what is wrong with a value: the field's path, then the fault.
+    """Return in one line what is wrong with a value.
 
-    The value itself is left out, since it may be a token or a customer's name.
+    That is each field's path, then its fault; of very many faults, the first. The value itself is
+    left out, since it may be a token or a customer's name.
 
     >>> from tillpost.models.order import Payment
     >>> try:
@@ -223,13 +229,37 @@ def explain(error: ValidationError) -> str:
     ...     print(explain(e))
     amount: must be whole minor units: 550 is 5.50 AUD, or 550 JPY
     """
-    first, *others = explain_each(error)
-    return f"{first} (and {len(others)} more)" if others else first
+    return _in_one_line(explain_each(error))
+
+
+def explain_settings(error: ValidationError, known: Iterable[str]) -> str:
+    """Return the line of `explain`, with the names that are meant.
+
+    Those are what unknown, misspelt settings probably are.
+
+    Args:
+        error: Refuses the settings.
+        known: The names of those that there are.
+    """
+    names = list(known)
+    lines: list[str] = []
+    for fault in _faults(error):
+        line = _in_words(fault)
+        is_unknown = fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1
+        meant = nearest(str(fault["loc"][0]), names) if is_unknown else ""
+        lines.append(f"{line} (did you mean {meant!r}?)" if meant else line)
+    return _in_one_line(lines)
 
 
 def explain_each(error: ValidationError) -> Sequence[str]:
-    """Return a line as that of `explain` for each fault."""
+    """Return a line for each fault: the field's path, then what is wrong with it."""
     return [_in_words(fault) for fault in _faults(error)]
+
+
+def _in_one_line(faults: Sequence[str]) -> str:
+    shown = "; ".join(faults[:MOST_FAULTS])
+    more = len(faults) - MOST_FAULTS
+    return f"{shown} (and {more} more)" if more > 0 else shown
 
 
 def _in_words(fault: ErrorDetails) -> str:

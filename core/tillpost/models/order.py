@@ -495,8 +495,7 @@ class Order(OrderModel):
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
     """The reference at the POS and the root of every idempotency key.
 
-    One order has one id, for ever. It has 1 to 40 letters, digits and signs of ASCII, without
-    spaces.
+    One order has one id, for ever. It has 1 to 40 visible ASCII characters, without spaces.
     """
 
     code: Annotated[Text, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")]

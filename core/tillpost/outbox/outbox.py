@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +29,9 @@ from sqlalchemy.orm import Session, scoped_session
 from tillpost.adapter.webhooks import WebhookEvent
 from tillpost.config import load_connections
 from tillpost.errors import ConfigError
+from tillpost.models.arguments import require_order, require_type
 from tillpost.models.availability import Availability
+from tillpost.models.known_names import quoted, suggestion
 from tillpost.models.menu import Menu
 from tillpost.models.order import Order
 from tillpost.outbox.connections.availability import availability_of, read_row, unconnected
@@ -46,13 +48,14 @@ from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.review import MenuReview, StoredImport
 from tillpost.outbox.orders.claims import OrderClaims
 from tillpost.outbox.orders.insert import add_order
-from tillpost.outbox.orders.models import OrderState, StoredOrder, stored_order
+from tillpost.outbox.orders.models import StoredOrder, stored_order
 from tillpost.outbox.orders.queries import (
     JournalEntry,
     OrderFilter,
     find_orders,
     read_events,
     read_journal,
+    states_named,
 )
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings, load_settings
@@ -85,16 +88,19 @@ class Outbox:
 
     def __init__(
         self,
-        url: str | SecretStr = "",
+        url: str | SecretStr | None = None,
         *,
         settings: OutboxSettings | None = None,
         connections: Mapping[str, ConnectionOptions] | None = None,
         engine: str = "",
     ) -> None:
         # Tracebacks may show local variables, and the URL may hold a password.
-        secret = hidden_url(url)
+        secret = None if url is None else hidden_url(url)
         del url
-        self.settings = settings or OutboxSettings()
+        self.settings = OutboxSettings() if settings is None else settings
+        require_type("settings", self.settings, OutboxSettings)
+        for name, options in (connections or {}).items():
+            require_type(f"connections[{name!r}]", options, ConnectionOptions)
         self.config: str | Path | None = None
         self.database = _open_database(secret, self.settings)
         self.workers = WorkerRegistry(self.database)
@@ -103,6 +109,7 @@ class Outbox:
         self.engine: Engine = engine_named(engine or self.settings.engine)
         self._connection_options = connections or {}
         self._is_from_config = False
+        self._names: set[str] = set()
         self._is_prepared = False
         self._prepare_lock = threading.Lock()
         self._own_receiver: Receiver | None = None
@@ -123,7 +130,11 @@ class Outbox:
 
     @classmethod
     def from_config(
-        cls, path: str | Path | None = None, *, url: str | SecretStr = "", engine: str = ""
+        cls,
+        path: str | Path | None = None,
+        *,
+        url: str | SecretStr | None = None,
+        engine: str = "",
     ) -> Self:
         """Return the outbox that the TOML file describes.
 
@@ -139,7 +150,7 @@ class Outbox:
             ConfigError: a setting is wrong; the text, one line, names it.
             DatabaseError: the URL is invalid; the text, one line, says where it was set.
         """
-        secret = hidden_url(url)
+        secret = None if url is None else hidden_url(url)
         del url
         settings = load_settings(path)
         outbox = cls(secret, settings=settings, connections=_load_options(path), engine=engine)
@@ -200,10 +211,16 @@ class Outbox:
         Raises:
             OrderError: the order isn't valid, as a copy may be that was made with changes; or a
                 different order was added under the same id.
+            ConfigError: the connection has no name; or neither the TOML file nor the database has
+                it, which is known only of an outbox made by `from_config`.
             DatabaseError: the database can't be written; the order wasn't added.
-            TypeError: `session` is something else.
+            TypeError: `order`, `connection` or `session` is something else.
         """
+        require_order(order)
+        _require_name(connection)
         if session is None:
+            self.prepare()
+            self._require_known(connection)
             with self._writing() as db:
                 return self._insert(db, order, connection, is_new)
         # Scoped sessions have a registry of sessions, one for each thread, request or task.
@@ -236,6 +253,7 @@ class Outbox:
             if not self._is_prepared and not is_ready(db, self.engine):
                 self.prepare()
             self._is_prepared = True
+            self._require_known(connection)
             sync_commit(db)
             self.database.clock.adjust_if_old(db)
             return self._insert(db, order, connection, is_new)
@@ -262,7 +280,7 @@ class Outbox:
     def orders(
         self,
         *,
-        states: Sequence[OrderState] = (),
+        states: Sequence[str] = (),
         connection: str = "",
         search: str = "",
         problem: bool = False,
@@ -272,14 +290,18 @@ class Outbox:
         """Return the orders that meet all of the conditions, the newest first.
 
         Args:
-            states: Orders in one of these states; in any by default.
+            states: Orders in one of these states, or in this one, each an `OrderState` or its
+                name, such as "due"; in any by default.
             connection: Orders of this connection; of all by default.
             search: Orders with this id, or with this text in their code or customer's name.
             problem: Only orders that a person has to act on.
             new: Only orders that nobody at the store has accepted yet.
             most: Return at most this many.
+
+        Raises:
+            ValueError: there is no such state; the text lists those that there are.
         """
-        wanted = OrderFilter(states, connection, search, problem, new)
+        wanted = OrderFilter(states_named(states), connection, search, problem, new)
         with self._reading() as db:
             return find_orders(db, wanted, most)
 
@@ -440,7 +462,11 @@ class Outbox:
         self._is_prepared = True
 
     def migrate(self) -> bool:
-        """Upgrade the tables to this version; return whether anything had to be done."""
+        """Upgrade the tables to this version; return whether anything had to be done.
+
+        It asks nobody: a step that stops programs of older releases is taken as well. `tillpost
+        outbox migrate --dry-run` lists the steps.
+        """
         with self._prepare_lock, self.database.writing() as db:
             changed = migrate(db, self.engine)
         self._is_prepared = True
@@ -475,31 +501,59 @@ class Outbox:
         self.prepare()
         return self.database.writing()
 
-    def _is_unknown(self, connection: str) -> bool:
-        """Return whether neither the TOML file nor the database has the connection.
+    def _require_known(self, connection: str) -> None:
+        """Raise `ConfigError` for a connection that nobody knows.
 
-        Without any connection there, or if the file can't be read here, nothing is known: the
+        Names are remembered, so that adding neither reads the file nor asks the database again. An
+        unknown one is looked up each time: it may have been added since.
+        """
+        if connection in self._names:
+            return
+        known = self._known_names()
+        if known and connection not in known:
+            raise ConfigError(
+                f"no connection {quoted(connection)}; {suggestion(connection, known)}"
+            )
+        self._names.update(known, (connection,))
+
+    def _is_unknown(self, connection: str) -> bool:
+        """Return whether connections are known, but not this one."""
+        known = self._known_names()
+        return bool(known) and connection not in known
+
+    def _known_names(self) -> Collection[str]:
+        """Return the connections of the TOML file and of the database.
+
+        It is empty if nothing is known: without any there, or if the file can't be read here. The
         workers may have connections that were made in code.
         """
         if not self._is_from_config:
-            return False
+            return ()
         try:
-            known = KnownConnections(CredentialStore(self.database), self.config).all()
+            return KnownConnections(CredentialStore(self.database), self.config).all().keys()
         except ConfigError:
-            return False
-        return bool(known) and connection not in known
+            return ()
 
 
-def _open_database(url: SecretStr, settings: OutboxSettings) -> Database:
+def _require_name(connection: object) -> None:
+    """Raise `TypeError` or `ConfigError` for what is no connection's name."""
+    require_type("connection", connection, str)
+    if not connection:
+        raise ConfigError("the connection has no name: add(order, connection='cafe-42')")
+
+
+def _open_database(url: SecretStr | None, settings: OutboxSettings) -> Database:
     """Open the database that takes precedence; an error says where its URL was set."""
-    urls_by_origin = {
-        "": url,
-        DB_VARIABLE: SecretStr(os.environ.get(DB_VARIABLE, "")),
-        "[outbox] db": SecretStr(settings.db),
-    }
-    origin = next(origin for origin, known in urls_by_origin.items() if known)
+    origin = ""
+    if url is None:
+        url = SecretStr(os.environ.get(DB_VARIABLE, ""))
+        origin = DB_VARIABLE
+    # An empty variable counts as none, but an empty argument is a mistake.
+    if origin and not url:
+        url = SecretStr(settings.db)
+        origin = "[outbox] db"
     try:
-        return Database(urls_by_origin[origin])
+        return Database(url)
     except DatabaseError as error:
         fault = f"{origin}: {error}" if origin else str(error)
     raise DatabaseError(fault)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tillpost.config import config_path, load_table
 from tillpost.errors import ConfigError
-from tillpost.models.base import explain
+from tillpost.models.base import explain_settings
 from tillpost.submission.policy import Policy
 
 __all__ = ["ConnectionOptions", "OutboxSettings", "load_settings"]
@@ -167,6 +167,6 @@ def load_settings(path: str | Path | None = None) -> OutboxSettings:
     try:
         return OutboxSettings.model_validate(load_table("outbox", path))
     except ValidationError as error:
-        fault = explain(error)
+        fault = explain_settings(error, OutboxSettings.model_fields)
     # Raised out here, because the ValidationError holds the values, such as a database's password.
     raise ConfigError(f"{config_path(path)}: [outbox] {fault}")

@@ -18,6 +18,7 @@ import pluggy
 
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ConfigError, is_interruption
+from tillpost.models.known_names import quoted, suggestion
 from tillpost.models.menu import Menu
 from tillpost.models.safe_text import safe_logger
 from tillpost.plugins import hookspecs
@@ -66,7 +67,7 @@ def installed() -> _Loaded:
             if point.name in points:
                 raise ValueError(f"{_package(points[point.name])} has that name already")
             points[point.name] = point
-            manager.register(plugin, name=point.name)
+            _register(manager, plugin, point.name)
         except BaseException as failure:  # a stranger's module may raise anything at import
             if is_interruption(failure):
                 raise
@@ -248,10 +249,30 @@ def _registered(plugins: Sequence[object]) -> pluggy.PluginManager:
         if manager.has_plugin(name):
             name = f"{name} at {id(plugin):#x}"
         try:
-            manager.register(plugin, name=name)
+            _register(manager, plugin, name)
         except (ValueError, pluggy.PluginValidationError) as failure:
             raise ConfigError(" ".join(f"hooks: {failure}".split())) from None
     return manager
+
+
+def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
+    """Register a plugin, all of whose hooks exist.
+
+    One that is marked `@hookimpl(optionalhook=True)` needn't, as for a newer Tillpost.
+
+    Raises:
+        ValueError: It is registered already, or has a hook that doesn't exist.
+        PluginValidationError: A hook takes an argument that it isn't called with.
+    """
+    manager.register(plugin, name=name)
+    for hook in manager.get_hookcallers(plugin) or ():
+        is_optional = all(each.optionalhook for each in hook.get_hookimpls())
+        if hook.has_spec() or is_optional:
+            continue
+        manager.unregister(plugin)
+        known = [each.name for each in vars(manager.hook).values() if each.has_spec()]
+        hint = suggestion(hook.name, known)
+        raise ValueError(f"{name}: no hook is called {quoted(hook.name)}; {hint}")
 
 
 def _arguments(

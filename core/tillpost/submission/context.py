@@ -14,6 +14,7 @@ from typing import Any
 
 from tillpost.adapter.base import Adapter
 from tillpost.errors import ErrorRecord
+from tillpost.models.arguments import require_list, require_type
 from tillpost.models.menu import Menu
 from tillpost.submission.address import address_of
 from tillpost.submission.platform_clock import PlatformClock
@@ -84,6 +85,11 @@ class Connection:
     address: str = field(init=False)
 
     def __post_init__(self) -> None:
+        """Raise `TypeError` for a part of a wrong type."""
+        require_type("adapter", self.adapter, Adapter)
+        require_type("policy", self.policy, Policy)
+        require_type("limits", self.limits, Limits)
+        require_list("hooks", self.hooks, "objects")
         self.name = self.name or self.adapter.platform
         self.address = address_of(self.adapter)
 

@@ -27,6 +27,7 @@ from tillpost.errors import (
     Outcome,
     PermissionsError,
     PosError,
+    SetupError,
 )
 from tillpost.models.order import Draft, Order, PosOrder
 from tillpost.submission.arrival import NOT_THERE, Proof, not_there, proof_of, why_unproved
@@ -302,8 +303,9 @@ class Submission:
         """Raise the first of an order's faults, if it has any."""
         fault = next(iter(found), None)
         if fault is not None:
-            # A menu import may mend what a precheck finds, and nothing that is the order's own.
-            operation = "submit" if isinstance(fault, OrderError) else "precheck"
+            # A menu import may mend what a precheck finds, but neither the order nor a setting.
+            is_final = isinstance(fault, OrderError | SetupError)
+            operation = "submit" if is_final else "precheck"
             raise self._context(operation).stamp(fault)
 
     # ------------------------------------------------------------------ the proof

@@ -45,11 +45,18 @@ def faults(
 
 
 def uncarried(connection: Connection, order: Order) -> Iterator[PosError]:
-    """Yield the error of an order with parts that the platform doesn't take."""
+    """Yield the errors of an order with parts that can't be sent.
+
+    That is so whatever is on the menu: the platform doesn't take them, or the connection lacks a
+    setting for them.
+    """
     adapter = connection.adapter
     error = uncarried_error(order, adapter.carries, adapter.title)
     if error is not None:
         yield error
+    lacking = adapter.missing_setting(order)
+    if lacking is not None:
+        yield lacking
 
 
 def other_currency(connection: Connection, order: Order, menu: Menu | None) -> Iterator[PosError]:

@@ -150,7 +150,43 @@ def test_part_without_a_product_is_refused_before_sending(
     assert isinstance(error, SetupError)
     assert setting in error.detail
     assert error.outcome is Outcome.NOT_CREATED
-    assert bench.creates() == []
+    assert (error.operation, error.reason) == ("submit", "product")
+    assert bench.sent == [], "neither a menu import nor anything else"
+
+
+def test_every_part_without_a_product_is_named_at_once() -> None:
+    bench = Bench(
+        charge_products={}, discount_product=None, tip_product=None, open_item_product=None
+    )
+    order = plain_order(
+        charges=[{"kind": "service", "name": "Bag fee", "amount": 20}],
+        discounts=[{"name": "WELCOME", "amount": 20}],
+        tip=20,
+        payments=[{"method": "card", "amount": 1470}],
+    )
+    error = bench.refused(order, is_new=True)
+    assert bench.sent == []
+    for setting in ("charge_products", "discount_product", "tip_product"):
+        assert setting in error.detail
+
+
+def test_known_menu_makes_no_difference_to_a_missing_product() -> None:
+    bench = Bench(tip_product=None)
+    till = bench.connect_with_menu()
+    bench.sent.clear()
+    order = plain_order(tip=20, payments=[{"method": "card", "amount": 1470}])
+    with pytest.raises(SetupError, match="tip_product names no product"):
+        till.submit(order, is_new=True)
+    assert bench.sent == []
+
+
+def test_order_that_may_exist_is_looked_for_whatever_is_missing() -> None:
+    bench = Bench(tip_product=None)
+    order = plain_order(tip=20, payments=[{"method": "card", "amount": 1470}])
+    error = bench.refused(order)
+    assert isinstance(error, SetupError)
+    assert error.outcome is Outcome.NOT_CREATED
+    assert all("/orders" in request.url.path for request in bench.sent)
 
 
 def test_a_charge_goes_in_by_its_name_before_its_kind() -> None:

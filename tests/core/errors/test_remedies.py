@@ -235,3 +235,82 @@ def test_price_remedy_names_both_prices_and_keep_paid() -> None:
     assert remedy.action is Action.FIX_MENU
     assert "keep_paid" in remedy.developer
     assert "Tea was paid at 3.00 AUD, the menu says 3.50 AUD." in remedy.developer
+
+
+# What the customer is told
+
+PLACES = (NOT_THERE, MAY_EXIST, HAS_ORDER)
+FAILED = re.compile(r"couldn't be passed|not available|isn't available|taking longer|can't make")
+NOT_FOR_CUSTOMERS = re.compile(
+    r"[{}<>\[\]\d$€£]|POS\b|register|platform|token|account|menu|tax|key|dashboard|support"
+    r"|settings|connect|refresh|error|invalid|\bid\b|\b[A-Z]{2,}\b|Square|Kounta|price|total|amount"
+)
+
+
+def customer(row: str, register: str, *, concerns_order: bool = True) -> str:
+    return fill(
+        REMEDIES[row],
+        platform="Square",
+        subjects=("Tea (line 1)",),
+        detail="ord_1: 28.81 AUD",
+        imported=MENU_IMPORTED,
+        contact="Call us on 1300 000 000.",
+        granted_by="Mia",
+        register=register,
+        concerns_order=concerns_order,
+    ).customer
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("row", REMEDIES)
+def test_customer_is_told_in_a_few_plain_words(row: str, place: str) -> None:
+    text = customer(row, place)
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert len(text) <= 140
+    assert not NOT_FOR_CUSTOMERS.search(text), text
+
+
+@pytest.mark.parametrize("row", REMEDIES)
+def test_customer_is_never_told_that_an_order_failed_which_may_be_there(row: str) -> None:
+    for place in (MAY_EXIST, HAS_ORDER):
+        assert not FAILED.search(customer(row, place))
+    if row not in ("order.rejected", "order.uncancelled"):
+        assert "whether it has your order" in customer(row, MAY_EXIST)
+
+
+@pytest.mark.parametrize("row", REMEDIES)
+def test_customer_is_told_that_the_restaurant_has_the_order(row: str) -> None:
+    expected = {
+        "order.rejected": "won't be prepared",
+        "order.cancelled": "was cancelled",
+        "order.uncancelled": "couldn't be cancelled yet",
+    }
+    assert expected.get(row, "The restaurant has your order.") in customer(row, HAS_ORDER)
+
+
+@pytest.mark.parametrize("row", REMEDIES)
+def test_only_what_passes_by_itself_is_said_to_be_tried_again(row: str) -> None:
+    is_transient = REMEDIES[row].action is Action.WAIT or row == "register_offline"
+    assert ("keep trying" in customer(row, NOT_THERE)) == is_transient
+
+
+@pytest.mark.parametrize("row", [row for row in REMEDIES if row.endswith("created")])
+def test_order_that_was_created_is_never_said_to_be_missing(row: str) -> None:
+    assert customer(row, NOT_THERE) == "The restaurant has your order."
+
+
+@pytest.mark.parametrize("row", REMEDIES)
+def test_without_an_order_there_is_nothing_to_tell_a_customer(row: str) -> None:
+    assert customer(row, NOT_THERE, concerns_order=False) == ""
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("error_class", ERROR_CLASSES)
+def test_customers_text_goes_by_the_orders_outcome(
+    error_class: type[PosError], outcome: Outcome
+) -> None:
+    error = error_class("no answer in time")
+    error.outcome = outcome
+    place = dict(zip(Outcome, (NOT_THERE, HAS_ORDER, MAY_EXIST), strict=True))[outcome]
+    assert error.remedy.customer == customer(error_class.default_remedy, place)

@@ -66,7 +66,7 @@ def test_text_is_stripped() -> None:
         ({"left": 0}, "left: must be 1 or more"),
         ({"left": 1.0}, "left: must be a whole number"),
         ({"left": "1"}, "left: must be a whole number"),
-        ({"left": 0, "right": 0}, "left: must be 1 or more (and 1 more)"),
+        ({"left": 0, "right": 0}, "left: must be 1 or more; right: must be 1 or more"),
         ({"left": 2}, "left is the greater one"),
     ],
 )
@@ -95,6 +95,13 @@ def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter[object](Fulfilment).validate_python({"type": "drone"})
     assert explain(refused.value) == "type: must be one of 'pickup', 'delivery', 'dine_in'"
+
+
+def test_of_very_many_faults_the_first_are_named() -> None:
+    unknown = {f"x{number:02}": 1 for number in range(25)}
+    line = refusal(Named, name="Mia", **unknown)
+    assert line.startswith("x00: isn't a field of it; x01: ")
+    assert line.endswith("x09: isn't a field of it (and 15 more)")
 
 
 def test_each_fault_has_a_line() -> None:

@@ -28,7 +28,7 @@ COUNTRY = (
     "fulfilment.delivery.address.country: "
     "must be a country's two capital letters (ISO 3166), such as AU"
 )
-ID = "must be 1 to 40 letters, digits and signs of ASCII, without spaces"
+ID = "must be 1 to 40 visible ASCII characters, without spaces"
 CURRENCY = "must be a currency's three capital letters (ISO 4217), such as AUD"
 AMOUNT = "must be whole minor units: 550 is 5.50 AUD, or 550 JPY"
 

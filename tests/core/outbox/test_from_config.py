@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from core.outbox.corner_shop import lunch
-from tillpost import ConfigError, Outbox
+from tillpost import ConfigError, OrderError, Outbox
 from tillpost.models.order import Pickup
-from tillpost.outbox import ConnectionOptions, DatabaseError, OutboxSettings
+from tillpost.outbox import ConnectionOptions, DatabaseError, OrderState, OutboxSettings
 from tillpost.outbox.delivery.connections import FromFile
 from tillpost.outbox.delivery.open_connections import OpenConnections
 from tillpost.outbox.settings import load_settings
@@ -40,8 +43,8 @@ def test_url_argument_beats_environment_which_beats_file(
 ) -> None:
     Path("tillpost.toml").write_text('[outbox]\ndb = "sqlite:///of-the-file.db"\n')
     cases = [
-        ("", "", "of-the-file.db"),
-        ("", "sqlite:///of-the-environment.db", "of-the-environment.db"),
+        (None, "", "of-the-file.db"),
+        (None, "sqlite:///of-the-environment.db", "of-the-environment.db"),
         ("sqlite:///of-the-call.db", "sqlite:///x", "of-the-call.db"),
     ]
     for argument, variable, expected in cases:
@@ -106,6 +109,26 @@ def test_invalid_url_error_says_where_it_was_set(url: str, monkeypatch: pytest.M
     for wrong in (in_file, in_environment):
         assert "hush" not in str(wrong.value)
         assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("url", ["", "  "])
+def test_empty_url_argument_is_refused_in_one_line(url: str) -> None:
+    line = "the database's URL is empty: name one, as in sqlite:///orders.db"
+    with pytest.raises(DatabaseError) as of_constructor:
+        Outbox(url)
+    with pytest.raises(DatabaseError) as of_config:
+        Outbox.from_config(url=url)
+    assert str(of_constructor.value) == str(of_config.value) == line
+
+
+def test_empty_url_in_settings_is_refused_in_one_line() -> None:
+    with pytest.raises(DatabaseError, match=r"^\[outbox\] db: the database's URL is empty"):
+        Outbox(settings=OutboxSettings(db=""))
+
+
+def test_url_of_none_is_the_default() -> None:
+    with Outbox(None) as outbox:
+        assert outbox.database.engine.url.database == "tillpost.db"
 
 
 def test_named_file_must_exist() -> None:
@@ -183,3 +206,108 @@ except ModuleNotFoundError as missing:
 def test_import_without_extra_says_what_to_install() -> None:
     output = run_python(WITHOUT_SQLALCHEMY)
     assert output == "the outbox needs sqlalchemy: pip install 'tillpost[outbox]'\n"
+
+
+CAFE = '[connections.cafe-42]\nplatform = "square"\nlocation_id = "L"\naccess_token = "t"\n'
+
+
+def test_unknown_connection_is_refused_until_the_file_has_it() -> None:
+    file = Path("tillpost.toml")
+    file.write_text(CAFE)
+    with Outbox.from_config() as outbox:
+        with pytest.raises(ConfigError) as unknown:
+            outbox.add(lunch("o-1"), connection="cafe-24")
+        assert str(unknown.value) == "no connection 'cafe-24'; did you mean 'cafe-42'?"
+        assert outbox.orders() == []
+
+        file.write_text(CAFE + CAFE.replace("cafe-42", "cafe-24"))
+        outbox.add(lunch("o-1"), connection="cafe-24")
+
+        file.write_text("not TOML")
+        outbox.add(lunch("o-2"), connection="bar")
+        assert {stored.connection for stored in outbox.orders()} == {"cafe-24", "bar"}
+
+
+def test_unknown_connection_is_refused_within_a_transaction() -> None:
+    Path("tillpost.toml").write_text(CAFE)
+    with Outbox.from_config() as outbox:
+        own = sa.create_engine(outbox.database.engine.url)
+        with own.begin() as session:
+            session.execute(sa.text("CREATE TABLE payments (id TEXT)"))
+            with pytest.raises(ConfigError, match="no connection 'bar'; there are: cafe-42"):
+                outbox.add(lunch("o-1"), connection="bar", session=session)
+            outbox.add(lunch("o-1"), connection="cafe-42", session=session)
+        own.dispose()
+        assert [stored.id for stored in outbox.orders()] == ["o-1"]
+
+
+def test_known_names_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = "".join(CAFE.replace("42", str(number)) for number in range(30))
+    Path("tillpost.toml").write_text(others)
+    reads: list[str] = []
+    read = tomllib.loads
+
+    def counted(text: str) -> dict[str, Any]:
+        reads.append("")
+        return read(text)
+
+    with Outbox.from_config() as outbox:
+        outbox.prepare()
+        monkeypatch.setattr(tomllib, "loads", counted)
+        for number in range(30):
+            outbox.add(lunch(f"o-{number}"), connection=f"cafe-{number}")
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize(
+    ("connection", "kind", "line"),
+    [
+        ("", ConfigError, "the connection has no name: add(order, connection='cafe-42')"),
+        (None, TypeError, "connection must be a str, not NoneType"),
+        (42, TypeError, "connection must be a str, not int"),
+    ],
+)
+def test_connection_without_a_name_is_refused(
+    connection: Any, kind: type[Exception], line: str
+) -> None:
+    with Outbox() as outbox:
+        with pytest.raises(kind) as wrong:
+            outbox.add(lunch("o-1"), connection=connection)
+        assert str(wrong.value) == line
+        assert outbox.orders() == []
+
+
+def test_dict_in_place_of_an_order_is_refused() -> None:
+    order: Any = lunch("o-1").model_dump()
+    with Outbox() as outbox, pytest.raises(TypeError) as wrong:
+        outbox.add(order, connection="cafe")
+    assert str(wrong.value) == ("an order is a tillpost.Order: Order.model_validate(...) makes one")
+
+
+def test_orders_are_filtered_by_states_or_by_one() -> None:
+    with Outbox() as outbox:
+        outbox.add(lunch("o-1"), connection="cafe")
+        for states in ("due", ["due"], OrderState.DUE, [OrderState.DUE, "error"], ()):
+            assert [stored.id for stored in outbox.orders(states=states)] == ["o-1"]
+        assert outbox.orders(states="error") == []
+
+
+@pytest.mark.parametrize("states", ["duee", ["due", "duee"]])
+def test_unknown_state_is_refused_with_the_known_ones(states: Any) -> None:
+    with Outbox() as outbox, pytest.raises(ValueError) as wrong:
+        outbox.orders(states=states)
+    assert str(wrong.value) == (
+        "no state 'duee'; there are: due, sending, received, accepted, rejected, error, manual, "
+        "cancelled"
+    )
+
+
+def test_every_fault_of_an_added_order_is_named() -> None:
+    order = lunch("o-1").model_copy(update={"id": "o 1", "currency": "AU", "code": ""})
+    with Outbox() as outbox, pytest.raises(OrderError) as wrong:
+        outbox.add(order, connection="cafe")
+    assert wrong.value.detail == (
+        "the order isn't valid: id: must be 1 to 40 visible ASCII characters, without spaces; "
+        "code: must not be empty; "
+        "currency: must be a currency's three capital letters (ISO 4217), such as AUD"
+    )

@@ -7,6 +7,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tillpost import (
     hookimpl,
 )
 from tillpost.menus.diff import MenuChanges
+from tillpost.outbox import Outbox, Processor
 from tillpost.plugins.manager import (
     MOST_MANAGERS,
     Hooks,
@@ -125,6 +127,11 @@ def test_an_unknown_platform_lists_those_installed_in_one_line(install: Install)
             "import tillpost\n@tillpost.hookimpl\ndef order_submitted(no_such_argument): pass",
             "PluginValidationError: Plugin 'broken'",
         ),
+        (
+            "import tillpost\n@tillpost.hookimpl\ndef order_submited(): pass",
+            "ValueError: broken: no hook is called 'order_submited'; did you mean "
+            "'order_submitted'?",
+        ),
     ],
 )
 def test_unloadable_plugin_is_reported_and_others_load(
@@ -139,6 +146,49 @@ def test_unloadable_plugin_is_reported_and_others_load(
     assert record.getMessage().startswith("plugin 'broken' (plugin_broken) can't be loaded: " + why)
     with pytest.raises(ConfigError, match=r"; plugins that can't be loaded: broken$"):
         adapter_named("nowhere")
+
+
+def test_plugin_with_a_misspelt_hook_is_left_out_whole(install: Install) -> None:
+    install("bistro", f"{ADAPTER}\n@tillpost.hookimpl\ndef order_submited(): pass\n")
+    assert "bistro" not in adapters()
+    assert list(broken()) == ["bistro"]
+
+
+def test_hook_of_a_newer_version_may_be_marked_optional(install: Install) -> None:
+    optional = "@tillpost.hookimpl(optionalhook=True)\ndef order_reheated(): pass\n"
+    install("bistro", f"{ADAPTER}\n{optional}")
+    assert "bistro" in adapters()
+    assert not broken()
+
+
+class Misspelt:
+    """Has a hook that nobody calls."""
+
+    @hookimpl
+    def order_submitted(self) -> None: ...
+
+    @hookimpl
+    def order_recieved(self) -> None: ...
+
+
+@pytest.mark.parametrize("till", [Till, AsyncTill])
+def test_given_plugin_with_a_misspelt_hook_is_refused(till: type[Till | AsyncTill]) -> None:
+    for _ in range(2):
+        with pytest.raises(ConfigError) as refused:
+            till.connect("square", location_id="L1", access_token="t", hooks=[Misspelt()])
+        assert str(refused.value) == (
+            "hooks: Misspelt: no hook is called 'order_recieved'; did you mean 'order_rejected'?"
+        )
+
+
+def test_worker_and_receiver_refuse_a_misspelt_hook_when_they_are_made(tmp_path: Path) -> None:
+    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
+        made: list[Callable[..., object]] = [partial(Processor, outbox), outbox.receiver]
+        for make in made:
+            with pytest.raises(ConfigError, match="no hook is called 'order_recieved'"):
+                make(hooks=[Misspelt()])
+            with pytest.raises(TypeError):
+                make(hooks=Misspelt())
 
 
 def test_a_damaged_installation_is_reported_by_its_module(
@@ -191,7 +241,9 @@ def test_wrong_setting_is_named_without_its_value(
     install("bistro", ADAPTER)
     with pytest.raises(ConfigError) as caught:
         connect("bistro", base_url="https://pos.example", acess_token="CANARY-secret")
-    assert str(caught.value) == "bistro: acess_token: isn't a field of it"
+    assert str(caught.value) == (
+        "bistro: acess_token: isn't a field of it (did you mean 'access_token'?)"
+    )
     with pytest.raises(ConfigError, match=r"^bistro: base_url: must be an https address$"):
         connect("bistro", base_url="CANARY", access_token="CANARY-secret")
 

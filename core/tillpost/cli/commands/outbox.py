@@ -1,13 +1,16 @@
 """`tillpost outbox add|migrate|erase|prune`: add orders, maintain the database.
 
 With `--json`, add prints {"ok", "connection", "order"} with an order as `orders` prints it, or what
-`submit` prints of a refused order. Migrate prints {"ok", "db", "changed"}, erase {"ok", "db",
-"days", "orders"}, and prune {"ok", "db", "days", "events"}.
+`submit` prints of a refused order. Migrate prints {"ok", "db", "changed", "version", "steps"}: the
+version before, and each step with its version, its text, the oldest version that programs must know
+after it, and whether it stops others. Erase prints {"ok", "db", "days", "orders"}, and prune {"ok",
+"db", "days", "events"}.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +21,16 @@ from tillpost.cli.connection_option import (
     fail,
     select_connection,
 )
+from tillpost.cli.exit_codes import CliError
 from tillpost.cli.input import read_model
 from tillpost.cli.outbox_option import DatabaseUrl, name_of, need_outbox, opened
 from tillpost.cli.output import print_line, progress, show_facts, show_json
 from tillpost.errors import PosError
 from tillpost.models.money import format_money
 from tillpost.models.order import Order
+
+if TYPE_CHECKING:
+    from tillpost.outbox.db.migrate import MigrationPlan, MigrationStep
 
 __all__ = ["add", "erase", "migrate", "prune"]
 
@@ -90,21 +97,67 @@ def _due(order: Order) -> str:
     return format_money(order.amount_due, order.currency) if order.amount_due else ""
 
 
-def migrate(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = False) -> None:
-    """Migrate the outbox's database to this version.
+def migrate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done; change nothing.")
+    ] = False,
+    is_confirmed: Annotated[
+        bool,
+        typer.Option("--yes", help="Also take steps after which older programs stop working."),
+    ] = False,
+    db: DatabaseUrl = "",
+    config: ConfigFile = "",
+    as_json: AsJson = False,
+) -> None:
+    """Migrate the outbox's database to this version, and say what each step does.
 
-    A new database is created automatically when it is first used.
+    Programs of the release before go on working beside this one. A step after which they don't is
+    taken with --yes only. A new database is created automatically when it is first used.
     """
-    with opened(db, config, new=True) as outbox:
-        with progress("Migrating the database"):
-            changed = outbox.migrate()
+    with opened(db, config, new=not dry_run) as outbox:
+        from tillpost.outbox.db.migrate import plan
+
+        with outbox.database.reading() as tables:
+            planned = plan(tables, outbox.engine)
         database = name_of(outbox.database)
+        if not dry_run:
+            if not is_confirmed:
+                _refuse_to_stop_others(planned.steps)
+            with progress("Migrating the database"):
+                outbox.migrate()
+    changed = not dry_run and bool(planned.steps or planned.prepares_engine)
     if as_json:
-        show_json({"ok": True, "db": database, "changed": changed})
-    elif changed:
-        print_line(f"{database} was migrated to this version.", "bold green")
-    else:
-        print_line(f"{database} already has this version.", "bold green")
+        steps = [step._asdict() for step in planned.steps]
+        facts = {"db": database, "changed": changed, "version": planned.version, "steps": steps}
+        show_json({"ok": True, **facts})
+        return
+    for step in planned.steps if planned.version else ():
+        print_line(f"{step.version}: {step.text} {_who_goes_on(step)}")
+    print_line(_migrated(database, planned, dry_run=dry_run), "bold green")
+
+
+def _refuse_to_stop_others(steps: Sequence[MigrationStep]) -> None:
+    """Raise `CliError` if a step stops programs that may be running."""
+    for step in steps:
+        if step.stops_others:
+            raise CliError(
+                f"step {step.version} stops programs that don't know version {step.oldest} of the"
+                " tables, as those of earlier releases: stop or update them, then add --yes"
+            )
+
+
+def _who_goes_on(step: MigrationStep) -> str:
+    if step.stops_others:
+        return f"Programs that don't know version {step.oldest} stop working."
+    return f"Programs that know version {step.oldest} go on."
+
+
+def _migrated(database: str, planned: MigrationPlan, *, dry_run: bool) -> str:
+    if not planned.steps and not planned.prepares_engine:
+        return f"{database} already has this version."
+    if dry_run:
+        return f"{database} would be migrated to this version. Nothing was changed."
+    return f"{database} was migrated to this version."
 
 
 def erase(

@@ -118,6 +118,16 @@ _CACHE_KIB = 512
 _FILE = "tillpost_file"
 """Where a connection to SQLite notes its file's path, and what identifies it."""
 
+_NO_MYSQL = (
+    "MySQL or MariaDB: those commit each change of a table at once, so an upgrade that fails there"
+    " would leave half of its changes"
+)
+_UNSUPPORTED: Mapping[str, str] = {"mysql": _NO_MYSQL, "mariadb": _NO_MYSQL}
+"""Why a database isn't supported, by SQLAlchemy's name for it.
+
+See https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html.
+"""
+
 _TRANSIENT_SQLITE_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 # Classes of PostgreSQL's SQLSTATE: connection, rollback, resources, a lock that isn't to be had,
@@ -305,13 +315,16 @@ def translated_errors() -> Generator[None]:
 
 
 def _create_engine(url: SecretStr) -> Engine:
+    if not url.get_secret_value().strip():
+        raise DatabaseError("the database's URL is empty: name one, as in sqlite:///orders.db")
     parsed = make_url(url.get_secret_value())
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return _create_sqlite_engine(parsed)
-    if backend == "postgresql":
+    if backend in ("postgresql", "postgres"):
         return _create_postgresql_engine(parsed)
-    raise DatabaseError(f"the database must be SQLite or PostgreSQL, not {backend}")
+    unsupported = _UNSUPPORTED.get(backend, backend)
+    raise DatabaseError(f"the database must be SQLite or PostgreSQL, not {unsupported}")
 
 
 def _create_sqlite_engine(url: URL) -> Engine:
@@ -327,8 +340,9 @@ def _create_sqlite_engine(url: URL) -> Engine:
 
 
 def _create_postgresql_engine(url: URL) -> Engine:
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
+    # libpq and hosting providers write postgres://, which SQLAlchemy refuses.
+    _, _, driver = url.drivername.partition("+")
+    url = url.set(drivername=f"postgresql+{driver or 'psycopg'}")
     network = {name: value for name, value in NETWORK.items() if name not in url.query}
     engine = create_engine(
         url,

@@ -20,7 +20,8 @@ from tillpost.client.base import adapter_for
 from tillpost.client.credentials import CredentialSource
 from tillpost.config import ConnectionSettings, config_path, load_connection, load_connections
 from tillpost.errors import ConfigError
-from tillpost.models.base import explain
+from tillpost.models.arguments import require_type
+from tillpost.models.base import explain_settings
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.submission.context import Connection
 
@@ -60,6 +61,12 @@ class OutboxConnection(Connection):
     outbox: ConnectionOptions | None = None
     http_client: httpx.Client | None = None
     credentials: CredentialSource | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `TypeError` for a part of a wrong type."""
+        Connection.__post_init__(self)
+        if self.outbox is not None:
+            require_type("outbox", self.outbox, ConnectionOptions)
 
 
 Source: TypeAlias = Callable[[str], OutboxConnection]
@@ -129,7 +136,7 @@ def outbox_options(configured: ConnectionSettings) -> ConnectionOptions | None:
     try:
         return ConnectionOptions.model_validate(configured.outbox)
     except ValidationError as error:
-        fault = explain(error)
+        fault = explain_settings(error, ConnectionOptions.model_fields)
     where = f"{configured.source}: [connections.{configured.name}.outbox]"
     raise ConfigError(f"{where} {fault}")
 

@@ -22,6 +22,7 @@ from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
 from tillpost.client.webhooks import WebhookReader
 from tillpost.errors import ConfigError, PosError, UnreadableConfigError, as_exception
+from tillpost.models.arguments import require_list
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.token_refresh import StoredCredentials
 from tillpost.outbox.delivery.connections import (
@@ -183,13 +184,19 @@ class OpenConnections:
             settings: What holds for connections that don't say otherwise.
             clock: The clock of connections that have none of their own, in epoch seconds.
             hooks: Objects whose hooks are called besides those of the connections.
+
+        Raises:
+            ConfigError: One of these objects has a hook that doesn't exist.
+            TypeError: They are no list.
         """
+        require_list("hooks", hooks, "objects")
         self._source = source
         # Asked for each order, and slow: `isinstance` with a protocol looks through the attributes.
         self._reloadable = source if isinstance(source, ReloadableSource) else None
         self._settings = settings
         self._clock = clock
         self._hooks = tuple(hooks)
+        Hooks("", self._hooks)  # refused now, and not for each order
         self._open: dict[str, OpenConnection] = {}
         self._marks: dict[str, object] = {}
         self._unreadable_since: float | None = None

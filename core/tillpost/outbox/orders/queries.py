@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, or_, select
 
 from tillpost.errors import Transcript
+from tillpost.models.known_names import listed, quoted
 from tillpost.models.order import Progress
 from tillpost.models.safe_text import storable
 from tillpost.outbox.db import schema as t
@@ -36,6 +37,7 @@ __all__ = [
     "read_events",
     "read_events_to_extend",
     "read_journal",
+    "states_named",
 ]
 
 _ORDER, _EVENT = t.orders.c, t.events.c
@@ -127,6 +129,23 @@ class OrderFilter:
             yield HAS_PROBLEM
         if self.new:
             yield _IS_NEW
+
+
+def states_named(given: Sequence[str]) -> Sequence[OrderState]:
+    """Return states that are given by name, or one that is.
+
+    Raises:
+        ValueError: there is no such state; the text lists those that there are.
+
+    >>> states_named("due")
+    [<OrderState.DUE: 'due'>]
+    """
+    names = [given] if isinstance(given, str) else given
+    known = set(OrderState)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no state {quoted(str(name))}; there are: {listed(OrderState)}")
+    return [OrderState(name) for name in names]
 
 
 def _is_in_states(states: Sequence[OrderState]) -> ColumnElement[bool]:

@@ -26,6 +26,7 @@ KOUNTA = {
     "payment_method_id": "3",
     "access_token": "not-a-real-token",
 }
+KOUNTA_PRODUCTS = {"tip_product": "4", "discount_product": "5", "open_item_product": "6"}
 
 
 def example(name: str = "lunch-pickup", /, **changes: Any) -> str:
@@ -99,7 +100,7 @@ def test_order_is_read_from_standard_input(tillpost: Command) -> None:
         (b"{", "isn't JSON: "),
         (b"[1]", "must be an object"),
         (b'{"format": "2"}', "isn't an order: format: must be '1'"),
-        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 letters"),
+        (b'{"id": "Mia Chen"}', "isn't an order: id: must be 1 to 40 visible ASCII characters"),
     ],
 )
 def test_bad_order_begins_with_a_line_that_names_the_field(
@@ -117,7 +118,7 @@ def test_each_fault_of_an_order_has_a_line(tillpost: Command) -> None:
     order = example(id="a b", currency="aud", fulfilment={}, format="2", lines=[line])
     assert tillpost("order", "check", order).error_lines == [
         "order.json: format: must be '1'",
-        "order.json: id: must be 1 to 40 letters, digits and signs of ASCII, without spaces",
+        "order.json: id: must be 1 to 40 visible ASCII characters, without spaces",
         "order.json: currency: must be a currency's three capital letters (ISO 4217), such as AUD",
         "order.json: fulfilment.type: is missing",
         "order.json: lines[0].unit_price: must be whole minor units: 550 is 5.50 AUD, or 550 JPY",
@@ -156,13 +157,24 @@ def test_unknown_connection_is_one_line(tillpost: Command) -> None:
 
 def test_each_connection_is_looked_at_without_tokens(tillpost: Command) -> None:
     """An unset secret isn't missed; another setting that is wrong stops only its connection."""
-    write_config(cafe=SQUARE, bar=KOUNTA, kiosk={**SQUARE, "location_id": "env:NO_LOCATION"})
+    bar = {**KOUNTA, **KOUNTA_PRODUCTS}
+    write_config(cafe=SQUARE, bar=bar, kiosk={**SQUARE, "location_id": "env:NO_LOCATION"})
+    with Path("tillpost.toml").open("a") as file:
+        file.write('[connections.bar.charge_products]\nsurcharge = "7"\n')
     result = tillpost("order", "check", example())
     assert result.code == 2
     assert "cafe (Square): would be sent" in result.out
     assert "bar (Kounta): can't be said without the store's menu" in result.out
     assert "kiosk: the connection's settings are wrong" in result.out
     assert "location_id is read from the environment, but NO_LOCATION isn't set" in result.out
+
+
+def test_missing_setting_is_told_without_a_menu(tillpost: Command) -> None:
+    write_config(bar=KOUNTA)
+    facts = only(tillpost("order", "check", example(), "--json").json)
+    (problem,) = facts["problems"]
+    assert problem["error"]["reason"] == "product"
+    assert "the setting charge_products names no product" in problem["error"]["detail"]
 
 
 def test_field_that_platform_cannot_carry_is_named(tillpost: Command) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import sqlalchemy
 from core.cli.conftest import EXAMPLES, Command, write_config
 from recent import PLACED_AT
 from tillpost import Outbox
+from tillpost.outbox.db import migrate as migrations
 from tillpost.outbox.db import schema as t
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
@@ -249,6 +252,15 @@ def test_migrate_and_refusal_of_a_newer_database(tillpost: Command, store: Store
         "ok": True,
         "db": "sqlite:///new.db",
         "changed": True,
+        "version": None,
+        "steps": [
+            {
+                "version": "0001",
+                "text": "Create the tables.",
+                "oldest": "0001",
+                "stops_others": False,
+            }
+        ],
     }
     assert (
         "already has this version" in tillpost("outbox", "migrate", "--db", "sqlite:///new.db").out
@@ -263,6 +275,86 @@ def test_migrate_and_refusal_of_a_newer_database(tillpost: Command, store: Store
         assert "newer version (9999)" in result.err
 
 
+STEPS = {
+    "0002": ("Add a column.", "0001", "op.add_column('tillpost_orders', sa.Column('x', sa.Text))"),
+    "0003": ("Drop that column.", "0002", "op.drop_column('tillpost_orders', 'x')"),
+}
+"""Steps that a later release has: the first leaves older programs working."""
+
+
+@pytest.fixture
+def later_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let Tillpost be a later release, whose newest step is named."""
+
+    def become(head: str) -> None:
+        folder = tmp_path / f"steps of {head}"
+        shutil.copytree(migrations.STEPS, folder)
+        versions = ["0001"]
+        for version, (text, oldest, change) in STEPS.items():
+            if version > head:
+                break
+            source = (
+                f'"""{text}"""\nimport sqlalchemy as sa\nfrom alembic import op\n'
+                f"revision = {version!r}\ndown_revision = {versions[-1]!r}\noldest = {oldest!r}\n"
+                f"def upgrade():\n    {change}\n"
+            )
+            (folder / "versions" / f"{version}_made_up.py").write_text(source)
+            versions.append(version)
+        monkeypatch.setattr(migrations, "STEPS", folder)
+        monkeypatch.setattr(migrations, "VERSIONS", tuple(versions))
+        monkeypatch.setattr(migrations, "HEAD", head)
+
+    return become
+
+
+def test_migrate_says_what_it_does_and_may_be_tried(
+    tillpost: Command, later_release: Callable[[str], None]
+) -> None:
+    assert tillpost("outbox", "migrate").code == 0
+    later_release("0002")
+    step = "0002: Add a column. Programs that know version 0001 go on."
+    dry = tillpost("outbox", "migrate", "--dry-run")
+    assert dry.code == 0
+    assert dry.out.splitlines() == [
+        step,
+        "sqlite:///tillpost.db would be migrated to this version. Nothing was changed.",
+    ]
+    facts = tillpost("outbox", "migrate", "--dry-run", "--json").json
+    assert (facts["changed"], facts["version"], len(facts["steps"])) == (False, "0001", 1)
+    assert tillpost("orders", "list").err.endswith("run `tillpost outbox migrate`\n")
+
+    assert tillpost("outbox", "migrate").out.splitlines() == [
+        step,
+        "sqlite:///tillpost.db was migrated to this version.",
+    ]
+    assert tillpost("orders", "list").code == 0
+    assert "already has this version" in tillpost("outbox", "migrate", "--dry-run").out
+
+
+def test_step_that_stops_older_programs_needs_a_yes(
+    tillpost: Command, later_release: Callable[[str], None]
+) -> None:
+    tillpost("outbox", "migrate")
+    later_release("0003")
+    refused = tillpost("outbox", "migrate")
+    assert refused.code == 2
+    assert refused.error_line == (
+        "step 0003 stops programs that don't know version 0002 of the tables, as those of earlier "
+        "releases: stop or update them, then add --yes"
+    )
+    assert len(tillpost("outbox", "migrate", "--dry-run", "--json").json["steps"]) == 2
+    done = tillpost("outbox", "migrate", "--yes")
+    assert done.code == 0
+    assert "0003: Drop that column. Programs that don't know version 0002 stop" in done.out
+
+
+def test_dry_run_creates_no_database(tillpost: Command) -> None:
+    result = tillpost("outbox", "migrate", "--dry-run")
+    assert (result.code, result.err.count("\n")) == (3, 1)
+    assert "no outbox at tillpost.db: " in result.err
+    assert not Path("tillpost.db").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
@@ -273,7 +365,7 @@ def test_migrate_and_refusal_of_a_newer_database(tillpost: Command, store: Store
         (
             ("worker", "--db", "mysql://cafe:hush@h/x"),
             3,
-            "--db: the database must be SQLite or PostgreSQL, not mysql",
+            "--db: the database must be SQLite or PostgreSQL, not MySQL or MariaDB: ",
         ),
         (
             ("worker", "--db", "sqlite:////no/x.db"),
@@ -322,7 +414,8 @@ def test_wrong_outbox_settings_are_named(
 ) -> None:
     whole = Path("tillpost.toml").read_text()
     Path("tillpost.toml").write_text(f"[outbox]\nthreds = 3\n{whole}")
-    assert tillpost("worker").error_line == "tillpost.toml: [outbox] threds: isn't a field of it"
+    line = "tillpost.toml: [outbox] threds: isn't a field of it (did you mean 'threads'?)"
+    assert tillpost("worker").error_line == line
     Path("tillpost.toml").write_text(f'[outbox]\ndb = "nonsense"\n{whole}')
     result = tillpost("worker")
     assert (result.code, result.err.partition(": it has")[0]) == (

@@ -184,3 +184,36 @@ def ids_in_another_process(url: str) -> list[str]:
     )
     ids: list[str] = json.loads(done.stdout)
     return ids
+
+
+@pytest.mark.parametrize(
+    "scheme", ["mysql", "mysql+pymysql", "mariadb", "mariadb+mariadbconnector"]
+)
+def test_mysql_is_refused_with_the_reason(scheme: str) -> None:
+    with pytest.raises(DatabaseError) as wrong:
+        Outbox(f"{scheme}://cafe:hush@h/x")
+    text = str(wrong.value)
+    assert text.startswith("the database must be SQLite or PostgreSQL, not MySQL or MariaDB: ")
+    assert "\n" not in text
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver"),
+    [
+        ("postgres", "psycopg"),
+        ("postgresql", "psycopg"),
+        ("postgres+psycopg", "psycopg"),
+        ("postgresql+psycopg", "psycopg"),
+    ],
+)
+def test_postgres_scheme_means_postgresql_with_psycopg(scheme: str, driver: str) -> None:
+    with Outbox(f"{scheme}://cafe:hush@h/x") as outbox:
+        url = outbox.database.engine.url
+        assert (url.drivername, outbox.database.is_sqlite) == (f"postgresql+{driver}", False)
+
+
+def test_postgres_scheme_reaches_a_real_server(postgres_url: str) -> None:
+    with Outbox(postgres_url.replace("postgresql+psycopg:", "postgres:")) as outbox:
+        outbox.add(toy_order(), connection="cafe")
+        assert [stored.id for stored in outbox.orders()] == ["ord-1"]

@@ -140,7 +140,7 @@ def test_tables_coexist_with_an_embedders_own_migrations(outbox: Outbox) -> None
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("mysql://x", "the database must be SQLite or PostgreSQL, not mysql"),
+        ("oracle://x", "the database must be SQLite or PostgreSQL, not oracle"),
         (
             "orders.db",
             "not a database URL: it has no scheme, as in sqlite:///orders.db",

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+oldest = "0001"
 
 _NAME = sa.String(200)
 _COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
