@@ -86,7 +86,7 @@ def _is_of_psycopg(given: object, kind: str) -> bool:
 
 @contextmanager
 def joined(given: Any) -> Generator[Connection]:
-    """Join the transaction of a sync connection, which begins with the block if it must.
+    """Join the transaction of a sync connection; it begins now if none is open.
 
     Raises:
         ValueError: no transaction is open, and none would begin; or psycopg's pipeline mode is on.
@@ -103,7 +103,7 @@ def joined(given: Any) -> Generator[Connection]:
 
 
 async def run_joined(given: Any, call: Callable[[Connection], T]) -> T:
-    """Return what a function returns that is called with a connection, as `joined` yields it.
+    """Call a function with a connection as `joined` yields it; return its result.
 
     Args:
         given: psycopg's `AsyncConnection`.
@@ -145,7 +145,7 @@ def _require_psycopg_transaction(given: Any) -> None:
 
 @contextmanager
 def _read_as_text(given: sqlite3.Connection) -> Generator[None]:
-    """Have the connection return text as `str` during the block, whatever its owner wants."""
+    """Have the connection return text as `str` during the block."""
     theirs = given.text_factory
     given.text_factory = str
     try:
@@ -155,7 +155,7 @@ def _read_as_text(given: sqlite3.Connection) -> Generator[None]:
 
 
 class _Joined:
-    """A driver's connection as far as SQLAlchemy may use it: its cursors, and nothing else."""
+    """What SQLAlchemy may use of a driver's connection: its cursors alone."""
 
     def __init__(self, given: Any, new_cursor: Callable[[Any], Any]) -> None:
         self._given = given
@@ -245,7 +245,7 @@ class _AsyncCursor:
 
 @contextmanager
 def _connected(url: str, joining: _Joined) -> Generator[Connection]:
-    """Open a SQLAlchemy connection over a driver's, of which only the latter has to be closed."""
+    """Open a SQLAlchemy connection over a driver's, which stays open afterwards."""
     dialect, compiled = _dialect(url)
     # SQLAlchemy's types ask for more of a connection than SQLAlchemy uses.
     connect: Any = lambda: joining  # noqa: E731
