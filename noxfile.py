@@ -21,10 +21,14 @@ OLDEST = PYTHONS[0]
 
 EXAMPLE = "docs/examples/corner"
 MAPPINGS = "docs/examples/mappings"
+QUEUES = "docs/examples/queues"
 SHOWN_PYTHON = "docs/_build/python"
 
 MIGRATIONS = "core/tillpost/outbox/db/migrations"
 """Doctests leave them out: they need a database."""
+
+DJANGO_APP = "plugins/tillpost_django"
+"""Doctests leave it out: it needs a project's settings."""
 
 COVERED_BY = ("adapter", "client", "errors", "submission", "transport")
 """The tests that reach every branch of the files that keep the promises (`pyproject.toml`)."""
@@ -91,7 +95,8 @@ def doctests(session: nox.Session) -> None:
     """Run the examples in docstrings."""
     install(session)
     command = ("pytest", "-q", "--doctest-modules", "-p", "no:cacheprovider")
-    session.run(*command, f"--ignore={MIGRATIONS}", "core", "adapters", "plugins")
+    ignored = (f"--ignore={MIGRATIONS}", f"--ignore={DJANGO_APP}")
+    session.run(*command, *ignored, "core", "adapters", "plugins")
 
 
 @nox.session(python=OLDEST)
@@ -117,8 +122,9 @@ def types(session: nox.Session) -> None:
     install(session)
     extensions = sorted(str(file) for file in Path("docs/_ext").glob("*.py"))
     programs = ("docs/conf.py", "docs/render.py", "docs/pictures.py")
-    paths = {"MYPYPATH": f"{EXAMPLE}:{MAPPINGS}:docs/_ext"}
-    examples = [f"{EXAMPLE}/tillpost_corner", *sorted(map(str, Path(MAPPINGS).glob("*.py")))]
+    paths = {"MYPYPATH": f"{EXAMPLE}:{MAPPINGS}:{QUEUES}:docs/_ext"}
+    scripts = [*Path(MAPPINGS).glob("*.py"), *Path(QUEUES).glob("*.py")]
+    examples = [f"{EXAMPLE}/tillpost_corner", *sorted(map(str, scripts))]
     session.run("mypy")
     session.run("mypy", *programs, *extensions, *examples, env=paths)
     # Pyright finds the packages in the environment that it is told, not in `.venv`.

@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -163,6 +164,8 @@ _HAS: Mapping[str, Callable[[], bool]] = {
     "/dev/full": Path("/dev/full").exists,
     "fork": lambda: hasattr(os, "fork"),
     "ipv6": cache(_has_ipv6),
+    # Since Python 3.12.
+    "sqlite3.autocommit": lambda: hasattr(sqlite3.Connection, "autocommit"),
 }
 """What not each system has, and whether this one does."""
 

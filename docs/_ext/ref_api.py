@@ -34,6 +34,7 @@ MODULES = (
     "tillpost.simulator",
     "tillpost.authorization",
     "tillpost.config",
+    "tillpost_django",
 )
 
 SUBMODULES = {

@@ -76,6 +76,7 @@ def test_import_of_contract_or_own_package_is_allowed() -> None:
 EXAMPLES = sorted((DOCS / "examples").rglob("*.py"))
 
 BUNDLED = {
+    Import("tillpost_django"),
     Import("tillpost_square.settings", "SANDBOX"),
     Import("tillpost_simulators.kounta", "KountaSimulator"),
     Import("tillpost_simulators.square", "SquareSimulator"),

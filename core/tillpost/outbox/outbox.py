@@ -40,6 +40,14 @@ from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
+from tillpost.outbox.db.driver_connection import (
+    AsyncDriverConnection,
+    DriverConnection,
+    is_async_driver_connection,
+    is_driver_connection,
+    joined,
+    run_joined,
+)
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import Source, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
@@ -166,7 +174,7 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: Session | Connection | scoped_session[Any] | None = None,
+        session: Session | Connection | scoped_session[Any] | DriverConnection | None = None,
         is_new: bool = False,
     ) -> StoredOrder: ...
 
@@ -176,7 +184,7 @@ class Outbox:
         order: Order,
         *,
         connection: str,
-        session: AsyncSession | AsyncConnection | async_scoped_session[Any],
+        session: AsyncSession | AsyncConnection | async_scoped_session[Any] | AsyncDriverConnection,
         is_new: bool = False,
     ) -> Awaitable[StoredOrder]: ...
 
@@ -188,9 +196,11 @@ class Outbox:
         session: Session
         | Connection
         | scoped_session[Any]
+        | DriverConnection
         | AsyncSession
         | AsyncConnection
         | async_scoped_session[Any]
+        | AsyncDriverConnection
         | None = None,
         is_new: bool = False,
     ) -> StoredOrder | Awaitable[StoredOrder]:
@@ -202,7 +212,8 @@ class Outbox:
             order: The order.
             connection: The name of the store's connection.
             session: A SQLAlchemy Session or Connection of yours, sync or async, also a scoped one
-                such as Flask-SQLAlchemy's `db.session`. The order joins its transaction, and is
+                such as Flask-SQLAlchemy's `db.session`; or a driver's own connection: psycopg 3's,
+                sync or async, or `sqlite3.Connection`. The order joins its transaction, and is
                 added if and when you commit. With an async one, await the
                 result. By default the order is on disk when the method returns.
             is_new: Promise that nobody has sent this order before. It saves a look-up on platforms
@@ -215,6 +226,8 @@ class Outbox:
                 it, which is known only of an outbox made by `from_config`.
             DatabaseError: the database can't be written; the order wasn't added.
             TypeError: `order`, `connection` or `session` is something else.
+            ValueError: `session` is a driver's connection in autocommit mode without an open
+                transaction, or in psycopg's pipeline mode; nothing was written.
         """
         require_order(order)
         _require_name(connection)
@@ -228,13 +241,21 @@ class Outbox:
         within: Any = registry() if registry else session
         if isinstance(within, Session | Connection):
             return self._add_within(within, order, connection, is_new)
+        if is_driver_connection(within):
+            with translated_errors(), joined(within) as db:
+                return self._add_within(db, order, connection, is_new)
+        if is_async_driver_connection(within):
+            return run_joined(within, lambda db: self._add_within(db, order, connection, is_new))
         if hasattr(within, "run_sync"):
             added: Awaitable[StoredOrder] = within.run_sync(
                 self._add_within, order, connection, is_new
             )
             return added
         kind = type(within).__name__
-        raise TypeError(f"session must be a SQLAlchemy Session or Connection, not {kind}")
+        raise TypeError(
+            "session must be a SQLAlchemy Session or Connection, or a connection of psycopg 3 or"
+            f" sqlite3, not {kind}"
+        )
 
     def _add_within(
         self,

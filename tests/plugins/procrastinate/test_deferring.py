@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -84,6 +85,20 @@ async def test_rolled_back_async_session_leaves_no_order_or_job(
             await outbox.add(an_order("A-2"), connection="cafe", session=session)
             await session.commit()
         await engine.dispose()
+
+        assert [stored.id for stored in outbox.orders()] == ["A-2"]
+        assert jobs(outbox) == [("A-2", False)]
+
+
+def test_rolled_back_driver_connection_leaves_no_order_and_no_job(postgres_url: str) -> None:
+    with (
+        Outbox(postgres_url, engine="procrastinate") as outbox,
+        psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as raw,
+    ):
+        with raw.transaction(force_rollback=True):
+            outbox.add(an_order("A-1"), connection="cafe", session=raw)
+        with raw.transaction():
+            outbox.add(an_order("A-2"), connection="cafe", session=raw)
 
         assert [stored.id for stored in outbox.orders()] == ["A-2"]
         assert jobs(outbox) == [("A-2", False)]

@@ -48,7 +48,18 @@ if TYPE_CHECKING:
     from tillpost.outbox.operations.orders import Act
     from tillpost.outbox.orders.queries import UnreadableEvent
 
-__all__ = ["OrderName", "find_one", "list_", "order_facts", "show", "state_in_words"]
+__all__ = [
+    "OrderName",
+    "act_in_words",
+    "event_in_words",
+    "exchange_facts",
+    "facts_in_words",
+    "find_one",
+    "list_",
+    "order_facts",
+    "show",
+    "state_in_words",
+]
 
 OrderName = Annotated[
     str,
@@ -186,10 +197,10 @@ def show(
     style = "bold red" if needs_person(found) else "bold"
     print_line(f"Order {found.code or found.id}: {state_in_words(found)}", style)
     show_hops(hops)
-    facts = _facts(found, full=full)
+    facts = facts_in_words(found, full=full)
     if elsewhere:
         facts.append(("Address", elsewhere))
-    facts.extend(("Action", _act(act)) for act in acts)
+    facts.extend(("Action", act_in_words(act)) for act in acts)
     show_facts(facts)
     if needs_person(found):
         command = f"tillpost diagnose {shell_word(found.id)}"
@@ -203,8 +214,8 @@ def _show_journal(order: StoredOrder, entries: Sequence[JournalEntry], *, full: 
         return
     print_line("Journal", "bold")
     for entry in entries:
-        line = (local_time(entry.event.at), _event_in_words(entry.event, order))
-        exchange = _exchange_facts(entry.exchange) if full else ()
+        line = (local_time(entry.event.at), event_in_words(entry.event, order))
+        exchange = exchange_facts(entry.exchange) if full else ()
         show_facts((line, *exchange))
 
 
@@ -295,8 +306,8 @@ def _row(order: StoredOrder) -> tuple[str, ...]:
     )
 
 
-def _facts(order: StoredOrder, *, full: bool) -> list[tuple[str, str]]:
-    """Return what `orders show` prints above the journal."""
+def facts_in_words(order: StoredOrder, *, full: bool) -> list[tuple[str, str]]:
+    """Return an order's facts for people, as `orders show` prints them."""
     content = order.order
     facts = [
         ("Order", order.id),
@@ -331,7 +342,8 @@ def _error_facts(order: StoredOrder, *, full: bool) -> list[tuple[str, str]]:
     return facts
 
 
-def _act(act: Act) -> str:
+def act_in_words(act: Act) -> str:
+    """Return what a person did, for people."""
     note = f" ({act.note})" if act.note else ""
     return f"{local_time(act.at)} {act.who}: {act.what}{note}"
 
@@ -348,13 +360,13 @@ def _entry_facts(entry: JournalEntry) -> dict[str, object]:
     }
 
 
-def _event_in_words(event: Event | UnreadableEvent, order: StoredOrder) -> str:
+def event_in_words(event: Event | UnreadableEvent, order: StoredOrder) -> str:
     """Return an event of the journal for people."""
     from tillpost.outbox.orders.queries import UnreadableEvent
 
     match event:
         case OfTicket(of_ticket):
-            return f"attention ticket: {_event_in_words(of_ticket, order)}"
+            return f"attention ticket: {event_in_words(of_ticket, order)}"
         case SubmissionRequested():
             return "submission requested"
         case Intended():
@@ -396,7 +408,8 @@ def _import_in_words(event: Imported) -> str:
     return f"{source}{held}; {effect}"
 
 
-def _exchange_facts(exchange: Transcript | None) -> tuple[tuple[str, str], ...]:
+def exchange_facts(exchange: Transcript | None) -> tuple[tuple[str, str], ...]:
+    """Return a redacted request and its answer for people."""
     if exchange is None:
         return ()
     request = f"{exchange.method} {exchange.path} {exchange.request_body}"

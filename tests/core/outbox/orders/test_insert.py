@@ -290,5 +290,5 @@ def test_order_of_a_subclass_is_stored_as_an_order(outbox: Outbox) -> None:
 
 def test_session_of_another_kind_is_a_type_error(outbox: Outbox) -> None:
     other: Any = object()
-    with pytest.raises(TypeError, match="must be a SQLAlchemy Session or Connection, not object"):
+    with pytest.raises(TypeError, match="a connection of psycopg 3 or sqlite3, not object"):
         outbox.add(toy_order(), connection="cafe", session=other)
