@@ -20,7 +20,7 @@ __all__ = ["HEAD", "VERSIONS", "is_created", "is_ready", "migrate", "prepare"]
 
 VERSION_TABLE = "tillpost_version"
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """The versions of the tables, oldest first."""
 
 HEAD = VERSIONS[-1]
