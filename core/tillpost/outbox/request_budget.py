@@ -72,7 +72,7 @@ def check_interval(settings: OutboxSettings, connections: int) -> float:
 
 
 def check_gap(settings: OutboxSettings) -> float:
-    """Return how many seconds pass between the checks of two stores that are due together.
+    """Return the seconds between the checks of two stores that are due together.
 
     >>> round(check_gap(OutboxSettings()), 3)
     0.25

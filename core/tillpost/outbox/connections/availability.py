@@ -133,7 +133,7 @@ def read_rows(db: Connection) -> Mapping[str, Mapping[str, Any]]:
 
 
 def read_page(db: Connection, skipped: int, most: int) -> Mapping[str, Mapping[str, Any]]:
-    """Read the same columns of up to `most` connections after those `skipped`, by name."""
+    """Read the same columns of `most` connections after those skipped, by name."""
     rows = db.execute(_PAGE, {"skipped": skipped, "most": most}).mappings()
     return {row["name"]: Row(t.connections, row).values for row in rows}
 

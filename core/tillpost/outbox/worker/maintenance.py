@@ -47,7 +47,10 @@ THREADS = 16
 """Polls and menu imports that one worker runs at the same time."""
 
 POLLS_EVERY = 0.25
-"""Seconds between two runs of polls, each of which begins as many as there are free threads."""
+"""Seconds between two runs of polls.
+
+Each begins as many polls as there are free threads.
+"""
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running polls and imports."""

@@ -342,7 +342,7 @@ class StoreMonitor:
         return values
 
     def _may_recheck(self, name: str) -> bool:
-        """Return whether the budget has room for one more check soon, which is counted then."""
+        """Count one more check soon, if the budget has room; return whether it has."""
         host = self._processor.connections.host(name)
         if not self._budget.allows(RECHECK, host):
             return False
