@@ -1,4 +1,4 @@
-"""The remarks `unconfirmed:` in adapters and simulators: claims that no vendor's page confirms."""
+"""The remarks `unconfirmed:` in the code: claims that no vendor's page confirms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import ref_markdown as md
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("adapters", "plugins")
+SOURCES = ("adapters", "core", "plugins")
 
 
 class Remark(NamedTuple):
@@ -66,7 +66,7 @@ def unconfirmed() -> str:
 
 
 def remarks(root: Path = ROOT) -> list[Remark]:
-    """Return every remark of the adapters and the simulators, by file and line."""
+    """Return every remark of core, the adapters and the plugins, by file and line."""
     found: list[Remark] = []
     for source in SOURCES:
         for file in (root / source).rglob("*.py"):

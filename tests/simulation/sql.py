@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -150,8 +150,15 @@ class DirectConnection:
         self._driver = driver
         self._plans: dict[object, _Plan] = {}
 
-    def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
-        """Run a statement with values for its parameters."""
+    def execute(
+        self, statement: Any, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> Any:
+        """Run a statement with values for its parameters; with several, once for each."""
+        if isinstance(values, list):
+            return [self._execute(statement, each) for each in values]
+        return self._execute(statement, cast("Mapping[str, Any] | None", values))
+
+    def _execute(self, statement: Any, values: Mapping[str, Any] | None) -> Any:
         plan, own = self._plan(statement, values)
         sql, arguments = plan.sql, None
         if plan.is_expanding:

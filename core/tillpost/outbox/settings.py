@@ -37,6 +37,7 @@ BackOff = Annotated[float, Field(gt=0, le=900)]
 LeadTime = Annotated[float, Field(ge=0, le=WEEK)]
 Days = Annotated[float, Field(ge=0, le=MOST_DAYS)]
 Count = Annotated[int, Field(ge=1, le=1000)]
+Rate = Annotated[float, Field(ge=0.1, le=10_000)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 UNLIMITED_RETRIES = 1_000_000
@@ -104,7 +105,10 @@ class OutboxSettings(BaseModel):
         escalate_after: A problem that nobody acts on is escalated after this long, and again after
             as long.
         unseen_after: An order that the register hasn't confirmed for this long is reported.
-        check_every: How often each store is asked whether it can take orders.
+        check_every: How often each store is asked whether it can take orders; less often if there
+            are so many stores that `background_rate` doesn't allow it.
+        background_rate: How many requests a second the store checks, polls and menu imports of all
+            workers may send to one host. Orders aren't counted.
         outage_after: After this many failed orders in a row the connection's circuit opens: an
             outage has begun.
         erase_after_days: Customers' data is erased from finished orders this many days after they
@@ -132,6 +136,10 @@ class OutboxSettings(BaseModel):
     escalate_after: Seconds = 300.0
     unseen_after: Seconds = 300.0
     check_every: Seconds = 60.0
+    # unconfirmed: how many requests a second a platform takes from one address over all stores'
+    # tokens. What platforms publish counts for each store or token. A 429 while no store alone is
+    # busy would show it.
+    background_rate: Rate = 40.0
     outage_after: Count = 5
     erase_after_days: Days | None = None
     prune_after_days: Days | None = None

@@ -9,15 +9,16 @@ that applies is the answer:
 
 A store that was never checked, or whose check is overdue by more than `OVERDUE` seconds (no worker
 is running), counts as open, and the text says that this is an assumption. An order that is taken
-wrongly waits in the outbox, where people see it; a sale that is refused wrongly is lost.
+wrongly waits in the outbox, where people see it; a sale that is refused wrongly is lost. When a
+check is due is in the row: with thousands of stores checks are further apart than `OVERDUE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.models.availability import Availability, Reason
@@ -30,6 +31,7 @@ __all__ = [
     "OVERDUE",
     "StoreCheck",
     "availability_of",
+    "read_page",
     "read_row",
     "read_rows",
     "store_check",
@@ -55,6 +57,9 @@ COLUMNS = tuple(t.connections.c[name] for name in _COLUMN_NAMES)
 """The columns that `availability_of` reads."""
 
 _ALL_ROWS = select(*COLUMNS)
+_PAGE = (
+    _ALL_ROWS.order_by(t.connections.c.name).limit(bindparam("most")).offset(bindparam("skipped"))
+)
 
 
 class StoreCheck(Readiness):
@@ -78,7 +83,10 @@ class StoreCheck(Readiness):
 
 
 def store_check(
-    readiness: Readiness, previous: StoreCheck | None, now: float, reached_elsewhere: float
+    readiness: Readiness,
+    previous: StoreCheck | None,
+    now: float,
+    reached_elsewhere: Callable[[], float],
 ) -> StoreCheck:
     """Return the result of a check, given the result of the previous one.
 
@@ -86,15 +94,15 @@ def store_check(
         readiness: What the check found.
         previous: The result of the check before; None when this is the first.
         now: When the check was made, in epoch seconds.
-        reached_elsewhere: When any other connection was last answered, in epoch seconds. A platform
-            that can't be connected to counts as failing only if another platform was reached since
-            then; until that our own network may be at fault.
+        reached_elsewhere: Returns when any other connection was last answered, in epoch seconds. A
+            platform that can't be connected to counts as failing only if another platform was
+            reached since then; until that our own network may be at fault.
     """
     reason = _reason(readiness)
     unreached_since = None
     if reason is Reason.UNREACHED:
         unreached_since = _unreached_since(previous, now)
-        if reached_elsewhere > unreached_since:
+        if reached_elsewhere() > unreached_since:
             readiness = _blame_platform(readiness)
             reason = Reason.OUTAGE
     unchanged = previous is not None and _reason(previous) is reason
@@ -121,6 +129,12 @@ def read_row(db: Connection, connection: str) -> Mapping[str, Any] | None:
 def read_rows(db: Connection) -> Mapping[str, Mapping[str, Any]]:
     """Read the same columns of all connections, by name."""
     rows = db.execute(_ALL_ROWS).mappings()
+    return {row["name"]: Row(t.connections, row).values for row in rows}
+
+
+def read_page(db: Connection, skipped: int, most: int) -> Mapping[str, Mapping[str, Any]]:
+    """Read the same columns of `most` connections after those skipped, by name."""
+    rows = db.execute(_PAGE, {"skipped": skipped, "most": most}).mappings()
     return {row["name"]: Row(t.connections, row).values for row in rows}
 
 

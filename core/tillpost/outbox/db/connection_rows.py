@@ -7,10 +7,10 @@ both act on the same state. All methods run in the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.outbox.circuit_breaker import Circuit
@@ -18,7 +18,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.rows import Row
 
-__all__ = ["BLOCKED_CONNECTIONS", "LONG_COLUMNS", "ConnectionRows"]
+__all__ = ["BLOCKED_CONNECTIONS", "LONG_COLUMNS", "ConnectionRows", "is_blocked"]
 
 _CONNECTION = t.connections.c
 _CREDENTIALS = t.credentials.c
@@ -30,9 +30,10 @@ _is_paused = _CONNECTION.paused != ""
 _is_throttled = _CONNECTION.not_before > bindparam("now")
 _is_circuit_open = _CONNECTION.opened_at.is_not(None) & (_CONNECTION.probe_at > bindparam("now"))
 
-BLOCKED_CONNECTIONS = select(_CONNECTION.name).where(
-    or_(_is_paused, _is_throttled, _is_circuit_open)
-)
+is_blocked = or_(_is_paused, _is_throttled, _is_circuit_open)
+"""The condition that a connection may send nothing at the time `now`."""
+
+BLOCKED_CONNECTIONS = select(_CONNECTION.name).where(is_blocked)
 """The names of the connections that may send nothing at the time `now`."""
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
@@ -41,11 +42,13 @@ _LOCK = (
     .where(_CONNECTION.name == bindparam("connection_name"))
     .with_for_update()
 )
-_INSERT_ONCE = {
+_Insert: TypeAlias = sqlite.Insert | postgresql.Insert
+_INSERT_ONCE: Mapping[str, _Insert] = {
     "sqlite": sqlite.insert(t.connections).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(t.connections).on_conflict_do_nothing(),
 }
 _UPDATE = update(t.connections).where(_CONNECTION.name == bindparam("connection_name"))
+_COUNT = select(func.count()).select_from(t.connections)
 _CREDENTIALS_VERSION = select(_CREDENTIALS.version).where(
     _CREDENTIALS.connection == bindparam("connection_name"), _CREDENTIALS.encrypted_secrets != ""
 )
@@ -79,13 +82,24 @@ class ConnectionRows:
         row = self._select_locked(db, connection)
         if row is not None:
             return row
-        db.execute(_INSERT_ONCE[db.dialect.name], {"name": connection, **_DEFAULTS})
+        self.add(db, [connection])
         created = db.execute(_LOCK, {"connection_name": connection}).mappings().one()
         return Row(t.connections, created).values
+
+    def add(self, db: Connection, connections: Sequence[str]) -> None:
+        """Create the rows of those connections that have none."""
+        if connections:
+            rows = [{"name": connection, **_DEFAULTS} for connection in connections]
+            db.execute(_INSERT_ONCE[db.dialect.name], rows)
 
     def update(self, db: Connection, connection: str, values: Mapping[str, object]) -> None:
         """Write columns of a connection's row. Does nothing if there is no such row."""
         db.execute(_UPDATE, {"connection_name": connection, **values})
+
+    def count(self, db: Connection) -> int:
+        """Return how many connections have a row."""
+        count: int = db.execute(_COUNT).scalar_one()
+        return count
 
     def credentials_version(self, db: Connection, connection: str) -> int:
         """Return the version of the credentials stored for a connection, 0 if none are."""

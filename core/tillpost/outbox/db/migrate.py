@@ -51,7 +51,7 @@ __all__ = [
 
 VERSION_TABLE = "tillpost_version"
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """The versions of the tables, oldest first."""
 
 HEAD = VERSIONS[-1]

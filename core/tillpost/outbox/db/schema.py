@@ -217,6 +217,11 @@ connections = Table(
     # The availability that was last reported to plugins; NULL: none was.
     Column("takes_orders", Boolean),
     Column("takes_orders_since", Double),
+    # The conditions are spelt out in the queries, so that the planner sees that an index fits.
+    _partial_index("tillpost_connections_check", "check_at", where="paused = ''"),
+    _partial_index("tillpost_connections_paused", "pause_probe_at", where="paused <> ''"),
+    _partial_index("tillpost_connections_sync", "sync_at", where="sync_at IS NOT NULL"),
+    _partial_index("tillpost_connections_import", "import_at", where="import_at IS NOT NULL"),
 )
 """One row for each connection that a worker has used.
 

@@ -7,8 +7,9 @@ once, and each change is announced once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -21,11 +22,13 @@ from tillpost.outbox.circuit_breaker import (
     next_pause_probe,
     outage_cause,
 )
+from tillpost.outbox.connections.availability import StoreCheck
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.event_log import HookCall
 from tillpost.outbox.orders.models import WaitsFor
+from tillpost.outbox.request_budget import check_interval
 from tillpost.outbox.rows import Row
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER, OutboxSettings
 
@@ -161,6 +164,7 @@ class ConnectionUpdate:
             **before.succeeded().columns(),
             "platform": self._opened.platform,
             "reached_at": self._now,
+            "check_at": self._postponed_check(row),
         }
         self._set(values)
         if before.opened_at is None:
@@ -169,6 +173,20 @@ class ConnectionUpdate:
         outage = before.outage(whose, self._now)
         return (("outage_ended", {"outage": outage}),)
 
+    def _postponed_check(self, row: Mapping[str, Any]) -> float:
+        """Return when a store is next checked that has just answered an order.
+
+        A store that answers is as good as checked. But a platform may take the orders of a store
+        that has closed, so the last check counts for twice the interval at most. A check that is
+        due stays so.
+        """
+        check_at: float = row["check_at"]
+        check = StoreCheck.of(row)
+        if check is None or check.stop or check_at <= self._now:
+            return check_at
+        interval = check_interval(self._settings, self._rows.count(self._db))
+        return max(check_at, min(self._now + interval, check.at + 2 * interval))
+
     def _whose_fault(self, circuit: Circuit, *, unreached: bool) -> Whose:
         """Return whose fault an outage is.
 
@@ -176,18 +194,19 @@ class ConnectionUpdate:
         """
         reached_at, unreached_at = (0.0, self._now) if unreached else (self._now, 0.0)
         here = Reachability(self._opened.platform, reached_at, unreached_at)
+        return outage_cause(here, circuit.evidence[0].at, self._others())
+
+    def _others(self) -> Iterator[Reachability]:
+        """Read when the other connections were reached, once that is asked for."""
         columns = select(
             _CONNECTION.platform,
             _CONNECTION.reached_at,
             _CONNECTION.unreachable_at,
         )
         rows = self._db.execute(columns.where(_CONNECTION.name != self._name))
-        others = [Row(t.connections, row) for row in rows.mappings()]
-        reaches = [
-            Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
-            for row in others
-        ]
-        return outage_cause(here, circuit.evidence[0].at, reaches)
+        for values in rows.mappings():
+            row = Row(t.connections, values)
+            yield Reachability(row["platform"], row["reached_at"], row["unreachable_at"])
 
     def _was_reconnected(self) -> bool:
         """Whether the connection has newer credentials than those that were refused.

@@ -2,7 +2,7 @@
 
 They are checks, polls and menu imports. A connection has one task of a kind at a time, and its
 share of the threads (see `thread_shares`). So neither the worker's loop nor another connection
-waits for a platform that hangs.
+waits for a platform that hangs. Tasks also keep to the budget of their host (see `request_budget`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Protocol
 from tillpost.errors import is_interruption
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.request_budget import RequestBudget
 from tillpost.outbox.thread_pool import DaemonThreadPool
 from tillpost.outbox.worker.thread_shares import ThreadShares
 
@@ -23,14 +24,23 @@ log = safe_logger("tillpost.outbox")
 
 
 class TaskRunner(Protocol):
-    """Runs a connection's tasks, each of a kind such as "poll"."""
+    """Runs a connection's tasks, each of a kind of `request_budget`."""
 
     def may_start(self, kind: str, connection: str) -> bool:
         """Return whether a task would begin now."""
         ...
 
-    def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
-        """Begin a task. Threads log what it raises, `AtOnce` raises it."""
+    def start(self, kind: str, connection: str, task: Callable[[], object], times: int = 1) -> bool:
+        """Begin a task, unless it may not; return whether it begins.
+
+        Threads log what it raises, `AtOnce` raises it.
+
+        Args:
+            kind: The task's kind.
+            connection: The name of its connection.
+            task: What to run.
+            times: As how many tasks it counts in the budget.
+        """
         ...
 
 
@@ -42,10 +52,11 @@ class AtOnce:
         del kind, connection
         return True
 
-    def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
+    def start(self, kind: str, connection: str, task: Callable[[], object], times: int = 1) -> bool:
         """Run a task."""
-        del kind, connection
+        del kind, connection, times
         task()
+        return True
 
 
 class ConnectionTasks:
@@ -55,12 +66,16 @@ class ConnectionTasks:
         threads: How many run at once, without the slow ones.
         name: What the threads are called.
         host_of: Returns the host of a connection.
+        budget: What may be sent to each host.
     """
 
-    def __init__(self, threads: int, name: str, host_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, threads: int, name: str, host_of: Callable[[str], str], budget: RequestBudget
+    ) -> None:
         self._shares = ThreadShares[tuple[str, str]](threads)
         self._threads = DaemonThreadPool(threads, name, lambda: self._shares.slow)
         self._host_of = host_of
+        self._budget = budget
 
     @property
     def idle_threads(self) -> int:
@@ -75,18 +90,21 @@ class ConnectionTasks:
     def may_start(self, kind: str, connection: str) -> bool:
         """Return whether a task would begin now."""
         is_free = (kind, connection) not in self._shares.current()
+        if not is_free or self._threads.idle_threads <= 0:
+            return False
         host = self._host_of(connection)
-        return (
-            is_free and self._threads.idle_threads > 0 and self._shares.may_begin(connection, host)
-        )
+        return self._budget.allows(kind, host) and self._shares.may_begin(connection, host)
 
-    def start(self, kind: str, connection: str, task: Callable[[], object]) -> None:
-        """Begin a task, unless one of the kind is running."""
+    def start(self, kind: str, connection: str, task: Callable[[], object], times: int = 1) -> bool:
+        """Begin a task, unless it may not; return whether it begins. See `TaskRunner`."""
         if not self.may_start(kind, connection):
-            return
+            return False
         key = (kind, connection)
-        self._shares.begin(key, connection, self._host_of(connection))
+        host = self._host_of(connection)
+        self._budget.spend(kind, host, times)
+        self._shares.begin(key, connection, host)
         self._threads.submit(partial(self._run, key, task))
+        return True
 
     def close(self, grace: float) -> None:
         """Begin no more tasks, and wait `grace` seconds for the running ones."""

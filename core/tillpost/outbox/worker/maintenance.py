@@ -21,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     or_,
     select,
+    text,
     update,
 )
 
@@ -28,6 +29,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.event_log import log_event
 from tillpost.outbox.orders.models import WaitsFor
+from tillpost.outbox.request_budget import RequestBudget
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.webhooks.received_events import delete_old_events
 from tillpost.outbox.worker.connection_tasks import AtOnce, ConnectionTasks
@@ -41,8 +43,14 @@ from tillpost.outbox.worker.store_monitor import StoreMonitor
 
 __all__ = ["Maintenance"]
 
-THREADS = 8
+THREADS = 16
 """Polls and menu imports that one worker runs at the same time."""
+
+POLLS_EVERY = 0.25
+"""Seconds between two runs of polls.
+
+Each begins as many polls as there are free threads.
+"""
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running polls and imports."""
@@ -83,7 +91,7 @@ _SHORT_HOLDS = (
 _AUTOMATIC_WAITS = (WaitsFor.NOTHING, WaitsFor.RETRY, WaitsFor.LOOK, WaitsFor.IMPORT)
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
-_PAUSED = select(_CONNECTION.name, _CONNECTION.refused_credentials).where(_CONNECTION.paused != "")
+_PAUSED = select(_CONNECTION.name, _CONNECTION.refused_credentials).where(text("paused <> ''"))
 
 
 def _end_endless_orders() -> Update:
@@ -163,9 +171,10 @@ class Maintenance:
         self._database = processor.outbox.database
         self._hooks = HookThread(processor.call_hooks)
         call_hooks = self._hooks.call if in_threads else processor.call_hooks
-        self._store_monitor = StoreMonitor(processor, call_hooks)
+        self._budget = RequestBudget(processor.outbox.settings.background_rate)
+        self._store_monitor = StoreMonitor(processor, call_hooks, self._budget)
         host_of = processor.connections.host
-        self._requests = ConnectionTasks(THREADS, "tillpost-poll", host_of)
+        self._requests = ConnectionTasks(THREADS, "tillpost-poll", host_of, self._budget)
         runner = self._requests if in_threads else AtOnce()
         order_monitor = OrderMonitor(processor, runner, call_hooks)
         menu_sync = MenuSync(processor, runner)
@@ -178,11 +187,14 @@ class Maintenance:
             _Task(1.0, self._store_monitor.start_due_checks),
             _Task(10.0, self._store_monitor.probe_paused),
             _Task(1.0, self._store_monitor.report_changes),
+            _Task(10.0, self._share_budget),
+            _Task(5.0, menu_sync.plan_daily),
             _Task(5.0, menu_sync.import_daily),
             _Task(30.0, self._end_endless_waits),
             _Task(HOUR, self._delete_old_data),
-            _Task(2.0, order_monitor.poll),
-            _Task(2.0, order_monitor.report_unseen),
+            # The reports come first: they have the next room for their last polls.
+            _Task(POLLS_EVERY, order_monitor.report_unseen),
+            _Task(POLLS_EVERY, order_monitor.poll),
             _Task(2.0, order_monitor.escalate),
             _Task(5.0, menu_sync.import_changed),
         ]
@@ -240,6 +252,10 @@ class Maintenance:
                 log_event("connection_restored", connection=name)
                 opened = self._processor.connections[name]
                 self._processor.call_hooks(name, [("connection_restored", {})], opened)
+
+    def _share_budget(self) -> None:
+        """Share the budget of requests among the workers that there are."""
+        self._budget.workers = len(self._processor.workers.pulses())
 
     def _end_endless_waits(self) -> None:
         """Make due what a clock that was ahead has put off too far."""

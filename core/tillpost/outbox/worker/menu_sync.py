@@ -1,7 +1,10 @@
 """Imports of due menus: daily, and after the platform reported a change.
 
-`Maintenance` calls `import_daily` and `import_changed` every few seconds. Before an import a worker
-moves the time at which the next one is due, so that one of all the workers imports.
+`Maintenance` calls the tasks every few seconds. The time at which a menu's daily import is due is
+in its connection's row: `plan_daily` keeps it in step with the connection's options. Before an
+import a worker moves that time to the next day, so that one of all the workers imports. Imports
+keep to the budget of their host (`request_budget`), so those of thousands of stores with the same
+`sync_at` are made one after the other from then on.
 """
 
 from __future__ import annotations
@@ -10,16 +13,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, bindparam, select, update
+from sqlalchemy import Column, bindparam, select, text, update
 
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.request_budget import MENU_IMPORT
 from tillpost.outbox.rows import is_name, unchanged
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
+from tillpost.outbox.worker.due_rows import DueRows
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
 
@@ -30,14 +35,30 @@ log = safe_logger("tillpost.outbox")
 RETRY_IMPORT = 300.0
 """Seconds after which an import is tried again that failed after a change."""
 
-_KIND = "menu_import"
+MOST_PLANNED = 100
+"""Connections whose daily import is planned in one run."""
 
 _CONNECTION = t.connections.c
 
-_DAILY_IMPORTS = select(_CONNECTION.name, _CONNECTION.sync_at)
-
-_CHANGED_MENUS = select(_CONNECTION.name, _CONNECTION.import_at).where(
-    _CONNECTION.paused == "", _CONNECTION.import_at <= bindparam("now")
+_PLANNED = (
+    select(_CONNECTION.name, _CONNECTION.sync_at)
+    .order_by(_CONNECTION.name)
+    .limit(MOST_PLANNED)
+    .offset(bindparam("skipped"))
+)
+_DUE_DAILY = (
+    select(_CONNECTION.name, _CONNECTION.sync_at)
+    .where(_CONNECTION.sync_at <= bindparam("now"), text("sync_at IS NOT NULL"))
+    .order_by(_CONNECTION.sync_at)
+)
+_CHANGED_MENUS = (
+    select(_CONNECTION.name, _CONNECTION.import_at)
+    .where(
+        _CONNECTION.paused == "",
+        _CONNECTION.import_at <= bindparam("now"),
+        text("import_at IS NOT NULL"),
+    )
+    .order_by(_CONNECTION.import_at)
 )
 
 
@@ -50,47 +71,66 @@ class MenuSync:
         self._tasks = tasks or AtOnce()
         self._passed_over = PassedOver("menu_import")
         self._database = processor.outbox.database
+        self._planned = 0
+        self._due_daily = DueRows(_DUE_DAILY)
+        self._changed_menus = DueRows(_CHANGED_MENUS)
+
+    def plan_daily(self) -> None:
+        """Plan the next daily import of some connections after the other."""
+        now = self._processor.clock()
+        with self._database.reading() as db:
+            rows = db.execute(_PLANNED, {"skipped": self._planned}).all()
+        self._planned = self._planned + len(rows) if len(rows) == MOST_PLANNED else 0
+        for name, due_at in rows:
+            if not _is_due(due_at, now) and is_name(name) and self._passed_over.allows(name):
+                with self._passed_over.attempt(name):
+                    self._plan(name, due_at, now)
+
+    def _plan(self, name: str, due_at: object, now: float) -> None:
+        next_due_at = next_sync(self._processor.connections.options(name), now)
+        if next_due_at != due_at:
+            self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
 
     def import_daily(self) -> None:
         """Import the menus whose time of day has come, in the store's time zone."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = db.execute(_DAILY_IMPORTS).all()
-        for name, due_at in rows:
+            rows = self._due_daily.read(db, now)
+        for row in rows:
+            name = row["name"]
             if is_name(name) and self._passed_over.allows(name):
                 with self._passed_over.attempt(name):
-                    self._import_if_due(name, due_at, now)
+                    self._import_due(name, row["sync_at"], now)
 
-    def _import_if_due(self, name: str, due_at: object, now: float) -> None:
-        options = self._processor.connections.options(name)
-        next_due_at = next_sync(options, now)
-        if next_due_at is None or next_due_at == due_at:
+    def _import_due(self, name: str, due_at: object, now: float) -> None:
+        next_due_at = next_sync(self._processor.connections.options(name), now)
+        if next_due_at is None:
+            self._move(_CONNECTION.sync_at, name, due_at, None)
             return
-        if not self._tasks.may_start(_KIND, name):
+        if not self._tasks.may_start(MENU_IMPORT, name):
             return
-        is_first = self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
-        is_due = isinstance(due_at, float | int) and due_at <= now
-        if is_first and is_due:
-            self._tasks.start(_KIND, name, partial(self._import, name))
+        if self._move(_CONNECTION.sync_at, name, due_at, next_due_at):
+            self._tasks.start(MENU_IMPORT, name, partial(self._import, name))
 
     def import_changed(self) -> None:
         """Import the menus whose platform reported a change."""
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = db.execute(_CHANGED_MENUS, {"now": now}).all()
-        for name, due_at in rows:
+            rows = self._changed_menus.read(db, now)
+        for row in rows:
+            name = row["name"]
             if is_name(name) and self._passed_over.allows(name):
                 with self._passed_over.attempt(name):
-                    self._import_reported(name, due_at, now)
+                    self._import_reported(name, row["import_at"], now)
 
     def _import_reported(self, name: str, due_at: object, now: float) -> None:
-        if not self._tasks.may_start(_KIND, name):
+        if not self._tasks.may_start(MENU_IMPORT, name):
             return
         # Until it succeeds it stays due, in case that this worker dies.
         retry_at = now + RETRY_IMPORT
         is_first = self._move(_CONNECTION.import_at, name, due_at, retry_at)
         if is_first:
-            self._tasks.start(_KIND, name, partial(self._import_change, name, retry_at))
+            self._tasks.start(MENU_IMPORT, name, partial(self._import_change, name, retry_at))
 
     def _import_change(self, name: str, retry_at: float) -> None:
         if self._import(name):
@@ -125,6 +165,10 @@ class MenuSync:
             log.warning("menu_import_failed connection=%s error=%s", name, log_value(error))
             return False
         return True
+
+
+def _is_due(due_at: object, now: float) -> bool:
+    return isinstance(due_at, float | int) and due_at <= now
 
 
 def next_sync(options: ConnectionOptions, now: float) -> float | None:

@@ -1,9 +1,13 @@
 """The polling of received orders, and reports of those that need a person.
 
 Each order is polled on a schedule of its own (`transitions.next_poll_at`), to find out what no
-webhook reported. An order that the register shows no sign of is reported once; a problem that
-nobody acts on is escalated twice. `Maintenance` calls the tasks every few seconds. Each is claimed
-in the database, so that one of all the workers does it; hooks are called once it is on disk.
+webhook reported, as far as the budget of its host allows (`request_budget`): where it doesn't, the
+polls are later, those first that have waited longest. An order that the register shows no sign of
+is reported once, after a last poll that comes before all others; one whose host has no room or no
+answer for that poll for `LAST_POLL_PATIENCE` seconds is reported without. A problem that nobody
+acts on is escalated twice. `Maintenance` calls the tasks several times a second or every few
+seconds. Each is claimed in the database, so that one of all the workers does it; hooks are called
+once it is on disk.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    RowMapping,
     Select,
     bindparam,
-    func,
+    exists,
     select,
     update,
 )
@@ -29,7 +34,7 @@ from tillpost.adapter.webhooks import OrderChanged, OrderRefused
 from tillpost.errors import ConfigError, PosError, RateLimitError
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.db.connection_rows import BLOCKED_CONNECTIONS
+from tillpost.outbox.db.connection_rows import is_blocked
 from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
@@ -43,9 +48,11 @@ from tillpost.outbox.orders.queries import read_events
 from tillpost.outbox.orders.transitions import due_time, next_poll_at
 from tillpost.outbox.orders.unreadable import JOURNAL, set_aside
 from tillpost.outbox.orders.updates import OrderUpdates
+from tillpost.outbox.request_budget import POLL
 from tillpost.outbox.rows import Row, is_name, named, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import AtOnce, TaskRunner
+from tillpost.outbox.worker.due_rows import DueRows
 from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
@@ -56,20 +63,17 @@ __all__ = ["OrderMonitor"]
 
 log = safe_logger("tillpost.outbox")
 
-MOST_POLLS = 8
-"""Orders that are polled in one run, at most one of each connection.
-
-Polling uses the same budget of requests as submitting.
-"""
-
 POLL_SECONDS = 1.0
 """Seconds after which a run polls no further order."""
 
 RETRY_POLL = 60.0
 """Seconds after which an order is polled again whose platform didn't answer."""
 
-MOST_REPORTS = 100
-"""Orders that are reported in one run."""
+LAST_POLL_PATIENCE = 60.0
+"""Seconds that an unseen order's report waits for the last poll before it."""
+
+MOST_READ = 200
+"""Due orders that are read in one run. At most one of each connection is polled."""
 
 MOST_ESCALATIONS = 2
 """How often a problem is escalated."""
@@ -79,16 +83,13 @@ _ORDER = t.orders.c
 _POLLED_STATES = (OrderState.RECEIVED, OrderState.ACCEPTED)
 
 _is_unclaimed = _ORDER.worker.is_(None)
-_may_send = _ORDER.connection.not_in(BLOCKED_CONNECTIONS)
+_may_send = ~exists().where(t.connections.c.name == _ORDER.connection, is_blocked)
 
-_FIRST_DUE_POLLS = (
-    select(_ORDER.connection, func.min(_ORDER.poll_at).label("poll_at"))
+_DUE_POLLS = (
+    select(_ORDER.id, _ORDER.connection, _ORDER.poll_at)
     .where(_ORDER.poll_at <= bindparam("now"), _is_unclaimed, _may_send)
-    .group_by(_ORDER.connection)
-    .order_by("poll_at")
-    .limit(MOST_POLLS)
+    .order_by(_ORDER.poll_at)
 )
-"""When the first poll of each connection is due, the longest overdue first."""
 
 
 def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
@@ -100,11 +101,10 @@ def _due_by(time_column: Column[Any]) -> Select[*tuple[Any, ...]]:
         select(_ORDER.id, _ORDER.connection)
         .where(time_column <= bindparam("now"), _is_unclaimed)
         .order_by(time_column)
-        .limit(MOST_REPORTS)
     )
 
 
-_DUE_UNSEEN = _due_by(_ORDER.expected_at)
+_DUE_UNSEEN = _due_by(_ORDER.expected_at).add_columns(_ORDER.expected_at)
 _DUE_ESCALATIONS = _due_by(_ORDER.escalate_at)
 
 
@@ -140,23 +140,28 @@ class OrderMonitor:
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
         self._orders = OrderUpdates(processor.outbox.engine, self._settings)
+        self._due_polls = DueRows(_DUE_POLLS, MOST_READ)
+        self._due_unseen = DueRows(_DUE_UNSEEN, MOST_READ)
+        self._due_escalations = DueRows(_DUE_ESCALATIONS, MOST_READ)
 
     # ------------------------------------------------------------------ poll
 
     def poll(self) -> None:
-        """Poll the orders that are due, the longest overdue first."""
-        now = self._processor.clock()
+        """Poll the orders that are due, the longest overdue first, one of each connection."""
         stop_at = time.monotonic() + POLL_SECONDS
-        with self._database.reading() as db:
-            rows = db.execute(_FIRST_DUE_POLLS, {"now": now}).all()
-        for connection, poll_at in rows:
+        polled: set[object] = set()
+        for row in self._due(self._due_polls):
             if time.monotonic() >= stop_at:
                 break
-            is_first_due = (named(_ORDER.connection, connection), _ORDER.poll_at == poll_at)
+            connection = row["connection"]
+            if connection in polled:
+                continue
+            polled.add(connection)
+            is_same = (named(_ORDER.id, row["id"]), unchanged(_ORDER.poll_at, row["poll_at"]))
             if is_name(connection):
-                self._tasks.start("poll", connection, partial(self._poll_one, *is_first_due))
+                self._tasks.start(POLL, connection, partial(self._poll_one, *is_same))
             else:
-                self._poll_one(*is_first_due)
+                self._poll_one(*is_same)
 
     def _poll_one(self, *conditions: ColumnElement[bool]) -> None:
         """Poll one order, unless another worker does; write what the platform shows."""
@@ -255,16 +260,18 @@ class OrderMonitor:
 
     def report_unseen(self) -> None:
         """Report orders that the register should have confirmed by now, after a last poll."""
-        by_connection: dict[str, list[str]] = {}
-        for order_id, connection in self._due(_DUE_UNSEEN):
-            by_connection.setdefault(connection, []).append(order_id)
-        for connection, order_ids in by_connection.items():
+        by_connection: dict[Any, list[RowMapping]] = {}
+        for row in self._due(self._due_unseen):
+            by_connection.setdefault(row["connection"], []).append(row)
+        for connection, rows in by_connection.items():
+            report = partial(self._poll_and_report, [row["id"] for row in rows])
             if not is_name(connection):
-                self._report_each_unseen(order_ids)
-                continue
-            self._tasks.start("report", connection, partial(self._report_each_unseen, order_ids))
+                report()
+            elif not self._tasks.start(POLL, connection, report, len(rows)):
+                self._report_without_poll(connection, rows)
 
-    def _report_each_unseen(self, order_ids: Sequence[str]) -> None:
+    def _poll_and_report(self, order_ids: Sequence[str]) -> None:
+        """Report those orders as unseen that a last poll doesn't show."""
         stop_at = time.monotonic() + POLL_SECONDS
         for order_id in order_ids:
             poll_at = self._poll_at(order_id)
@@ -272,19 +279,28 @@ class OrderMonitor:
                 self._poll_one(named(_ORDER.id, order_id), unchanged(_ORDER.poll_at, poll_at))
             self._report(order_id, _ORDER.expected_at, self._unseen_report)
 
+    def _report_without_poll(self, connection: str, rows: Sequence[RowMapping]) -> None:
+        """Report those orders as unseen whose last poll has had no room for too long."""
+        latest = self._processor.clock() - LAST_POLL_PATIENCE
+        for row in rows:
+            if row["expected_at"] > latest or not self._passed_over.allows(connection):
+                continue
+            with self._passed_over.attempt(connection):
+                self._report(row["id"], _ORDER.expected_at, self._unseen_report)
+
     def escalate(self) -> None:
         """Escalate problems that nobody has acted on."""
-        for order_id, connection in self._due(_DUE_ESCALATIONS):
+        for row in self._due(self._due_escalations):
+            connection = row["connection"]
             if not self._passed_over.allows(connection):
                 continue
             with self._passed_over.attempt(connection):
-                self._report(order_id, _ORDER.escalate_at, self._escalation)
+                self._report(row["id"], _ORDER.escalate_at, self._escalation)
 
-    def _due(self, query: Select[*tuple[Any, ...]]) -> Sequence[tuple[str, str]]:
-        """Return the orders whose time in a column has come: their ids and connections."""
+    def _due(self, rows: DueRows) -> Sequence[RowMapping]:
         now = self._processor.clock()
         with self._database.reading() as db:
-            return [(row.id, row.connection) for row in db.execute(query, {"now": now})]
+            return rows.read(db, now)
 
     def _poll_at(self, order_id: str) -> float | None:
         """Return when an order is next polled; None if it isn't, or can't be."""

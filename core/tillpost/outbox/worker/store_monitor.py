@@ -1,11 +1,12 @@
 """Checks each store regularly, and reports when one starts or stops taking orders.
 
-A connection is checked every `check_every` seconds from when the outbox first knows it, and at once
-when its row's `check_at` is due: because an order was refused since the store is closed, a webhook
-was received, or the store was reconnected. Checks run in threads of their own, so a platform that
-doesn't answer delays no orders. A connection whose platform asked to be left alone for a while
-isn't checked. A paused connection is checked only if it has no due order that could find out
-whether the platform grants access again: now and then, and it is resumed if it does.
+A connection is checked every `check_every` seconds from when the outbox first knows it, or less
+often with so many connections that the budget doesn't allow it (`request_budget.check_interval`).
+It is checked at once when its row's `check_at` is due: because an order was refused since the store
+is closed, a webhook was received, or the store was reconnected. Checks run in threads of their own,
+so a platform that doesn't answer delays no orders. A connection whose platform asked to be left
+alone for a while isn't checked. A paused connection is checked only if it has no due order that
+could find out whether the platform grants access again: now and then, and it is resumed if it does.
 
 The result is stored in the connection's row, which `connections/availability` evaluates. It also
 has the effects of an order's request:
@@ -18,11 +19,11 @@ has the effects of an order's request:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, text, update
 
 from tillpost.adapter.readiness import Finding, Readiness
 from tillpost.errors import ConfigError, UnreadableConfigError
@@ -33,7 +34,8 @@ from tillpost.outbox.circuit_breaker import next_pause_probe
 from tillpost.outbox.connections.availability import (
     StoreCheck,
     availability_of,
-    read_rows,
+    read_page,
+    read_row,
     store_check,
 )
 from tillpost.outbox.connections.resume import resume_connection
@@ -43,9 +45,11 @@ from tillpost.outbox.delivery.connection_state import ConnectionEvidence, Connec
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.store_queries import CheckResult, StoreQueries
 from tillpost.outbox.event_log import HookCall, log_event
+from tillpost.outbox.request_budget import CHECK, RECHECK, RequestBudget, check_gap, check_interval
 from tillpost.outbox.rows import Row, is_name, unchanged
 from tillpost.outbox.settings import LONGEST_RETRY_AFTER
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
+from tillpost.outbox.worker.due_rows import PAGE, DueRows
 from tillpost.outbox.worker.hook_thread import CallHooks
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.processor import Processor
@@ -57,8 +61,11 @@ log = safe_logger("tillpost.outbox")
 THREADS = 8
 """Checks that one worker runs at the same time."""
 
-RECHECK = 15.0
-"""Within how many seconds a platform that fails or can't be reached is rechecked."""
+RECHECK_IN = 15.0
+"""Within how many seconds a platform that fails or can't be reached is rechecked.
+
+If too many fail at once, the rest are checked as regularly as ever.
+"""
 
 GRACE = 1.0
 """Seconds that a stopping worker waits for running checks.
@@ -66,7 +73,11 @@ GRACE = 1.0
 Their results are lost after that.
 """
 
-_KIND = "store_check"
+MOST_ADDED = 500
+"""Rows of new connections that are created in one transaction."""
+
+MOST_EVALUATED = 50
+"""Rows that are evaluated each time, besides those that this worker has changed."""
 
 _CONNECTION = t.connections.c
 _ORDER = t.orders.c
@@ -74,24 +85,38 @@ _ORDER = t.orders.c
 _UNAVAILABLE = (Reason.OUTAGE, Reason.UNREACHED)
 
 _is_unscheduled = _CONNECTION.check_at == 0
-_is_paused = _CONNECTION.paused != ""
+
+# Literals, so that the planner sees that the indexes of such connections fit.
+_is_unpaused = text("paused = ''")
+_is_paused = text("paused <> ''")
 
 # Statements are built once: SQLAlchemy takes longer to build one than to run it.
 _NAMES = select(_CONNECTION.name)
-_ANY_UNSCHEDULED = _NAMES.where(_is_unscheduled).limit(1)
-_is_check_due = or_(
-    _CONNECTION.check_at <= bindparam("now"),
-    _CONNECTION.check_at > bindparam("latest"),
+_UNSCHEDULED = _NAMES.where(_is_unscheduled, _is_unpaused).order_by(_CONNECTION.name)
+_SCHEDULE = (
+    update(t.connections)
+    .where(_CONNECTION.name == bindparam("connection_name"), _is_unscheduled)
+    .values(check_at=bindparam("first_check_at"))
 )
 _DUE_CHECKS = (
     select(_CONNECTION.name, _CONNECTION.check_at)
     .where(
-        _is_check_due,
+        _CONNECTION.check_at <= bindparam("now"),
         ~_is_unscheduled,
-        ~_is_paused,
+        _is_unpaused,
         _CONNECTION.not_before <= bindparam("now"),
     )
     .order_by(_CONNECTION.check_at)
+)
+_PUT_OFF_CHECKS = (
+    select(_CONNECTION.name, _CONNECTION.check_at)
+    .where(
+        _CONNECTION.check_at > bindparam("now"),
+        _is_unpaused,
+        _CONNECTION.not_before <= bindparam("now"),
+    )
+    .order_by(_CONNECTION.check_at)
+    .limit(THREADS)
 )
 _has_due_order = exists().where(
     _ORDER.connection == _CONNECTION.name, _ORDER.due_at <= bindparam("now")
@@ -106,43 +131,68 @@ _DUE_PROBES = (
 class StoreMonitor:
     """The checks of one worker. Only `check` and `close` wait for platforms."""
 
-    def __init__(self, processor: Processor, call_hooks: CallHooks | None = None) -> None:
-        """Take the worker's processor, and what calls the hooks of reports."""
+    def __init__(
+        self,
+        processor: Processor,
+        call_hooks: CallHooks | None = None,
+        budget: RequestBudget | None = None,
+    ) -> None:
+        """Take the worker's processor.
+
+        Args:
+            processor: Handles the worker's orders.
+            call_hooks: Calls the hooks of reports; this thread by default.
+            budget: What checks may send; one of its own by default.
+        """
         self._processor = processor
         self._call_hooks = call_hooks or processor.call_hooks
         self._database = processor.outbox.database
         self._rows = processor.connection_rows
         self._settings = processor.outbox.settings
         self._engine = processor.outbox.engine
-        self._interval = processor.outbox.settings.check_every
-        host_of = processor.connections.host
+        self._interval = self._settings.check_every
         self._passed_over = PassedOver("check")
-        self._tasks = ConnectionTasks(THREADS, "tillpost-check", host_of)
+        self._budget = budget or RequestBudget(self._settings.background_rate)
+        self._tasks = ConnectionTasks(
+            THREADS, "tillpost-check", processor.connections.host, self._budget
+        )
+        self._due_checks = DueRows(_DUE_CHECKS, PAGE)
+        self._due_probes = DueRows(_DUE_PROBES, PAGE)
+        self._evaluated = 0
 
     # ------------------------------------------------------------------ tasks of `Maintenance`
 
     def add_connections(self) -> None:
         """Create the rows of new connections, and schedule the first check of each."""
-        now = self._processor.clock()
         with self._database.reading() as db:
             known = set(db.scalars(_NAMES))
-            is_any_unscheduled = db.execute(_ANY_UNSCHEDULED).first() is not None
-        new = set(self._processor.connections.names()) - known
-        if not new and not is_any_unscheduled:
-            return
-        with self._database.writing() as db:
-            for name in sorted(new):
-                self._rows.lock(db, name)
-            first_check_at = now + self._interval
-            schedule = update(t.connections).where(_is_unscheduled)
-            db.execute(schedule.values(check_at=first_check_at))
+        new = sorted(set(self._processor.connections.names()) - known)
+        self._interval = check_interval(self._settings, len(known) + len(new))
+        for begin in range(0, len(new), MOST_ADDED):
+            with self._database.writing() as db:
+                self._rows.add(db, new[begin : begin + MOST_ADDED])
+        self._schedule_first_checks()
+
+    def _schedule_first_checks(self) -> None:
+        """Schedule the first checks of new connections, one after the other."""
+        with self._database.reading() as db:
+            names = [name for name in db.scalars(_UNSCHEDULED) if is_name(name)]
+        begin_at = self._processor.clock() + self._settings.check_every
+        gap = check_gap(self._settings)
+        schedules = [
+            {"connection_name": name, "first_check_at": begin_at + number * gap}
+            for number, name in enumerate(names)
+        ]
+        for begin in range(0, len(schedules), MOST_ADDED):
+            with self._database.writing() as db:
+                db.execute(_SCHEDULE, schedules[begin : begin + MOST_ADDED])
 
     def start_due_checks(self) -> None:
         """Start the checks that are due, as many as there are free threads."""
         if self._tasks.idle_threads <= 0:
             return
         for name in self.claim_due(self._tasks.idle_threads):
-            self._tasks.start(_KIND, name, partial(self.check, name))
+            self._tasks.start(CHECK, name, partial(self.check, name))
 
     def probe_paused(self) -> None:
         """Check the paused connections that no order probes.
@@ -153,13 +203,24 @@ class StoreMonitor:
             return
         for name in self._claim_probes(self._tasks.idle_threads):
             check = partial(self.check, name, probes_pause=True)
-            self._tasks.start(_KIND, name, check)
+            self._tasks.start(CHECK, name, check)
 
     def report_changes(self) -> None:
-        """Report each store that has started or stopped taking orders. One worker does."""
-        now = self._processor.clock()
+        """Report stores that have started or stopped taking orders. One worker does.
+
+        A store that this worker has news of is evaluated at once, and the others in turn: another
+        process may have changed their rows, and the result of a check expires.
+        """
         with self._database.reading() as db:
-            rows = read_rows(db)
+            rows = dict(read_page(db, self._evaluated, MOST_EVALUATED))
+            self._evaluated = self._evaluated + len(rows) if len(rows) == MOST_EVALUATED else 0
+            for name in self._processor.take_changed() - rows.keys():
+                row = read_row(db, name)
+                if row is not None:
+                    rows[name] = row
+        self._report(rows, self._processor.clock())
+
+    def _report(self, rows: Mapping[str, Mapping[str, Any]], now: float) -> None:
         for name, row in rows.items():
             if not is_name(name) or not self._passed_over.allows(name):
                 continue
@@ -177,20 +238,33 @@ class StoreMonitor:
         # A time further ahead than any that is set was set by a clock that was ahead.
         latest = now + self._interval + LONGEST_RETRY_AFTER
         with self._database.reading() as db:
-            rows = db.execute(_DUE_CHECKS, {"now": now, "latest": latest}).all()
+            due = self._due_checks.read(db, now)
+            put_off = db.execute(_PUT_OFF_CHECKS, {"now": latest}).mappings().all()
+        return self._claim_all([*due, *put_off], self._claim_check, most, now)
+
+    def _claim_all(
+        self,
+        rows: Iterable[RowMapping],
+        claim: Callable[[RowMapping, float], bool],
+        most: int,
+        now: float,
+    ) -> Sequence[str]:
+        """Claim up to `most` of the rows whose checks may start; return the names."""
         claimed: list[str] = []
-        for name, check_at in rows:
+        for row in rows:
+            name = row["name"]
             if len(claimed) >= most:
                 break
             if not is_name(name) or not self._passed_over.allows(name):
                 continue
             with self._passed_over.attempt(name):
-                if self._tasks.may_start(_KIND, name) and self._claim(name, check_at, now):
+                if self._tasks.may_start(CHECK, name) and claim(row, now):
                     claimed.append(name)
         return claimed
 
-    def _claim(self, name: str, check_at: float, now: float) -> bool:
+    def _claim_check(self, row: RowMapping, now: float) -> bool:
         """Schedule the check after this one; return False if another worker did so before."""
+        name, check_at = row["name"], row["check_at"]
         claim = (
             update(t.connections)
             .where(_CONNECTION.name == name, unchanged(_CONNECTION.check_at, check_at))
@@ -203,18 +277,8 @@ class StoreMonitor:
     def _claim_probes(self, most: int) -> Sequence[str]:
         now = self._processor.clock()
         with self._database.reading() as db:
-            rows = db.execute(_DUE_PROBES, {"now": now}).mappings().all()
-        claimed: list[str] = []
-        for row in rows:
-            name = row["name"]
-            if len(claimed) >= most:
-                break
-            if not is_name(name) or not self._passed_over.allows(name):
-                continue
-            with self._passed_over.attempt(name):
-                if self._tasks.may_start(_KIND, name) and self._claim_probe(row, now):
-                    claimed.append(name)
-        return claimed
+            rows = self._due_probes.read(db, now)
+        return self._claim_all(rows, self._claim_probe, most, now)
 
     def _claim_probe(self, row: RowMapping, now: float) -> bool:
         """Schedule the probe after this one; return False if another worker did so before."""
@@ -251,7 +315,7 @@ class StoreMonitor:
                 result.readiness,
                 StoreCheck.of(row),
                 now,
-                _last_reached_elsewhere(db, name),
+                lambda: _last_reached_elsewhere(db, name),
             )
             values = self._values(row, check, now)
             if opened:
@@ -267,14 +331,23 @@ class StoreMonitor:
         for hook, _ in hook_calls:
             log_event(hook, connection=name)
         self._processor.call_hooks(name, hook_calls)
+        self._processor.note_change(name)
 
     def _values(self, row: Mapping[str, Any], check: StoreCheck, now: float) -> dict[str, object]:
         """Return the columns that hold a check's result, and when the next one is due."""
         values: dict[str, object] = {"readiness": check.model_dump_json()}
-        if _is_unavailable(check):
-            latest = now + min(RECHECK, self._interval)
+        if _is_unavailable(check) and self._may_recheck(row["name"]):
+            latest = now + min(RECHECK_IN, self._interval)
             values["check_at"] = min(row["check_at"] or latest, latest)
         return values
+
+    def _may_recheck(self, name: str) -> bool:
+        """Count one more check soon, if the budget has room; return whether it has."""
+        host = self._processor.connections.host(name)
+        if not self._budget.allows(RECHECK, host):
+            return False
+        self._budget.spend(RECHECK, host)
+        return True
 
     # ------------------------------------------------------------------ report a change
 

@@ -194,7 +194,7 @@ def check(
     reached_elsewhere: float = 0.0,
 ) -> StoreCheck:
     finding = OPEN if error is None else Finding.unseen("connection", error)
-    return store_check(Readiness(findings=(finding,)), previous, now, reached_elsewhere)
+    return store_check(Readiness(findings=(finding,)), previous, now, lambda: reached_elsewhere)
 
 
 def reason_of(result: StoreCheck) -> Reason:

@@ -17,14 +17,14 @@ from core.toy import toy_order
 from tillpost.outbox import DatabaseError, Outbox
 from tillpost.outbox.db import migrate as migrate_module
 
-NEXT = "0002"
+NEXT = "0003"
 
 STEP = f'''
 import sqlalchemy as sa
 from alembic import op
 
 revision = "{NEXT}"
-down_revision = "0001"
+down_revision = "{migrate_module.HEAD}"
 
 def upgrade() -> None:
     op.add_column("tillpost_orders", sa.Column("made_up", sa.String(20), server_default="x"))
@@ -50,7 +50,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copied = tmp_path / "a folder with 100 % blanks"
     shutil.copytree(migrate_module.STEPS, copied)
     monkeypatch.setattr(migrate_module, "STEPS", copied)
-    monkeypatch.setattr(migrate_module, "VERSIONS", ("0001", NEXT))
+    monkeypatch.setattr(migrate_module, "VERSIONS", (*migrate_module.VERSIONS, NEXT))
     monkeypatch.setattr(migrate_module, "HEAD", NEXT)
     return copied / "versions" / f"{NEXT}_made_up.py"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -29,8 +30,10 @@ from tillpost.outbox import (
 )
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.exceptions import MenuImportRunning
+from tillpost.outbox.request_budget import RequestBudget
+from tillpost.outbox.worker.connection_tasks import ConnectionTasks
 from tillpost.outbox.worker.maintenance import Maintenance
-from tillpost.outbox.worker.menu_sync import next_sync
+from tillpost.outbox.worker.menu_sync import MenuSync, next_sync
 from waiting import eventually
 
 
@@ -234,6 +237,49 @@ def test_one_of_two_workers_makes_the_daily_import(open_outbox: Opening, server:
                 Maintenance(processor).tend()
             assert server.count("GET /menu") == imports
     assert len(stored_imports(outboxes[0])) == 2
+
+
+def test_imports_at_the_same_time_of_day_are_spread(outbox: Outbox, server: ToyServer) -> None:
+    """Each host has room for some at once. The others follow, those first that waited longest."""
+    clock, room_at = Clock(), [0.0]
+    soon = datetime.fromtimestamp(clock(), UTC) + timedelta(minutes=2)
+    options = ConnectionOptions(sync_at=f"{soon:%H:%M}", time_zone="UTC")
+    names = [f"store-{number}" for number in range(6)]
+    stores: dict[str, Any] = dict.fromkeys(
+        names, OutboxConnection(server.adapter(), outbox=options)
+    )
+    outbox.prepare()
+    with outbox.database.writing() as db:
+        outbox.connection_rows.add(db, names)
+    with processing(outbox, server, clock=clock, **stores) as processor:
+        budget = RequestBudget(25.0, lambda: room_at[0])
+        tasks = ConnectionTasks(8, "test-import", processor.connections.host, budget)
+        sync = MenuSync(processor, tasks)
+        sync.plan_daily()
+        sync.import_daily()
+        assert server.count("GET /menu") == 0
+        clock.ahead = 180
+        for imports in (1, 2, 3, 4, 5, 6, 6):
+            room_at[0] += 3.0
+            sync.plan_daily()
+            sync.import_daily()
+            eventually(lambda: not tasks.busy)
+            assert server.count("GET /menu") == imports
+        tasks.close(1.0)
+
+
+def test_daily_import_that_is_no_longer_wanted_is_dropped(
+    outbox: Outbox, server: ToyServer
+) -> None:
+    clock = Clock()
+    outbox.prepare()
+    with outbox.database.writing() as db:
+        outbox.connection_rows.lock(db, "cafe")
+        outbox.connection_rows.update(db, "cafe", {"sync_at": clock() - 1})
+    with processing(outbox, server, clock=clock) as processor:
+        MenuSync(processor).import_daily()
+    assert connection_row(outbox)["sync_at"] is None
+    assert server.count("GET /menu") == 0
 
 
 ZONES = (

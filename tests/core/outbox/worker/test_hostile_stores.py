@@ -16,6 +16,7 @@ from core.toy_server import ToyServer, hang
 from tillpost import Limits
 from tillpost.outbox import Outbox, OutboxConnection, Processor, Worker, from_mapping
 from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.request_budget import CHECK, POLL, RequestBudget
 from tillpost.outbox.thread_pool import SPARE, DaemonThreadPool
 from tillpost.outbox.worker import thread_shares
 from tillpost.outbox.worker.connection_tasks import ConnectionTasks
@@ -128,15 +129,15 @@ def test_pool_grows_by_slow_tasks_up_to_a_limit() -> None:
 
 def test_connection_has_one_task_of_a_kind_at_a_time() -> None:
     release, ran = threading.Event(), list[str]()
-    tasks = ConnectionTasks(2, "test-task", lambda name: name)
-    tasks.start("check", "cafe", release.wait)
-    tasks.start("check", "cafe", lambda: ran.append("twice"))
-    assert not tasks.may_start("check", "cafe")
-    tasks.start("poll", "cafe", lambda: ran.append("poll"))
+    tasks = ConnectionTasks(2, "test-task", lambda name: name, RequestBudget(1e3))
+    tasks.start(CHECK, "cafe", release.wait)
+    tasks.start(CHECK, "cafe", lambda: ran.append("twice"))
+    assert not tasks.may_start(CHECK, "cafe")
+    tasks.start(POLL, "cafe", lambda: ran.append("poll"))
     eventually(lambda: ran == ["poll"])
     release.set()
     eventually(lambda: not tasks.busy)
-    tasks.start("check", "cafe", lambda: ran.append("again"))
+    tasks.start(CHECK, "cafe", lambda: ran.append("again"))
     eventually(lambda: ran == ["poll", "again"])
     tasks.close(1.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
@@ -22,9 +23,19 @@ from tillpost.client.base import adapter_for
 from tillpost.models.availability import Availability, Reason
 from tillpost.models.outage import Whose
 from tillpost.outbox import FromFile, Outbox, OutboxConnection, Processor, Worker, from_mapping
-from tillpost.outbox.connections.availability import OVERDUE
+from tillpost.outbox.connections.availability import OVERDUE, availability_of, read_row
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.worker.store_monitor import RECHECK, StoreMonitor
+from tillpost.outbox.request_budget import (
+    BURST,
+    RECHECK,
+    SHARES,
+    RequestBudget,
+    check_gap,
+    check_interval,
+)
+from tillpost.outbox.request_budget import CHECK as CHECKS
+from tillpost.outbox.worker import store_monitor
+from tillpost.outbox.worker.store_monitor import RECHECK_IN, StoreMonitor
 from tillpost.simulator import Simulator, serve_in_thread
 from tillpost_simulators.generic import GenericSimulator
 from tillpost_simulators.kounta import KountaSimulator
@@ -344,11 +355,119 @@ def test_each_store_is_checked_regularly_by_one_worker(
             assert sorted([*due(one), *due(other)]) == ["cafe"]
 
 
+def availability_at(outbox: Outbox, now: float) -> Availability:
+    """Return whether the store takes orders, by a clock that the test moves."""
+    with outbox.database.reading() as db:
+        return availability_of("cafe", read_row(db, "cafe"), now)
+
+
+def all_at(connection: OutboxConnection, names: Sequence[str]) -> dict[str, Any]:
+    """Return stores that share a connection, by their names."""
+    return dict.fromkeys(names, connection)
+
+
+MANY = [f"store-{number:04}" for number in range(2_000)]
+
+
+def test_first_checks_of_many_stores_are_spread(outbox: Outbox, server: ToyServer) -> None:
+    cafe = OutboxConnection(server.adapter())
+    clock = Clock()
+    with processing(outbox, server, clock=clock, **all_at(cafe, MANY)) as processor:
+        StoreMonitor(processor).add_connections()
+    with outbox.database.reading() as db:
+        planned = list(db.scalars(sa.select(t.connections.c.check_at).order_by("check_at")))
+    assert len(planned) == len(MANY) + 1
+    assert planned[0] == pytest.approx(clock() + 60, abs=1)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(planned)]
+    assert min(gaps) == pytest.approx(check_gap(outbox.settings), abs=0.001)
+
+
+def test_many_stores_are_checked_less_often_and_none_is_assumed_open(
+    outbox: Outbox, server: ToyServer
+) -> None:
+    """However far apart its checks are, a store that was checked in time counts as checked."""
+    cafe = OutboxConnection(server.adapter())
+    clock = Clock()
+    server.always(CHECK, answer(200, {"open": False}))
+    with processing(outbox, server, clock=clock, **all_at(cafe, MANY)) as processor:
+        monitor = StoreMonitor(processor)
+        monitor.add_connections()
+        clock.ahead = 62
+        assert "cafe" in monitor.claim_due(9)
+        monitor.check("cafe")
+        interval = check_interval(outbox.settings, len(MANY) + 1)
+        assert interval > 4 * OVERDUE
+        assert row_of(outbox).check_at == pytest.approx(clock() + interval, abs=1)
+        for ahead in (0.3, 0.6, 1.0):
+            clock.ahead = 62 + ahead * interval
+            assert availability_at(outbox, clock()).reason is Reason.CLOSED
+        clock.ahead += OVERDUE + 1
+        assert "for a while" in availability_at(outbox, clock()).text
+
+
+def test_outage_of_many_stores_leaves_the_checks_in_time(outbox: Outbox, server: ToyServer) -> None:
+    """Only as many failing stores are checked sooner as the budget has room for."""
+    cafe = OutboxConnection(server.adapter())
+    server.always(CHECK, answer(503))
+    budget = RequestBudget(5.0, lambda: 0.0)
+    assert SHARES[RECHECK].part * 5.0 * BURST < SHARES[RECHECK].requests
+    with processing(outbox, server, bar=cafe) as processor:
+        monitor = StoreMonitor(processor, budget=budget)
+        monitor.add_connections()
+        for name in ("cafe", "bar"):
+            monitor.check(name)
+    soon = time.time() + RECHECK_IN
+    assert row_of(outbox, "cafe").check_at <= soon < row_of(outbox, "bar").check_at
+
+
+def test_store_that_answers_an_order_is_checked_later(outbox: Outbox, server: ToyServer) -> None:
+    """But the last check counts for twice the interval at most."""
+    clock = Clock()
+    with processing(outbox, server, clock=clock) as processor:
+        monitor = StoreMonitor(processor)
+        monitor.add_connections()
+        clock.ahead = 61
+        assert monitor.claim_due(9) == ["cafe"]
+        monitor.check("cafe")
+        checked_at = clock()
+        for number, seconds in enumerate((30, 55, 58)):
+            clock.ahead = 61 + seconds
+            outbox.add(toy_order(f"ord-{number}"), connection="cafe")
+            work_off(processor)
+            answered_at = row_of(outbox).reached_at
+            assert row_of(outbox).check_at == pytest.approx(answered_at + 60, abs=0.1)
+        clock.ahead = 61 + 110
+        outbox.add(toy_order("ord-last"), connection="cafe")
+        work_off(processor)
+        assert row_of(outbox).check_at == pytest.approx(checked_at + 120, abs=0.1)
+        clock.ahead = 61 + 121
+        assert monitor.claim_due(9) == ["cafe"]
+
+
+def test_store_that_hangs_keeps_no_other_from_its_check(
+    outbox: Outbox, server: ToyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of a host without budget come first, and fill more than a page."""
+    monkeypatch.setattr(store_monitor, "PAGE", 5)
+    hanging = ToySettings.model_validate({"base_url": "http://127.0.0.1:1", "access_token": TOKEN})
+    away = OutboxConnection(Toy(hanging))
+    names = MANY[:23]
+    outbox.prepare()
+    for number, name in enumerate([*names, "cafe"]):
+        set_row(outbox, name, check_at=float(number + 1))
+    with processing(outbox, server, **all_at(away, names)) as processor:
+        budget = RequestBudget(1.0, lambda: 0.0)
+        budget.spend(CHECKS, "127.0.0.1:1", 100)
+        monitor = StoreMonitor(processor, budget=budget)
+        found = [name for _ in range(12) for name in monitor.claim_due(9)]
+    assert found == ["cafe"]
+
+
 def test_failing_platform_is_checked_again_sooner(outbox: Outbox, server: ToyServer) -> None:
     server.on(CHECK, *[answer(503)] * 3)
     with processing(outbox, server) as processor:
         check(processor)
-        assert row_of(outbox).check_at == pytest.approx(time.time() + RECHECK, abs=5)
+        assert row_of(outbox).check_at == pytest.approx(time.time() + RECHECK_IN, abs=5)
 
 
 def test_refusal_by_closed_store_triggers_one_check(outbox: Outbox, server: ToyServer) -> None:
