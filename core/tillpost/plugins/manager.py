@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -48,6 +48,8 @@ class _Loaded:
     manager: pluggy.PluginManager
     points: Mapping[str, EntryPoint]
     broken: Mapping[str, str]
+    adapters: dict[str, Found] = field(default_factory=dict[str, Found])
+    """The adapters by platform, asked for once: each connection that is opened needs one."""
 
 
 @cache
@@ -91,8 +93,14 @@ def adapters() -> Mapping[str, Found]:
 
     Of two adapters for one platform, the one whose plugin comes first by name counts.
     """
-    found: dict[str, Found] = {}
     loaded = installed()
+    if not loaded.adapters:
+        loaded.adapters.update(_provided(loaded))
+    return loaded.adapters
+
+
+def _provided(loaded: _Loaded) -> Mapping[str, Found]:
+    found: dict[str, Found] = {}
     for implementation in loaded.manager.hook.tillpost_adapters.get_hookimpls():
         name = implementation.plugin_name
         try:
