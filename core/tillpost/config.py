@@ -18,17 +18,19 @@ that is missing fails the connection that needs it, not the others. Whatever is 
 from __future__ import annotations
 
 import os
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TextIO, TypeAlias, cast
 
 from pydantic import SecretStr, ValidationError
 
 from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.models.base import explain
+from tillpost.models.safe_text import listing
 from tillpost.submission.policy import Policy
 
 __all__ = [
@@ -46,6 +48,12 @@ CONFIG_VARIABLE = "TILLPOST_CONFIG"
 
 DEFAULT_CONFIG = Path("tillpost.toml")
 """The file in the working directory that is used when nothing names one."""
+
+MOST_FILES = 4
+"""How many files are kept as they were read."""
+
+SETTLED_AFTER = 0.1
+"""Seconds after which another change of a file gets another time, on every usual file system."""
 
 _FROM_ENVIRONMENT = "env:"
 _NOT_THE_ADAPTERS = ("platform", "policy", "outbox")
@@ -88,6 +96,10 @@ class ConnectionSettings:
         self._require_table()
         table = {key: self.table[key] for key in self.table if key not in _NOT_THE_ADAPTERS}
         return _resolved_table(self._where, table)
+
+    def setting(self, name: str) -> object:
+        """Return one of the adapter's own settings in clear text; None if the table has none."""
+        return self._resolved(name).get(name)
 
     @property
     def available_settings(self) -> dict[str, Any]:
@@ -139,6 +151,9 @@ class ConnectionSettings:
         return f"{self.source}: [connections.{self.name}]"
 
 
+_NO_CONNECTIONS: Mapping[str, ConnectionSettings] = {}
+
+
 def config_path(path: str | Path | None = None) -> Path:
     """Return the file to read: `path`, else `TILLPOST_CONFIG`, else `tillpost.toml`."""
     from_environment = os.environ.get(CONFIG_VARIABLE)
@@ -170,15 +185,21 @@ def load_connections(
 def _load_connections(path: str | Path | None, *, needed: bool) -> Mapping[str, ConnectionSettings]:
     source = config_path(path)
     if not needed and _is_absent(source):
-        return {}
-    content = _read(source)
-    tables = content.get("connections")
+        return _NO_CONNECTIONS
+    file = _read(source)
+    tables = file.content.get("connections")
     if not needed and tables is None:
-        return {}
+        return _NO_CONNECTIONS
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{source}: there is no [connections.NAME] table")
+    return file.connections
 
+
+def _connections_in(source: Path, content: Table) -> Mapping[str, ConnectionSettings]:
+    tables = content.get("connections")
     connections: dict[str, ConnectionSettings] = {}
+    if not isinstance(tables, dict):
+        return connections
     for name, table in cast(Table, tables).items():
         if isinstance(table, dict):
             connections[name] = ConnectionSettings(name, source, cast(Table, table))
@@ -197,8 +218,9 @@ def load_connection(name: str, path: str | Path | None = None) -> ConnectionSett
     """
     connections = _load_connections(path, needed=True)
     if name not in connections:
-        known = ", ".join(connections)
-        raise ConfigError(f"no connection {name!r}; {config_path(path)} has: {known}")
+        raise ConfigError(
+            f"no connection {name!r}; {config_path(path)} has: {listing(connections)}"
+        )
     return connections[name]
 
 
@@ -212,8 +234,7 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
     source = config_path(path)
     if _is_absent(source):
         return {}
-    content = _read(source)
-    table = content.get(name, {})
+    table = _read(source).content.get(name, {})
     if not isinstance(table, dict):
         raise ConfigError(f"{source}: {name} must be a table: [{name}]")
     return _resolved_table(f"{source}: [{name}]", cast(Table, table))
@@ -224,19 +245,62 @@ def _is_absent(source: Path) -> bool:
     return source == DEFAULT_CONFIG and not source.exists()
 
 
-def _read(source: Path) -> Table:
-    """Return the file's content, in which each text is a `SecretStr`."""
+class _File:
+    """A file as it was last read: its content, or why that can't be read."""
+
+    def __init__(self, source: Path, mark: object, content: Table, fault: str) -> None:
+        self.mark = mark
+        self.content = content
+        self.fault = fault
+        self.connections = _connections_in(source, content)
+
+
+_files: dict[tuple[Path, str], _File] = {}
+"""The files that were read last, by their name and what it means in this directory.
+
+A file with thousands of connections takes seconds to parse, and each connection is asked for alone.
+"""
+
+
+def _read(source: Path) -> _File:
+    """Return the file, read again if it has changed. Each text in it is a `SecretStr`."""
+    key = source, os.path.abspath(source)  # noqa: PTH100  Path.absolute keeps ".."
     try:
-        return cast(Table, _hidden(tomllib.loads(source.read_text(encoding="utf-8-sig"))))
+        with source.open(encoding="utf-8-sig") as opened:
+            status = os.fstat(opened.fileno())
+            mark = status.st_mtime_ns, status.st_size, status.st_ino
+            file = _files.get(key)
+            if file is None or file.mark != mark:
+                file = _keep(key, mark, *_parsed(opened))
+        fault = file.fault
+        if not fault:
+            return file
     except OSError as error:
         reason = error.strerror or "cannot be read"
         fault = f"{reason} (the file with the connections; {CONFIG_VARIABLE} names another)"
+    # Raised out here: the parser's frames hold the text.
+    raise UnreadableConfigError(f"{source}: {fault}")
+
+
+def _parsed(opened: TextIO) -> tuple[Table, str]:
+    """Return a file's content, or why it can't be read."""
+    try:
+        return cast(Table, _hidden(tomllib.loads(opened.read()))), ""
     except ValueError as error:
         # Not TOML, or not UTF-8.
         reason = " ".join(str(error).split())
-        fault = f"not TOML: {reason}"
-    # Raised out here: the parser's frames hold the text.
-    raise UnreadableConfigError(f"{source}: {fault}")
+        return {}, f"not TOML: {reason}"
+
+
+def _keep(key: tuple[Path, str], mark: tuple[int, int, int], content: Table, fault: str) -> _File:
+    """Keep a file that was read, unless it may change without another mark."""
+    file = _File(key[0], mark, content, fault)
+    age = time.time() - mark[0] / 1e9
+    if age > SETTLED_AFTER:
+        if len(_files) >= MOST_FILES:
+            _files.clear()
+        _files[key] = file
+    return file
 
 
 def _hidden(value: object) -> object:
