@@ -66,16 +66,21 @@ def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -
     with opened_if_there(db, config) as outbox:
         assert outbox
         from tillpost.outbox.connections.credentials import CredentialStore
-        from tillpost.outbox.delivery.sources import FromFileAndDatabase
+        from tillpost.outbox.connections.token_refresh import RefreshMarks
+        from tillpost.outbox.delivery.source_tokens import credentials_of
+        from tillpost.outbox.delivery.sources import default_source
         from tillpost.outbox.orders.heartbeat import Heartbeat
 
         # A process that refreshes a token is a worker, so that it can be reaped if it dies.
         heartbeat = Heartbeat(outbox.workers, outbox.settings.lease)
         store = CredentialStore(outbox.database)
-        source = FromFileAndDatabase(store, outbox.config, heartbeat.worker_id)
+        marks = RefreshMarks(store, heartbeat.worker_id)
+        source = default_source(store, outbox.config, marks)
         try:
-            connection = replace(source(name), hooks=tuple(hooks))
-            with Till(connection, credentials=connection.credentials) as till:
+            found = replace(source.get(name), name=name)
+            credentials = credentials_of(source, found, marks)
+            connection = replace(found, hooks=(*found.hooks, *hooks))
+            with Till(connection, credentials=credentials, http_client=found.http_client) as till:
                 yield till
         finally:
             heartbeat.__exit__(None, None, None)

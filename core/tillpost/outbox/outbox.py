@@ -39,7 +39,7 @@ from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
-from tillpost.outbox.delivery.connections import Source, outbox_options
+from tillpost.outbox.delivery.connections import ConnectionSource, outbox_options
 from tillpost.outbox.delivery.sources import KnownConnections
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
@@ -396,7 +396,7 @@ class Outbox:
     def receiver(
         self,
         *,
-        connections: Source | None = None,
+        connections: ConnectionSource | None = None,
         hooks: Iterable[object] = (),
         clock: Callable[[], float] | None = None,
     ) -> Receiver:
@@ -405,8 +405,8 @@ class Outbox:
         Close it after use.
 
         Args:
-            connections: Returns a connection by name; by default those of the TOML file and the
-                database.
+            connections: The source of connections; by default those of the TOML file, of the
+                database and of the installed plugins.
             hooks: Objects whose hooks are called in addition to the plugins'.
             clock: Returns the time in epoch seconds; by default `clock`.
         """

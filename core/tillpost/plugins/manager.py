@@ -22,7 +22,16 @@ from tillpost.models.menu import Menu
 from tillpost.models.safe_text import safe_logger
 from tillpost.plugins import hookspecs
 
-__all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories", "installed"]
+__all__ = [
+    "Found",
+    "Hooks",
+    "adapter_named",
+    "adapters",
+    "broken",
+    "factories",
+    "implementations",
+    "installed",
+]
 
 GROUP = "tillpost"
 _DECISIONS = {"reimport_menu": Menu}
@@ -158,6 +167,13 @@ def factories(hook: str) -> Mapping[str, Callable[..., object]]:
                 raise
             log.warning("plugin %r: hook %s failed: %r", implementation.plugin_name, hook, failure)
     return found
+
+
+def implementations(hook: str) -> Mapping[str, Callable[[], object]]:
+    """Return the installed plugins' functions for a hook without arguments, by plugin name."""
+    found = getattr(installed().manager.hook, hook).get_hookimpls()
+    by_plugin = {implementation.plugin_name: implementation.function for implementation in found}
+    return dict(sorted(by_plugin.items()))
 
 
 class Hooks:

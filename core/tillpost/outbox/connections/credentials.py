@@ -16,13 +16,13 @@ unusable. When a method has returned, its changes are on disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, get_args
 
 from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.client.locks import NamedLocks
@@ -37,6 +37,10 @@ from tillpost.plugins.manager import adapter_named
 __all__ = ["CredentialStore", "Grant", "Rotation", "StoredConnection", "secret_settings"]
 
 _ROW = t.credentials.c
+
+_DIGEST = select(func.count(), func.sum(_ROW.version), func.sum(_ROW.connected_at)).where(
+    _ROW.encrypted_secrets != ""
+)
 
 _SETTINGS: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
@@ -165,12 +169,26 @@ class CredentialStore:
             return None
         return _stored_connection(row)
 
+    def names(self) -> Sequence[str]:
+        """Return the names of the connections that have secrets here."""
+        query = select(_ROW.connection).where(_ROW.encrypted_secrets != "")
+        with self.database.reading() as db:
+            return db.scalars(query.order_by(_ROW.connection)).all()
+
     def marks(self) -> Mapping[str, object]:
-        """Return a value for each connection that changes when the connection does."""
+        """Return a value for each connection here that changes when the connection does."""
         query = select(_ROW.connection, _ROW.version, _ROW.connected_at)
         with self.database.reading() as db:
-            rows = db.execute(query)
+            rows = db.execute(query.where(_ROW.encrypted_secrets != ""))
             return {row.connection: (row.version, row.connected_at) for row in rows}
+
+    def digest(self) -> object:
+        """Return a value that changes when any of the marks does.
+
+        It is one short row, whatever the number of connections: it is read every second.
+        """
+        with self.database.reading() as db:
+            return tuple(db.execute(_DIGEST).one())
 
     def open(self, stored: StoredConnection) -> dict[str, SecretStr]:
         """Decrypt the secrets of a connection.
