@@ -40,7 +40,8 @@ from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
 from tillpost.outbox.delivery.connections import ConnectionSource, outbox_options
-from tillpost.outbox.delivery.sources import KnownConnections
+from tillpost.outbox.delivery.plugin_connections import plugin_options
+from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.review import MenuReview, StoredImport
@@ -241,7 +242,10 @@ class Outbox:
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        options = self.settings.options_of(self._connection_options.get(connection))
+        own = self._connection_options.get(connection)
+        if own is None and order.due_at and self._is_from_config:
+            own = plugin_options(connection)
+        options = self.settings.options_of(own)
         stored, is_added = add_order(
             db, order, connection, self.clock(), is_new=is_new, lead=options.lead
         )
@@ -476,7 +480,7 @@ class Outbox:
         return self.database.writing()
 
     def _is_unknown(self, connection: str) -> bool:
-        """Return whether neither the TOML file nor the database has the connection.
+        """Return whether neither the TOML file, the database nor a plugin has the connection.
 
         Without any connection there, or if the file can't be read here, nothing is known: the
         workers may have connections that were made in code.
@@ -484,7 +488,7 @@ class Outbox:
         if not self._is_from_config:
             return False
         try:
-            known = KnownConnections(CredentialStore(self.database), self.config).all()
+            known = default_source(CredentialStore(self.database), self.config).names()
         except ConfigError:
             return False
         return bool(known) and connection not in known

@@ -5,16 +5,17 @@ One plugin that fails, or whose database doesn't answer, affects only its own co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
-from tillpost.errors import UnreadableConfigError, as_exception
+from tillpost.adapter.settings import Credentials
+from tillpost.errors import ConfigError, UnreadableConfigError, as_exception
 from tillpost.models.safe_text import listing, safe_logger
 from tillpost.outbox.delivery.connections import ConnectionSource, MarkedSource, OutboxConnection
-from tillpost.outbox.exceptions import DatabaseError
+from tillpost.outbox.settings import ConnectionOptions
 from tillpost.plugins.manager import implementations
 
-__all__ = ["PluginConnections", "PluginSource"]
+__all__ = ["PluginConnections", "PluginSource", "plugin_options"]
 
 log = safe_logger("tillpost.outbox")
 
@@ -40,9 +41,9 @@ class PluginSource:
         """Return a connection. Raises whatever the source does."""
         return self._provided().get(name)
 
-    def save(self, name: str, tokens: object) -> None:
+    def save(self, name: str, tokens: Credentials) -> None:
         """Save refreshed tokens. Raises whatever the source does."""
-        self._provided().save(name, tokens)  # type: ignore[arg-type]
+        self._provided().save(name, tokens)
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return the source's mark of a connection; None if it has none."""
@@ -97,7 +98,7 @@ class PluginConnections:
 
     def names(self) -> Collection[str]:
         """Return the names of all connections, each once."""
-        return dict.fromkeys(name for plugin in self.plugins for name in plugin.names())
+        return self.owners().keys()
 
     def find(self, name: str) -> tuple[PluginSource, OutboxConnection] | None:
         """Return the first plugin that has a connection, and the connection; None if none has.
@@ -112,19 +113,25 @@ class PluginConnections:
                 return plugin, plugin.get(name)
             except UnreadableConfigError as error:
                 unreadable = unreadable or error
-            except DatabaseError:
-                raise
-            except BaseException as failure:
-                as_exception(failure)
+            except ConfigError:
                 if name in plugin.names():
                     raise
+            except BaseException as failure:  # noqa: BLE001  a source of somebody else's
+                kind = type(as_exception(failure)).__name__
+                if name in plugin.names():
+                    fault = f"the plugin {plugin.plugin} can't give {name} now ({kind})"
+                    unreadable = unreadable or UnreadableConfigError(fault)
         if unreadable:
             raise unreadable
         return None
 
-    def owner(self, name: str) -> PluginSource | None:
-        """Return the first plugin that lists a connection; None if none does."""
-        return next((plugin for plugin in self.plugins if name in plugin.names()), None)
+    def owners(self) -> Mapping[str, str]:
+        """Return the plugin of each connection, by the connection's name."""
+        owners: dict[str, str] = {}
+        for plugin in self.plugins:
+            for name in plugin.names():
+                owners.setdefault(name, plugin.plugin)
+        return owners
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return the mark of the only plugin's connection; None says nothing.
@@ -138,6 +145,15 @@ class PluginConnections:
         return "; ".join(
             f"the plugin {plugin.plugin} has: {listing(plugin.names())}" for plugin in self.plugins
         )
+
+
+def plugin_options(name: str) -> ConnectionOptions | None:
+    """Return the options of a plugin's connection; None if it sets none, or isn't known now."""
+    try:
+        found = PluginConnections.installed().find(name)
+    except ConfigError:
+        return None
+    return found[1].outbox if found else None
 
 
 _known: dict[str, tuple[object, Sequence[PluginSource]]] = {}
