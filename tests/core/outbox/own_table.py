@@ -33,7 +33,7 @@ class OwnTable:
         self.saves: list[str] = []
         self.slow = 0.0
         self.before_saving: Callable[[], object] = lambda: None
-        with self._db() as db:
+        with closing(self._db()) as db, db:
             db.execute(
                 "CREATE TABLE IF NOT EXISTS stores (name TEXT PRIMARY KEY, settings, options)"
             )
