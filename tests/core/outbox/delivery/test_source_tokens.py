@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
 from core.outbox.own_table import OwnTable
@@ -167,7 +168,7 @@ def test_reconnection_during_a_refresh_wins(
 
         def ask() -> Credentials:
             table.put("cafe", table.settings("cafe") | {"access_token": "by-a-person"})
-            return Credentials(access_token="late", refresh_token="late")  # type: ignore[arg-type]
+            return Credentials(access_token=SecretStr("late"), refresh_token=SecretStr("late"))
 
         assert credentials.refresh(credentials.current, ask)
         assert credentials.current.access_token.get_secret_value() == "by-a-person"
