@@ -53,7 +53,10 @@ MOST_FILES = 4
 """How many files are kept as they were read."""
 
 SETTLED_AFTER = 0.1
-"""Seconds after which another change of a file gets another time, on every usual file system."""
+"""After how many seconds another change of a file gets another time.
+
+That is so on every usual file system.
+"""
 
 _FROM_ENVIRONMENT = "env:"
 _NOT_THE_ADAPTERS = ("platform", "policy", "outbox")
@@ -98,7 +101,7 @@ class ConnectionSettings:
         return _resolved_table(self._where, table)
 
     def setting(self, name: str) -> object:
-        """Return one of the adapter's own settings in clear text; None if the table has none."""
+        """Return one of the adapter's own settings in clear text, None if it isn't set."""
         return self._resolved(name).get(name)
 
     @property
@@ -256,7 +259,7 @@ class _File:
 
 
 _files: dict[tuple[Path, str], _File] = {}
-"""The files that were read last, by their name and what it means in this directory.
+"""The files that were read last, by their name and absolute path.
 
 A file with thousands of connections takes seconds to parse, and each connection is asked for alone.
 """

@@ -161,7 +161,7 @@ def listed(
     stored: Collection[str],
     owners: Mapping[str, str],
 ) -> str:
-    """Return which connections the file, the database and each plugin has, for an error."""
+    """Return which connections each place has, for an error."""
     parts = [f"{config_path(config)} has: {listing(configured)}"]
     if stored:
         parts.append(f"the database has: {listing(stored)}")

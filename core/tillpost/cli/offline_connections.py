@@ -40,7 +40,9 @@ _NO_ADDRESS = "https://localhost"
 
 @dataclass(frozen=True, slots=True)
 class KnownSettings:
-    """What the TOML file and the database say of a connection; a plugin has it if neither does.
+    """What the TOML file and the database say of a connection.
+
+    A plugin has it if neither says anything.
 
     Attributes:
         name: Its name.

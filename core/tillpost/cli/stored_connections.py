@@ -1,4 +1,4 @@
-"""The connections of the outbox's database and of plugins, for commands that need no outbox.
+"""Connections of the database and of plugins, for commands without an outbox.
 
 Where there is a database, its tokens win over the TOML file's, and refreshed ones are stored there,
 as a worker does it. No database is created here.
@@ -99,7 +99,7 @@ def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -
 
 
 def plugin_owners() -> Mapping[str, str]:
-    """Return the plugin of each connection of a plugin's source, by the connection's name."""
+    """Return the plugin of each plugin's connection, by the connection's name."""
     if not has_extra():
         return {}
     from tillpost.outbox.delivery.plugin_connections import PluginConnections
@@ -118,7 +118,7 @@ def plugin_connection(name: str) -> tuple[PluginSource, OutboxConnection]:
 
 
 def open_plugin_till(name: str, hooks: Iterable[object]) -> Till:
-    """Open a connection of a plugin's source, where there is no database. Raises `ConfigError`."""
+    """Open a plugin's connection, where there is no database. Raises `ConfigError`."""
     source, connection = plugin_connection(name)
     return _till(source, replace(connection, name=name), hooks, None)
 

@@ -480,7 +480,7 @@ class Outbox:
         return self.database.writing()
 
     def _is_unknown(self, connection: str) -> bool:
-        """Return whether neither the TOML file, the database nor a plugin has the connection.
+        """Return whether neither file, database nor plugin has the connection.
 
         Without any connection there, or if the file can't be read here, nothing is known: the
         workers may have connections that were made in code.

@@ -58,7 +58,7 @@ class _Loaded:
     points: Mapping[str, EntryPoint]
     broken: Mapping[str, str]
     adapters: dict[str, Found] = field(default_factory=dict[str, Found])
-    """The adapters by platform, asked for once: each connection that is opened needs one."""
+    """The adapters by platform, asked for once."""
 
 
 @cache
@@ -170,7 +170,7 @@ def factories(hook: str) -> Mapping[str, Callable[..., object]]:
 
 
 def implementations(hook: str) -> Mapping[str, Callable[[], object]]:
-    """Return the installed plugins' functions for a hook without arguments, by plugin name."""
+    """Return the plugins' functions for a hook without arguments, by plugin name."""
     found = getattr(installed().manager.hook, hook).get_hookimpls()
     by_plugin = {implementation.plugin_name: implementation.function for implementation in found}
     return dict(sorted(by_plugin.items()))

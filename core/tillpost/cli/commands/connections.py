@@ -188,7 +188,7 @@ def connections(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """List all connections, of the TOML file, the database and plugins, with their health.
+    """List all connections of file, database and plugins, with their health.
 
     The exit code is 1 if any of them needs attention.
     """

@@ -34,9 +34,13 @@ from tillpost.outbox.db.database import Database
 from tillpost.outbox.rows import Row, is_name
 from tillpost.plugins.manager import adapter_named
 
-__all__ = ["CredentialStore", "Grant", "Rotation", "StoredConnection", "secret_settings"]
+__all__ = ["CredentialStore", "Grant", "Mark", "Rotation", "StoredConnection", "secret_settings"]
 
 _ROW = t.credentials.c
+
+_MARKS = select(
+    _ROW.connection, _ROW.version, _ROW.connected_at, _ROW.platform, _ROW.settings
+).where(_ROW.encrypted_secrets != "")
 
 _DIGEST = select(func.count(), func.sum(_ROW.version), func.sum(_ROW.connected_at)).where(
     _ROW.encrypted_secrets != ""
@@ -117,6 +121,29 @@ class StoredConnection:
         return StoredConnection(self.name, version=self.version, refresher=self.refresher)
 
 
+class Mark(NamedTuple):
+    """What of a connection's row changes with it, as the row has it.
+
+    Attributes:
+        version: Rises with each change.
+        connected_at: When a person connected the store, in epoch seconds.
+        platform: The name of its adapter.
+        settings: The adapter's settings that aren't secret, as JSON.
+    """
+
+    version: int
+    connected_at: float
+    platform: str
+    settings: str
+
+    def setting(self, name: str) -> object:
+        """Return one of the settings; None if there is none, or they can't be read."""
+        try:
+            return _SETTINGS.validate_json(self.settings).get(name)
+        except ValueError:
+            return None
+
+
 class Rotation(NamedTuple):
     """The result of encrypting all secrets with another key.
 
@@ -175,12 +202,10 @@ class CredentialStore:
         with self.database.reading() as db:
             return db.scalars(query.order_by(_ROW.connection)).all()
 
-    def marks(self) -> Mapping[str, object]:
+    def marks(self) -> Mapping[str, Mark]:
         """Return a value for each connection here that changes when the connection does."""
-        query = select(_ROW.connection, _ROW.version, _ROW.connected_at)
         with self.database.reading() as db:
-            rows = db.execute(query.where(_ROW.encrypted_secrets != ""))
-            return {row.connection: (row.version, row.connected_at) for row in rows}
+            return {row.connection: Mark(*row[1:]) for row in db.execute(_MARKS)}
 
     def digest(self) -> object:
         """Return a value that changes when any of the marks does.

@@ -57,7 +57,9 @@ class TokenStorage(Protocol):
         ...
 
     def write(self, expired: Credentials, new: Credentials) -> Credentials:
-        """Store new credentials, unless others were stored meanwhile; return those that count.
+        """Store new credentials, unless others were stored meanwhile.
+
+        Returns those that count.
 
         Raises:
             ConfigError: They can't be stored.
@@ -67,7 +69,9 @@ class TokenStorage(Protocol):
 
 
 class RefreshMarks:
-    """The marks on the connections' rows of the refreshes of this process. Safe for threads.
+    """The marks of this process's refreshes, on the connections' rows.
+
+    Safe for threads.
 
     Attributes:
         store: The rows.
@@ -109,7 +113,10 @@ class RefreshMarks:
 
 
 class SharedCredentials:
-    """The credentials of one connection, shared by all workers of a database. Safe for threads."""
+    """The credentials of one connection, shared by all workers of a database.
+
+    Safe for threads.
+    """
 
     def __init__(
         self,
@@ -228,7 +235,7 @@ class SharedCredentials:
 def warn_of_unsaved_tokens(
     name: str, old: Credentials, remedy: str
 ) -> Callable[[Credentials], None]:
-    """Return a callback that warns that refreshed tokens aren't stored, and what to do."""
+    """Return a callback that warns that refreshed tokens aren't stored."""
 
     def warn(new: Credentials) -> None:
         if new.refresh_token != old.refresh_token:

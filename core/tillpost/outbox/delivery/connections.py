@@ -149,7 +149,9 @@ def _without_tokens(adapter: Adapter[Any]) -> dict[str, object]:
 
 
 class ConnectionSource(Protocol):
-    """Where an outbox's connections come from: three methods, over whatever holds them.
+    """Where an outbox's connections come from.
+
+    These are three methods, over whatever holds the connections.
 
     `Processor(outbox, connections=source)` and `Outbox.receiver(connections=source)` take one, and
     the hook `tillpost_connections` gives one to every worker and command. Its methods are called
@@ -222,7 +224,7 @@ class OutlinedSource(Protocol):
     """A source that can outline a connection at less cost than `get`."""
 
     def outline(self, name: str) -> Outline | None:
-        """Return a connection's outline; None if `get` has to be asked. Raises `ConfigError`."""
+        """Return a connection's outline, None to ask `get`. Raises `ConfigError`."""
         ...
 
 

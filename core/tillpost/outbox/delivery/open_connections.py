@@ -63,10 +63,10 @@ Then a person has to act.
 """
 
 CHECK_INTERVAL = 1.0
-"""How often a source that gives no mark is asked for a connection again, in seconds."""
+"""How often a source without marks is asked again for a connection, in seconds."""
 
 OUTLINE_AGE = 60.0
-"""How old the outline of a connection that isn't used may be, if its source gives no mark."""
+"""How old an unused connection's outline may be, without marks, in seconds."""
 
 IDLE = 600.0
 """After how many seconds without use a connection is let go."""
@@ -74,11 +74,11 @@ IDLE = 600.0
 MOST_OUTLINES = 100_000
 """How many connections' outlines are kept, whatever names orders come with."""
 
-MOST_OPEN = 5_000
+MOST_OPEN = 10_000
 """How many connections are kept open at most. Each takes about 7 KB."""
 
 MOST_MENUS = 200
-"""How many connections are kept open with their menus, which may take a megabyte each."""
+"""How many connections are kept open with a menu, which may take a megabyte."""
 
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
 """How a request is retried that isn't an order's own.
@@ -89,7 +89,7 @@ It fetches a page of a menu or a further page of a search, or refreshes a token,
 
 @dataclass(slots=True)
 class Given:
-    """A connection as its source gave it, the source's mark then, and when it was asked last."""
+    """A connection as its source gave it, its mark then, and when it was checked."""
 
     connection: OutboxConnection
     mark: object
@@ -284,7 +284,7 @@ class OpenConnections:
         return mark != given.mark
 
     def _current(self, name: str, opened: OpenConnection | None, version: int) -> OpenConnection:
-        """Return the connection as its source gives it now: the open one, if that is the same."""
+        """Return the connection as its source gives it now, the open one if it's the same."""
         mark = self._mark(name, None, now=opened is not None and _is_older(opened, version))
         try:
             current = self._opened(name, opened)
@@ -407,16 +407,16 @@ class OpenConnections:
     def _parts(
         self, name: str, found: OutboxConnection
     ) -> tuple[OutboxConnection, CredentialSource]:
-        """Return a connection with what holds for all of this worker, and what signs for it."""
-        named = replace(found, name=name)
+        """Return a connection with this worker's settings, and what signs for it."""
         connection = replace(
-            named,
+            found,
+            name=name,
             policy=self._settings.policy_of(found.policy),
             outbox=self._settings.options_of(found.outbox),
             hooks=(*found.hooks, *self._hooks),
             clock=self._clock if found.clock is outbox_clock else found.clock,
         )
-        return connection, credentials_of(self._source, named, self._refresh_marks)
+        return connection, credentials_of(self._source, connection, self._refresh_marks)
 
     def _mark(self, name: str, last: object, *, now: bool) -> object:
         """Return the source's mark of a connection, or the last one if asking fails."""

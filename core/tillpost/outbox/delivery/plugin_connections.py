@@ -51,7 +51,10 @@ class PluginSource:
         return source.mark(name, now=now) if isinstance(source, MarkedSource) else None
 
     def names(self) -> Collection[str]:
-        """Return the names of all connections; those that were last known if the source fails."""
+        """Return the names of all connections.
+
+        If the source fails, they are those that were known last.
+        """
         try:
             self._names = tuple(self._provided().names())
         except BaseException as failure:  # noqa: BLE001  a source of somebody else's
@@ -81,7 +84,10 @@ class PluginSource:
 
 
 class PluginConnections:
-    """The connections of several plugins. Of two with one name, the first plugin's counts."""
+    """The connections of several plugins.
+
+    Of two with one name, the first plugin's counts.
+    """
 
     def __init__(self, plugins: Sequence[PluginSource]) -> None:
         self.plugins = plugins
@@ -101,7 +107,9 @@ class PluginConnections:
         return self.owners().keys()
 
     def find(self, name: str) -> tuple[PluginSource, OutboxConnection] | None:
-        """Return the first plugin that has a connection, and the connection; None if none has.
+        """Return the first plugin that has a connection, with the connection.
+
+        Returns None if none has.
 
         Raises:
             ConfigError: A plugin has the connection, and it is wrong.
@@ -148,7 +156,7 @@ class PluginConnections:
 
 
 def plugin_options(name: str) -> ConnectionOptions | None:
-    """Return the options of a plugin's connection; None if it sets none, or isn't known now."""
+    """Return the options of a plugin's connection; None if none are known."""
     try:
         found = PluginConnections.installed().find(name)
     except ConfigError:
@@ -157,4 +165,4 @@ def plugin_options(name: str) -> ConnectionOptions | None:
 
 
 _known: dict[str, tuple[object, Sequence[PluginSource]]] = {}
-"""The sources of the plugins that are installed, so that each plugin is asked once a process."""
+"""The sources of the installed plugins: each plugin is asked once a process."""

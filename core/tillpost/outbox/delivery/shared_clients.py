@@ -1,4 +1,4 @@
-"""The HTTP clients of a worker's connections: one for each origin, for all stores there.
+"""The HTTP clients of a worker's connections: one for each origin.
 
 A connection borrows a client until it is collected as garbage, so that an order in flight keeps its
 client although the connection was let go. The client that nobody uses any more is closed when the
@@ -20,7 +20,7 @@ from tillpost.transport.network import new_client
 __all__ = ["SharedClients"]
 
 MAX_CONNECTIONS = 1000
-"""How many requests go to one origin at once, from all its stores: as many as threads can be."""
+"""How many requests go to one origin at once: as many as there can be threads."""
 
 Origin: TypeAlias = tuple[str, str, bool]
 
@@ -41,7 +41,9 @@ class SharedClients:
             return len(self._clients)
 
     def lend(self, user: object, base_url: str, *, guarded: bool) -> httpx.Client:
-        """Return the client for an address, which `user` uses until it is collected as garbage.
+        """Return the client for an address.
+
+        `user` uses it until it is collected as garbage.
 
         Raises `ConfigError` for a proxy that can't be used.
         """

@@ -30,7 +30,7 @@ from tillpost.client.base import adapter_for
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.models.safe_text import listing, log_value, safe_logger, shell_word
-from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
+from tillpost.outbox.connections.credentials import CredentialStore, Mark, StoredConnection
 from tillpost.outbox.connections.encryption import KEY_VARIABLE
 from tillpost.outbox.connections.token_refresh import (
     RefreshMarks,
@@ -150,18 +150,11 @@ class KnownConnections:
             UnreadableConfigError: The file can't be read now, and may have the connection.
         """
         stored = self.store.get(name)
-        all_configured: Mapping[str, ConnectionSettings] = {}
-        try:
-            all_configured = self._load_file()
-        except UnreadableConfigError:
-            # What the file says of a store counts, such as the address that its tokens go to.
-            if stored is None or self.may_be_in_file(name):
-                raise
-        configured = all_configured.get(name)
+        configured = self.configured(name, is_stored=stored is not None)
         if configured is None and stored is None:
             path = config_path(self.path)
             raise UnknownConnectionError(
-                f"no connection {name!r}; {path} has: {listing(all_configured)};"
+                f"no connection {name!r}; {path} has: {listing(self._load_file())};"
                 f" the database has: {listing(self.store.names())}"
             )
         if configured and stored and configured.platform != stored.platform:
@@ -172,6 +165,19 @@ class KnownConnections:
                 f" `tillpost disconnect {shell_word(name)}` first"
             )
         return Known(configured, stored)
+
+    def configured(self, name: str, *, is_stored: bool) -> ConnectionSettings | None:
+        """Return what the file says of a connection, None if it has none of that name.
+
+        Raises `UnreadableConfigError` if the file can't be read now, and may have the connection.
+        """
+        try:
+            return self._load_file().get(name)
+        except UnreadableConfigError:
+            # What the file says of a store counts, such as the address that its tokens go to.
+            if not is_stored or self.may_be_in_file(name):
+                raise
+            return None
 
     def _load_file(self) -> Mapping[str, ConnectionSettings]:
         """Return the file's connections.
@@ -216,7 +222,7 @@ class FromFileAndDatabase:
         path: str | Path | None = None,
         marks: RefreshMarks | None = None,
     ) -> None:
-        """Take the credentials in the database, the TOML file, and the marks of this worker.
+        """Take the credentials in the database, the file, and this worker's marks.
 
         Without `marks`, nothing is refreshed with the connections.
         """
@@ -224,7 +230,7 @@ class FromFileAndDatabase:
         self._file = FromFile(path)
         self._refresh_marks = marks
         self._digest: object = None
-        self._marks: Mapping[str, object] = {}
+        self._marks: Mapping[str, Mark] = {}
         self._polled_at = 0.0
         self._lock = threading.Lock()
 
@@ -275,11 +281,16 @@ class FromFileAndDatabase:
 
     def outline(self, name: str) -> Outline:
         """Return a connection's outline, without an adapter and without its secrets."""
-        known = self._known.get(name)
-        configured, stored = known
-        in_file = configured.setting("base_url") if configured else ""
-        in_database = stored.settings.get("base_url", "") if stored else ""
-        fields = adapter_named(known.platform).settings.model_fields
+        row = self._row_marks().get(name)
+        configured = self._known.configured(name, is_stored=row is not None)
+        if configured:
+            platform, in_file = configured.platform, configured.setting("base_url")
+        elif row:
+            platform, in_file = row.platform, None
+        else:
+            raise ConfigError(f"no connection {name!r}")
+        in_database = row.setting("base_url") if row else None
+        fields = adapter_named(platform).settings.model_fields
         base_url = in_file or in_database or fields["base_url"].get_default()
         return Outline.of(
             base_url if isinstance(base_url, str) else "",
@@ -290,7 +301,7 @@ class FromFileAndDatabase:
         """Return whether file or database has a connection of that name, or may have it."""
         return self._known.may_be_in_file(name) or name in self._row_marks()
 
-    def _row_marks(self, *, now: bool = False) -> Mapping[str, object]:
+    def _row_marks(self, *, now: bool = False) -> Mapping[str, Mark]:
         """Return the marks of the rows, by name. They are a second old at most."""
         with self._lock:
             age = time.monotonic() - self._polled_at
@@ -317,7 +328,7 @@ class FromFileAndDatabase:
 
 
 class _AllConnections:
-    """The connections of file and database, and those of plugins that neither of them has."""
+    """The connections of file and database, and those that only plugins have."""
 
     def __init__(self, first: FromFileAndDatabase, plugins: PluginConnections) -> None:
         self._first = first
@@ -369,7 +380,7 @@ class _AllConnections:
 def default_source(
     store: CredentialStore, path: str | Path | None, marks: RefreshMarks | None = None
 ) -> ConnectionSource:
-    """Return all connections that are known here: of the file, the database and the plugins.
+    """Return all connections that are known here, of file, database and plugins.
 
     Args:
         store: The credentials in the database.

@@ -97,7 +97,7 @@ class _Usability:
 
 
 class Connections:
-    """The connections of an outbox: those of its database, its TOML file, and of plugins."""
+    """The connections of an outbox: of its database, its TOML file, and of plugins."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
