@@ -37,7 +37,13 @@ SEED = pytest.StashKey[int]()
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-pytest_plugins = ["pytester", "databases", "core.outbox.killing", "core.outbox.stores"]
+pytest_plugins = [
+    "pytester",
+    "databases",
+    "core.outbox.killing",
+    "core.outbox.stores",
+    "core.plugins.installing",
+]
 
 
 @pytest.hookimpl(optionalhook=True)

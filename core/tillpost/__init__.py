@@ -32,6 +32,7 @@ from tillpost.errors import (
     StoreClosedError,
     TaxError,
     UnknownPosError,
+    UnreadableConfigError,
     UnsupportedError,
 )
 from tillpost.models.base import explain
@@ -93,6 +94,7 @@ __all__ = [
     "TaxError",
     "Till",
     "UnknownPosError",
+    "UnreadableConfigError",
     "UnsupportedError",
     "explain",
     "hookimpl",

@@ -21,19 +21,20 @@ text of one line.
 from __future__ import annotations
 
 import os
+import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TextIO, TypeAlias, cast
 
 from pydantic import SecretStr, ValidationError
 
 from tillpost.errors import ConfigError, UnreadableConfigError
 from tillpost.models.base import explain_settings
 from tillpost.models.known_names import LONGEST_SHOWN, nearest, suggestion
-from tillpost.models.safe_text import plain
+from tillpost.models.safe_text import listing, plain
 from tillpost.submission.policy import Policy
 
 __all__ = [
@@ -51,6 +52,15 @@ CONFIG_VARIABLE = "TILLPOST_CONFIG"
 
 DEFAULT_CONFIG = Path("tillpost.toml")
 """The file in the working directory that is used when nothing names one."""
+
+MOST_FILES = 4
+"""How many files are kept as they were read."""
+
+SETTLED_AFTER = 0.1
+"""After how many seconds another change of a file gets another time.
+
+That is so on every usual file system.
+"""
 
 _FROM_ENVIRONMENT = "env:"
 _TABLES = ("connections", "outbox", "tool")
@@ -95,6 +105,10 @@ class ConnectionSettings:
         self._require_table()
         table = {key: self.table[key] for key in self.table if key not in _NOT_THE_ADAPTERS}
         return _resolved_table(self._where, table)
+
+    def setting(self, name: str) -> object:
+        """Return one of the adapter's own settings in clear text, None if it isn't set."""
+        return self._resolved(name).get(name)
 
     @property
     def available_settings(self) -> dict[str, Any]:
@@ -146,6 +160,9 @@ class ConnectionSettings:
         return f"{self.source}: [connections.{self.name}]"
 
 
+_NO_CONNECTIONS: Mapping[str, ConnectionSettings] = {}
+
+
 def config_path(path: str | Path | None = None) -> Path:
     """Return the file to read: `path`, else `TILLPOST_CONFIG`, else `tillpost.toml`."""
     from_environment = os.environ.get(CONFIG_VARIABLE)
@@ -178,15 +195,21 @@ def load_connections(
 def _load_connections(path: str | Path | None, *, needed: bool) -> Mapping[str, ConnectionSettings]:
     source = config_path(path)
     if not needed and _is_absent(source):
-        return {}
-    content = _read(source)
-    tables = content.get("connections")
+        return _NO_CONNECTIONS
+    file = _read(source)
+    tables = file.content.get("connections")
     if not needed and tables is None:
-        return {}
+        return _NO_CONNECTIONS
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{source}: there is no [connections.NAME] table")
+    return file.connections
 
+
+def _connections_in(source: Path, content: Table) -> Mapping[str, ConnectionSettings]:
+    tables = content.get("connections")
     connections: dict[str, ConnectionSettings] = {}
+    if not isinstance(tables, dict):
+        return connections
     for name, table in cast(Table, tables).items():
         fault = _fault_of(name, table)
         if fault:
@@ -221,8 +244,9 @@ def load_connection(name: str, path: str | Path | None = None) -> ConnectionSett
     """
     connections = _load_connections(path, needed=True)
     if name not in connections:
-        known = ", ".join(connections)
-        raise ConfigError(f"no connection {name!r}; {config_path(path)} has: {known}")
+        raise ConfigError(
+            f"no connection {name!r}; {config_path(path)} has: {listing(connections)}"
+        )
     return connections[name]
 
 
@@ -236,8 +260,7 @@ def load_table(name: str, path: str | Path | None = None) -> Mapping[str, object
     source = config_path(path)
     if _is_absent(source):
         return {}
-    content = _read(source)
-    table = content.get(name, {})
+    table = _read(source).content.get(name, {})
     if not isinstance(table, dict):
         raise ConfigError(f"{source}: {name} must be a table: [{name}]")
     return _resolved_table(f"{source}: [{name}]", cast(Table, table))
@@ -248,22 +271,66 @@ def _is_absent(source: Path) -> bool:
     return source == DEFAULT_CONFIG and not source.exists()
 
 
-def _read(source: Path) -> Table:
-    """Return the file's content, in which each text is a `SecretStr`."""
+class _File:
+    """A file as it was last read: its content, or why that can't be read."""
+
+    def __init__(self, source: Path, mark: object, content: Table, fault: str) -> None:
+        self.mark = mark
+        self.content = content
+        self.fault = fault
+        self.connections = _connections_in(source, content)
+
+
+_files: dict[tuple[Path, str], _File] = {}
+"""The files that were read last, by their name and absolute path.
+
+A file with thousands of connections takes seconds to parse, and each connection is asked for alone.
+"""
+
+
+def _read(source: Path) -> _File:
+    """Return the file, read again if it has changed. Each text in it is a `SecretStr`."""
+    key = source, os.path.abspath(source)  # noqa: PTH100  Path.absolute keeps ".."
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8-sig"))
-        fault = _unknown_table(content)
+        with source.open(encoding="utf-8-sig") as opened:
+            status = os.fstat(opened.fileno())
+            mark = status.st_mtime_ns, status.st_size, status.st_ino
+            file = _files.get(key)
+            if file is None or file.mark != mark:
+                file = _keep(key, mark, *_parsed(opened))
+        fault = file.fault
         if not fault:
-            return cast(Table, _hidden(content))
+            return file
     except OSError as error:
         reason = error.strerror or "cannot be read"
         fault = f"{reason} (the file with the connections; {CONFIG_VARIABLE} names another)"
+    # Raised out here: the parser's frames hold the text.
+    raise UnreadableConfigError(f"{source}: {fault}")
+
+
+def _parsed(opened: TextIO) -> tuple[Table, str]:
+    """Return a file's content, or why it can't be read."""
+    try:
+        content = tomllib.loads(opened.read())
     except ValueError as error:
         # Not TOML, or not UTF-8.
         reason = " ".join(str(error).split())
-        fault = f"not TOML: {reason}"
-    # Raised out here: the parser's frames hold the text.
-    raise UnreadableConfigError(f"{source}: {fault}")
+        return {}, f"not TOML: {reason}"
+    fault = _unknown_table(content)
+    if fault:
+        return {}, fault
+    return cast(Table, _hidden(content)), ""
+
+
+def _keep(key: tuple[Path, str], mark: tuple[int, int, int], content: Table, fault: str) -> _File:
+    """Keep a file that was read, unless it may change without another mark."""
+    file = _File(key[0], mark, content, fault)
+    age = time.time() - mark[0] / 1e9
+    if age > SETTLED_AFTER:
+        if len(_files) >= MOST_FILES:
+            _files.clear()
+        _files[key] = file
+    return file
 
 
 def _unknown_table(names: Iterable[str]) -> str:

@@ -24,8 +24,14 @@ from tillpost.client.base import adapter_for
 from tillpost.models.menu import Menu
 from tillpost.models.order import Pickup
 from tillpost.models.outage import Whose
-from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, from_mapping
-from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox import (
+    ConnectionSource,
+    Outbox,
+    OutboxConnection,
+    OutboxSettings,
+    Processor,
+    from_mapping,
+)
 from tillpost.outbox.operations.diagnosis import gather_facts
 from tillpost.simulator import FaultPlan, Running, serve_in_thread
 from tillpost.submission.context import Connection
@@ -191,7 +197,7 @@ class Stage:
             _add(outbox, toastie(f"also_{platform}"), platform)
             _process(processor)
 
-    def _source(self, situation: Situation, *, unplug: bool = False) -> Source:
+    def _source(self, situation: Situation, *, unplug: bool = False) -> ConnectionSource:
         connections = {
             name: self._connection(name, situation, unplug=unplug) for name in self._running
         }

@@ -24,6 +24,7 @@ from simulation.schedule import Process
 from simulation.sql import DirectConnection
 from simulation.stores import Delivery, Store
 from tillpost import hookimpl
+from tillpost.adapter.settings import Credentials
 from tillpost.adapter.webhooks import WebhookError
 from tillpost.errors import ConfigError, PosError
 from tillpost.models.order import Order
@@ -169,7 +170,7 @@ class Connections:
         self._scenario = scenario
         self._process = process
 
-    def __call__(self, name: str) -> OutboxConnection:
+    def get(self, name: str) -> OutboxConnection:
         store = self._scenario.stores.get(name)
         if store is None:
             raise ConfigError(f"no connection {name!r}")
@@ -185,6 +186,9 @@ class Connections:
 
     def names(self) -> Collection[str]:
         return self._scenario.stores.keys()
+
+    def save(self, name: str, tokens: Credentials) -> None:
+        raise AssertionError("no token of a scenario expires")
 
     def mark(self, name: str, *, now: bool = False) -> object:
         store = self._scenario.stores.get(name)

@@ -1,14 +1,14 @@
 """The connection that a command works on: which one, opened as a Till.
 
 Its errors are shown. It is configured in the TOML file, or stored in the outbox's database where
-there is one, or both; see `stored_connections`. `work_on` opens it: it shows that something is in
-progress, and turns what a platform refuses into a text or JSON with the right exit code. The option
-types that several commands share are here too.
+there is one, or both, or of a plugin; see `stored_connections`. `work_on` opens it: it shows that
+something is in progress, and turns what a platform refuses into a text or JSON with the right exit
+code. The option types that several commands share are here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, NoReturn, TypeVar
@@ -17,12 +17,19 @@ import typer
 
 from tillpost.cli.exit_codes import INTERRUPTED, CliError, code_for
 from tillpost.cli.output import error_facts, progress, show_error, show_json
-from tillpost.cli.stored_connections import open_stored_till, stored_platforms
+from tillpost.cli.stored_connections import (
+    open_plugin_till,
+    open_stored_till,
+    plugin_connection,
+    plugin_owners,
+    stored_platforms,
+)
 from tillpost.client.base import adapter_for
 from tillpost.client.hooks import Watcher
 from tillpost.client.sync import Till
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError, PosError
+from tillpost.models.safe_text import listing
 from tillpost.submission.context import Connection
 from tillpost.submission.policy import Policy
 
@@ -33,6 +40,7 @@ __all__ = [
     "SelectedConnection",
     "Watcher",
     "fail",
+    "listed",
     "select_connection",
     "work_on",
 ]
@@ -84,14 +92,14 @@ class SelectedConnection:
         """The adapter's name."""
         if self.configured:
             return self.configured.platform
-        return self.stored_platform
+        return self.stored_platform or plugin_connection(self.name)[1].adapter.platform
 
     @property
     def policy(self) -> Policy:
         """How failures are dealt with."""
         if self.configured:
             return self.configured.policy
-        return Policy()
+        return Policy() if self.stored_platform else plugin_connection(self.name)[1].policy
 
     @contextmanager
     def open(self, watcher: Watcher) -> Generator[Till]:
@@ -108,7 +116,8 @@ class SelectedConnection:
     def _till(self, watcher: Watcher) -> AbstractContextManager[Till]:
         if self.has_database:
             return open_stored_till(self.name, self.db, self.config, [watcher])
-        assert self.configured
+        if not self.configured:
+            return open_plugin_till(self.name, [watcher])
         adapter = adapter_for(self.platform, self.configured.settings)
         return Till(Connection(adapter, name=self.name, policy=self.policy, hooks=[watcher]))
 
@@ -126,15 +135,15 @@ def select_connection(name: str, config: str, db: str, *, new: bool = False) -> 
         CliError: There is no such connection, or more than one; the text lists them.
     """
     stored = stored_platforms(db, config, new=new)
-    configured = load_connections(config or None, needed=not stored)
-    names = list(dict.fromkeys((*configured, *(stored or ()))))
-    listing = f"{config_path(config)} has: {', '.join(configured) or 'none'}"
-    if stored:
-        listing += f"; the database has: {', '.join(stored)}"
+    owners = plugin_owners()
+    configured = load_connections(config or None, needed=not (stored or owners))
+    names = list(dict.fromkeys((*configured, *(stored or ()), *owners)))
     if not name and len(names) > 1:
-        raise CliError(f"which connection? Name one with --connection; {listing}")
+        shown = listed(config, configured, stored or {}, owners)
+        raise CliError(f"which connection? Name one with --connection; {shown}")
     if name and name not in names:
-        raise CliError(f"no connection {name!r}; {listing}")
+        shown = listed(config, configured, stored or {}, owners)
+        raise CliError(f"no connection {name!r}; {shown}")
     name = name or names[0]
     return SelectedConnection(
         name,
@@ -144,6 +153,22 @@ def select_connection(name: str, config: str, db: str, *, new: bool = False) -> 
         db=db,
         config=config,
     )
+
+
+def listed(
+    config: str,
+    configured: Collection[str],
+    stored: Collection[str],
+    owners: Mapping[str, str],
+) -> str:
+    """Return which connections each place has, for an error."""
+    parts = [f"{config_path(config)} has: {listing(configured)}"]
+    if stored:
+        parts.append(f"the database has: {listing(stored)}")
+    for plugin in sorted(set(owners.values())):
+        own = [name for name, owner in owners.items() if owner == plugin]
+        parts.append(f"the plugin {plugin} has: {listing(own)}")
+    return "; ".join(parts)
 
 
 def work_on(

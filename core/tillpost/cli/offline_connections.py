@@ -14,10 +14,16 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from tillpost.adapter.base import Adapter
+from tillpost.cli.connection_option import listed
 from tillpost.cli.exit_codes import CliError
-from tillpost.cli.stored_connections import StoredSettings, stored_settings
+from tillpost.cli.stored_connections import (
+    StoredSettings,
+    plugin_connection,
+    plugin_owners,
+    stored_settings,
+)
 from tillpost.client.base import adapter_for
-from tillpost.config import ConnectionSettings, config_path, load_connections
+from tillpost.config import ConnectionSettings, load_connections
 from tillpost.errors import ConfigError
 from tillpost.models.menu import Menu
 from tillpost.plugins.manager import adapter_named
@@ -36,6 +42,8 @@ _NO_ADDRESS = "https://localhost"
 class KnownSettings:
     """What the TOML file and the database say of a connection.
 
+    A plugin has it if neither says anything.
+
     Attributes:
         name: Its name.
         configured: What the file says, if anything.
@@ -48,7 +56,7 @@ class KnownSettings:
 
 
 def known_settings(name: str, config: str, db: str) -> Sequence[KnownSettings]:
-    """Return the connections of the TOML file and of the database.
+    """Return the connections of the TOML file, of the database and of plugins.
 
     With a name it is only that one.
 
@@ -57,16 +65,13 @@ def known_settings(name: str, config: str, db: str) -> Sequence[KnownSettings]:
         ConfigError: The file can't be read, or it was named and is missing.
     """
     stored = stored_settings(db, config) or {}
-    file_needed = bool(config or (name and not stored))
+    owners = plugin_owners()
+    file_needed = bool(config or (name and not stored and not owners))
     configured = load_connections(config or None, needed=file_needed)
-    names = list(dict.fromkeys((*configured, *stored)))
+    names = list(dict.fromkeys((*configured, *stored, *owners)))
     if name and name not in names:
-        in_file = ", ".join(configured) or "none"
-        listing = f"{config_path(config)} has: {in_file}"
-        if stored:
-            in_database = ", ".join(stored)
-            listing += f"; the database has: {in_database}"
-        raise CliError(f"no connection {name!r}; {listing}")
+        shown = listed(config, configured, stored, owners)
+        raise CliError(f"no connection {name!r}; {shown}")
     if name:
         names = [name]
     connections: list[KnownSettings] = []
@@ -90,6 +95,9 @@ def offline_connection(known: KnownSettings, menu: Menu | None) -> Connection:
     """
     configured = known.configured
     stored = known.stored
+    if not configured and not stored:
+        found = plugin_connection(known.name)[1]
+        return _connection(found.adapter, menu, name=known.name, policy=found.policy)
     platform = _platform_of(known)
     secrets = _secrets(adapter_named(platform).settings.model_fields)
     values: dict[str, Any] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tillpost.outbox import Outbox
     from tillpost.outbox.db.database import Database
 
-__all__ = ["DatabaseUrl", "name_of", "need_outbox", "opened", "opened_if_there"]
+__all__ = ["DatabaseUrl", "has_extra", "name_of", "need_outbox", "opened", "opened_if_there"]
 
 DatabaseUrl = Annotated[
     str,
@@ -35,7 +35,7 @@ DatabaseUrl = Annotated[
 
 def need_outbox() -> None:
     """Raise `CliError` that says what to install when the outbox's extra is missing."""
-    if not _has_extra():
+    if not has_extra():
         raise CliError("the outbox needs an extra: pip install 'tillpost[outbox]'")
 
 
@@ -77,7 +77,7 @@ def opened_if_there(db: str, config: str, *, new: bool = False) -> Generator[Out
 
     Nothing is created. A database that `db` names has to exist, unless it may be `new`.
     """
-    if not db and not _has_extra():
+    if not db and not has_extra():
         yield None
         return
     with opened(db, config, new=True) as outbox:
@@ -98,7 +98,8 @@ def name_of(database: Database) -> str:
     return shown_url(database.engine.url)
 
 
-def _has_extra() -> bool:
+def has_extra() -> bool:
+    """Return whether the outbox's extra is installed."""
     return bool(find_spec("sqlalchemy") and find_spec("alembic"))
 
 

@@ -22,10 +22,13 @@ import logging
 import re
 import shlex
 import traceback
+from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 __all__ = [
     "cut",
+    "listing",
     "log_value",
     "one_line",
     "plain",
@@ -35,6 +38,9 @@ __all__ = [
     "storable",
     "without_controls",
 ]
+
+MOST_LISTED = 20
+"""How many names a text lists."""
 
 LONGEST_LOG_VALUE = 500
 """Characters of a text that a log line shows."""
@@ -159,6 +165,17 @@ def log_value(value: object) -> str:
     if is_plain:
         return text
     return json.dumps(text)
+
+
+def listing(names: Collection[str]) -> str:
+    """Return names as a list for an error's one line, of which many aren't all shown.
+
+    >>> listing(["cafe-1", "cafe-2"]), listing([]), listing(["cafe"] * 2_000)[-15:]
+    ('cafe-1, cafe-2', 'none', ' and 1980 more')
+    """
+    shown = ", ".join(islice(names, MOST_LISTED)) or "none"
+    left_out = len(names) - MOST_LISTED
+    return f"{shown} and {left_out} more" if left_out > 0 else shown
 
 
 def shell_word(text: str) -> str:

@@ -10,7 +10,12 @@ for _needed in ("sqlalchemy", "alembic"):
     if find_spec(_needed) is None:
         raise ModuleNotFoundError(f"the outbox needs {_needed}: pip install 'tillpost[outbox]'")
 
-from tillpost.outbox.delivery.connections import FromFile, OutboxConnection, from_mapping
+from tillpost.outbox.delivery.connections import (
+    ConnectionSource,
+    FromFile,
+    OutboxConnection,
+    from_mapping,
+)
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.review import StoredImport
@@ -24,6 +29,7 @@ from tillpost.outbox.worker.worker import OwnWorkers, Runs, Worker, worker_for
 
 __all__ = [
     "ConnectionOptions",
+    "ConnectionSource",
     "DatabaseError",
     "Engine",
     "FromFile",

@@ -49,8 +49,9 @@ from tillpost.outbox.db.driver_connection import (
     run_joined,
 )
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
-from tillpost.outbox.delivery.connections import Source, outbox_options
-from tillpost.outbox.delivery.sources import KnownConnections
+from tillpost.outbox.delivery.connections import ConnectionSource, outbox_options
+from tillpost.outbox.delivery.plugin_connections import plugin_options
+from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.engine import Engine, engine_named
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.review import MenuReview, StoredImport
@@ -280,7 +281,10 @@ class Outbox:
             return self._insert(db, order, connection, is_new)
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
-        options = self.settings.options_of(self._connection_options.get(connection))
+        own = self._connection_options.get(connection)
+        if own is None and order.due_at and self._is_from_config:
+            own = plugin_options(connection)
+        options = self.settings.options_of(own)
         stored, is_added = add_order(
             db, order, connection, self.clock(), is_new=is_new, lead=options.lead
         )
@@ -439,7 +443,7 @@ class Outbox:
     def receiver(
         self,
         *,
-        connections: Source | None = None,
+        connections: ConnectionSource | None = None,
         hooks: Iterable[object] = (),
         clock: Callable[[], float] | None = None,
     ) -> Receiver:
@@ -448,8 +452,8 @@ class Outbox:
         Close it after use.
 
         Args:
-            connections: Returns a connection by name; by default those of the TOML file and the
-                database.
+            connections: The source of connections; by default those of the TOML file, of the
+                database and of the installed plugins.
             hooks: Objects whose hooks are called in addition to the plugins'.
             clock: Returns the time in epoch seconds; by default `clock`.
         """
@@ -543,7 +547,7 @@ class Outbox:
         return bool(known) and connection not in known
 
     def _known_names(self) -> Collection[str]:
-        """Return the connections of the TOML file and of the database.
+        """Return the connections of the TOML file, the database and plugins.
 
         It is empty if nothing is known: without any there, or if the file can't be read here. The
         workers may have connections that were made in code.
@@ -551,7 +555,7 @@ class Outbox:
         if not self._is_from_config:
             return ()
         try:
-            return KnownConnections(CredentialStore(self.database), self.config).all().keys()
+            return default_source(CredentialStore(self.database), self.config).names()
         except ConfigError:
             return ()
 

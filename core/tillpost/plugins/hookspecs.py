@@ -43,6 +43,17 @@ def tillpost_adapters() -> Sequence[type[Adapter[Any]]]:  # type: ignore[empty-b
 
 
 @hookspec
+def tillpost_connections() -> object:
+    """Return a `tillpost.outbox.ConnectionSource`: connections from your own database.
+
+    Every worker, webhook receiver and command knows them then, beside those of the TOML file and of
+    the outbox's database. If one of these has a connection of the same name, that one counts, and a
+    warning says so. Called once a process; if it raises, orders of its connections wait, and it is
+    called again.
+    """
+
+
+@hookspec
 def register_commands(cli: object) -> None:
     """Add commands to the `tillpost` command; `cli` is its Typer application."""
 

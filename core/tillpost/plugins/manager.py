@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -23,7 +23,16 @@ from tillpost.models.menu import Menu
 from tillpost.models.safe_text import safe_logger
 from tillpost.plugins import hookspecs
 
-__all__ = ["Found", "Hooks", "adapter_named", "adapters", "broken", "factories", "installed"]
+__all__ = [
+    "Found",
+    "Hooks",
+    "adapter_named",
+    "adapters",
+    "broken",
+    "factories",
+    "implementations",
+    "installed",
+]
 
 GROUP = "tillpost"
 _DECISIONS = {"reimport_menu": Menu}
@@ -49,6 +58,8 @@ class _Loaded:
     manager: pluggy.PluginManager
     points: Mapping[str, EntryPoint]
     broken: Mapping[str, str]
+    adapters: dict[str, Found] = field(default_factory=dict[str, Found])
+    """The adapters by platform, asked for once."""
 
 
 @cache
@@ -92,8 +103,14 @@ def adapters() -> Mapping[str, Found]:
 
     Of two adapters for one platform, the one whose plugin comes first by name counts.
     """
-    found: dict[str, Found] = {}
     loaded = installed()
+    if not loaded.adapters:
+        loaded.adapters.update(_provided(loaded))
+    return loaded.adapters
+
+
+def _provided(loaded: _Loaded) -> Mapping[str, Found]:
+    found: dict[str, Found] = {}
     for implementation in loaded.manager.hook.tillpost_adapters.get_hookimpls():
         name = implementation.plugin_name
         try:
@@ -151,6 +168,13 @@ def factories(hook: str) -> Mapping[str, Callable[..., object]]:
                 raise
             log.warning("plugin %r: hook %s failed: %r", implementation.plugin_name, hook, failure)
     return found
+
+
+def implementations(hook: str) -> Mapping[str, Callable[[], object]]:
+    """Return the plugins' functions for a hook without arguments, by plugin name."""
+    found = getattr(installed().manager.hook, hook).get_hookimpls()
+    by_plugin = {implementation.plugin_name: implementation.function for implementation in found}
+    return dict(sorted(by_plugin.items()))
 
 
 class Hooks:

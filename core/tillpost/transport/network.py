@@ -862,7 +862,9 @@ class _NoCookies(CookieJar):
         """Take nothing."""
 
 
-def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
+def new_client(
+    base_url: str, *, guarded: bool = False, max_connections: int = MAX_CONNECTIONS
+) -> httpx.Client:
     """Return a client for a platform's address.
 
     A proxy that the environment names is used, but never for the loopback, nor when only public
@@ -872,7 +874,7 @@ def new_client(base_url: str, *, guarded: bool = False) -> httpx.Client:
         ConfigError: The environment names a proxy that isn't spoken to over HTTP.
     """
     proxy = None if guarded else _environment_proxy(base_url)
-    transport = NetworkTransport(guarded=guarded, proxy=proxy)
+    transport = NetworkTransport(guarded=guarded, max_connections=max_connections, proxy=proxy)
     return httpx.Client(transport=transport, trust_env=False, cookies=_NoCookies())
 
 

@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, event
 
 from adapters.in_process import InProcess, Twist, untouched
+from core.outbox.asking import Asking
 from core.stand_in import BROKEN, Keyed, Platform, StandInSettings, refusal, success
 from tillpost import Order, Policy
 from tillpost.adapter.base import Adapter
@@ -204,7 +205,10 @@ class Site:
             self.database, self.outbox.workers, self.outbox.connection_rows, shop.settings
         )
         self.processor = Processor(
-            self.outbox, connections=lambda _: shop.connected(life), clock=self.clock, hooks=hooks
+            self.outbox,
+            connections=Asking(lambda _: shop.connected(life)),
+            clock=self.clock,
+            hooks=hooks,
         )
         self.processor.__enter__()
         self.reap_others()

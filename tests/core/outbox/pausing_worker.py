@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from core.outbox.asking import Asking
 from tillpost.adapter.exchange import Effect
 from tillpost.client.base import adapter_for
 from tillpost.errors import Transcript
@@ -106,7 +107,7 @@ def main() -> None:
 
     with (
         Outbox(arguments["url"], settings=settings) as outbox,
-        Pausing(outbox, connections=connected) as processor,
+        Pausing(outbox, connections=Asking(connected)) as processor,
     ):
         processor.where = arguments["where"]
         Worker(processor).run(until_idle=True)

@@ -117,7 +117,7 @@ def connect(
     new` generates one.
     """
     with _open_connections(db, config, new=True) as connections:
-        if name in connections.known.all():
+        if name in connections.names():
             raise CliError(
                 f"the connection {name!r} already exists; to reconnect it: tillpost reconnect "
                 f"{name}"
@@ -159,7 +159,7 @@ def reconnect(
     file.
     """
     with _open_connections(db, config, new=True) as connections:
-        of_file, stored = connections.known.get(name)
+        of_file, stored = connections.get(name)
         platform = of_file.platform if of_file else stored.platform if stored else ""
         try:
             previous = connections.known.settings(of_file, stored)
@@ -188,7 +188,7 @@ def connections(
     config: ConfigFile = "",
     as_json: AsJson = False,
 ) -> None:
-    """List all connections of the TOML file and the database, with their health.
+    """List all connections of file, database and plugins, with their health.
 
     The exit code is 1 if any of them needs attention.
     """
@@ -218,7 +218,7 @@ def disconnect(
 ) -> None:
     """Revoke a store's access at the provider if possible; delete its tokens here."""
     with _open_connections(db, config) as connections:
-        of_file, stored = connections.known.get(name)
+        of_file, stored = connections.get(name)
         if stored is None:
             raise CliError(
                 f"{name} is only in the TOML file; remove it there. No tokens are stored here"
@@ -380,11 +380,17 @@ def _row(state: ConnectionState) -> tuple[str, ...]:
         state.name,
         state.platform,
         health(state),
-        _SOURCES[state.defined_in],
+        _known_to(state),
         state.granted_by,
         _token_expiry(state),
         str(state.waiting or ""),
     )
+
+
+def _known_to(state: ConnectionState) -> str:
+    if state.defined_in == "plugin":
+        return f"the plugin {state.plugin}"
+    return _SOURCES[state.defined_in] + (f", and the plugin {state.plugin}" if state.plugin else "")
 
 
 def health(state: ConnectionState) -> str:

@@ -16,13 +16,13 @@ unusable. When a method has returned, its changes are on disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, get_args
 
 from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.client.locks import NamedLocks
@@ -34,9 +34,17 @@ from tillpost.outbox.db.database import Database
 from tillpost.outbox.rows import Row, is_name
 from tillpost.plugins.manager import adapter_named
 
-__all__ = ["CredentialStore", "Grant", "Rotation", "StoredConnection", "secret_settings"]
+__all__ = ["CredentialStore", "Grant", "Mark", "Rotation", "StoredConnection", "secret_settings"]
 
 _ROW = t.credentials.c
+
+_MARKS = select(
+    _ROW.connection, _ROW.version, _ROW.connected_at, _ROW.platform, _ROW.settings
+).where(_ROW.encrypted_secrets != "")
+
+_DIGEST = select(func.count(), func.sum(_ROW.version), func.sum(_ROW.connected_at)).where(
+    _ROW.encrypted_secrets != ""
+)
 
 _SETTINGS: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
@@ -113,6 +121,29 @@ class StoredConnection:
         return StoredConnection(self.name, version=self.version, refresher=self.refresher)
 
 
+class Mark(NamedTuple):
+    """What of a connection's row changes with it, as the row has it.
+
+    Attributes:
+        version: Rises with each change.
+        connected_at: When a person connected the store, in epoch seconds.
+        platform: The name of its adapter.
+        settings: The adapter's settings that aren't secret, as JSON.
+    """
+
+    version: int
+    connected_at: float
+    platform: str
+    settings: str
+
+    def setting(self, name: str) -> object:
+        """Return one of the settings; None if there is none, or they can't be read."""
+        try:
+            return _SETTINGS.validate_json(self.settings).get(name)
+        except ValueError:
+            return None
+
+
 class Rotation(NamedTuple):
     """The result of encrypting all secrets with another key.
 
@@ -165,12 +196,24 @@ class CredentialStore:
             return None
         return _stored_connection(row)
 
-    def marks(self) -> Mapping[str, object]:
-        """Return a value for each connection that changes when the connection does."""
-        query = select(_ROW.connection, _ROW.version, _ROW.connected_at)
+    def names(self) -> Sequence[str]:
+        """Return the names of the connections that have secrets here."""
+        query = select(_ROW.connection).where(_ROW.encrypted_secrets != "")
         with self.database.reading() as db:
-            rows = db.execute(query)
-            return {row.connection: (row.version, row.connected_at) for row in rows}
+            return db.scalars(query.order_by(_ROW.connection)).all()
+
+    def marks(self) -> Mapping[str, Mark]:
+        """Return a value for each connection here that changes when the connection does."""
+        with self.database.reading() as db:
+            return {row.connection: Mark(*row[1:]) for row in db.execute(_MARKS)}
+
+    def digest(self) -> object:
+        """Return a value that changes when any of the marks does.
+
+        It is one short row, whatever the number of connections: it is read every second.
+        """
+        with self.database.reading() as db:
+            return tuple(db.execute(_DIGEST).one())
 
     def open(self, stored: StoredConnection) -> dict[str, SecretStr]:
         """Decrypt the secrets of a connection.

@@ -1,30 +1,31 @@
 """Refreshes an expired access token once for all workers of a database.
 
-`StoredCredentials` is the credential source of one connection of the database. A worker that
-refreshes marks the connection's row first; the mark is removed when that worker is done, or is
-reaped. The other workers wait and use the new token.
+`SharedCredentials` is the credential source of one connection. A worker that refreshes marks the
+connection's row first (`RefreshMarks`); the mark is removed when that worker is done, or is reaped.
+The other workers wait and use the new token. Where the tokens are read and written is a
+`TokenStorage`: Tillpost's vault (`vault_tokens`), or a `ConnectionSource` of somebody else's.
 
-A new token is on disk, encrypted, before it is used. If the process is killed before that, the old
-token remains: where the provider's refresh tokens can be used again the connection goes on,
-otherwise it has to be reconnected.
+A new token is stored before it is used. If the process is killed before that, the old token
+remains: where the provider's refresh tokens can be used again the connection goes on, otherwise it
+has to be reconnected.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from typing import Protocol
 
 from pydantic import SecretStr
 
 from tillpost.adapter.settings import Credentials
 from tillpost.errors import ConfigError, OutageError, PosError, SetupError
 from tillpost.models.safe_text import safe_logger
-from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
+from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.orders.workers import WorkerRegistry
 
-__all__ = ["StoredCredentials", "warn_of_unsaved_tokens"]
+__all__ = ["RefreshMarks", "SharedCredentials", "TokenStorage", "warn_of_unsaved_tokens"]
 
 log = safe_logger("tillpost.outbox")
 
@@ -38,44 +39,113 @@ Then the order that needs the token is tried again later.
 """
 
 
-class StoredCredentials:
+class TokenStorage(Protocol):
+    """Where the tokens of one connection are read and written, by all workers."""
+
+    @property
+    def version(self) -> int | None:
+        """The version of the tokens in the database; None if they are elsewhere."""
+        ...
+
+    def newer(self, expired: Credentials) -> Credentials | None:
+        """Return credentials that were stored since, if any.
+
+        Raises:
+            ConfigError: They can't be used.
+            DatabaseError: They can't be read now.
+        """
+        ...
+
+    def write(self, expired: Credentials, new: Credentials) -> Credentials:
+        """Store new credentials, unless others were stored meanwhile.
+
+        Returns those that count.
+
+        Raises:
+            ConfigError: They can't be stored.
+            DatabaseError: They can't be stored now.
+        """
+        ...
+
+
+class RefreshMarks:
+    """The marks of this process's refreshes, on the connections' rows.
+
+    Safe for threads.
+
+    Attributes:
+        store: The rows.
+        unsaved: New credentials that couldn't be stored yet, by connection name.
+        replaced: The access token that this process replaced last, by connection name.
+    """
+
+    def __init__(self, store: CredentialStore, worker: Callable[[], str]) -> None:
+        """Take the rows, and what returns the name of this worker."""
+        self.store = store
+        self.unsaved: dict[str, Credentials] = {}
+        self.replaced: dict[str, SecretStr] = {}
+        self._worker = worker
+        self._workers = WorkerRegistry(store.database)
+
+    def begin(self, name: str) -> str:
+        """Mark the row as being refreshed by this worker, and return the worker's id.
+
+        Returns "" while another worker refreshes, or while this one has been reaped and isn't
+        enlisted again: nobody would remove its mark.
+        """
+        worker = self._worker()
+        with self.store.database.writing() as db:
+            if not self._workers.is_enlisted(db, worker):
+                return ""
+            if self.store.locked(db, name).refresher not in (None, worker):
+                return ""
+            self.store.set_refresher(db, name, worker)
+        return worker
+
+    def end(self, name: str, refresher: str) -> None:
+        """Remove the mark of the worker that began, which may have another id by now.
+
+        A mark that can't be removed goes when the worker is reaped.
+        """
+        with self.store.database.writing() as db:
+            if self.store.locked(db, name).refresher == refresher:
+                self.store.set_refresher(db, name, None)
+
+
+class SharedCredentials:
     """The credentials of one connection, shared by all workers of a database.
 
-    Safe for threads. `version` is the version of the row that the current credentials are from.
+    Safe for threads.
     """
 
     def __init__(
         self,
-        store: CredentialStore,
         name: str,
-        platform: str,
+        tokens: TokenStorage,
+        marks: RefreshMarks,
         *,
         current: Credentials,
-        follows: str,
-        version: int,
-        worker: Callable[[], str],
     ) -> None:
         """Take the connection's current credentials.
 
         Args:
-            store: The credentials in the database.
             name: The connection's name.
-            platform: Its platform.
+            tokens: Where its tokens are read and written.
+            marks: The marks of this process.
             current: The credentials to begin with.
-            follows: The fingerprint of the TOML file's tokens; see `StoredConnection`.
-            version: The version of the row that `current` is from, 0 for none.
-            worker: Returns the name of this worker.
         """
         self.current = current
-        self.version = version
-        self._store = store
+        self.tokens = tokens
         self._name = name
-        self._platform = platform
-        self._follows = follows
-        self._worker = worker
-        self._workers = WorkerRegistry(store.database)
+        self._marks = marks
         self._lock = threading.Lock()
-        self._unwritten: Credentials | None = None
+
+    def is_outdated(self, found: Credentials) -> bool:
+        """Return whether credentials that were read have been replaced by this process.
+
+        A copy of the embedder's database may lag behind.
+        """
+        return found.access_token == self._marks.replaced.get(self._name)
 
     def refresh(self, expired: Credentials, ask: Callable[[], Credentials]) -> bool:
         """Replace expired credentials, by another worker's or by new ones.
@@ -89,9 +159,9 @@ class StoredCredentials:
 
         Raises:
             PosError: A transient failure; an `OutageError` if another worker takes too long; a
-                `SetupError` if the stored credentials can't be decrypted.
-            DatabaseError: The new credentials can't be written. They are kept in memory, and
-                written before anything else is tried.
+                `SetupError` if the stored credentials can't be used.
+            DatabaseError: The new credentials can't be stored. They are kept in memory, and stored
+                before anything else is tried.
         """
         with self._lock:
             if self.current is not expired:
@@ -110,12 +180,12 @@ class StoredCredentials:
         raise SetupError(fault)
 
     def _refreshed(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
-        with self._store.turns.hold(self._name):
+        with self._marks.store.turns.hold(self._name):
             if expired.refresh_token is None:
                 # Without a refresh token, `ask` raises the error that says so.
                 return self._newer(expired) or ask()
             give_up_at = time.monotonic() + PATIENCE
-            while not (refresher := self._begin_refresh()):
+            while not (refresher := self._marks.begin(self._name)):
                 newer = self._newer(expired)
                 if newer:
                     return newer
@@ -127,111 +197,48 @@ class StoredCredentials:
             try:
                 return self._newer(expired) or self._write(expired, self._ask(expired, ask))
             finally:
-                self._end_refresh(refresher)
-
-    def _begin_refresh(self) -> str:
-        """Mark the row as being refreshed by this worker, and return the worker's id.
-
-        Returns "" while another worker refreshes, or while this one has been reaped and isn't
-        enlisted again: nobody would remove its mark.
-        """
-        worker = self._worker()
-        with self._store.database.writing() as db:
-            if not self._workers.is_enlisted(db, worker):
-                return ""
-            if self._store.locked(db, self._name).refresher not in (None, worker):
-                return ""
-            self._store.set_refresher(db, self._name, worker)
-        return worker
-
-    def _end_refresh(self, refresher: str) -> None:
-        """Remove the mark of the worker that began, which may have another id by now.
-
-        A mark that can't be removed goes when the worker is reaped.
-        """
-        with self._store.database.writing() as db:
-            if self._store.locked(db, self._name).refresher == refresher:
-                self._store.set_refresher(db, self._name, None)
+                # While new tokens aren't stored, no other worker may ask with the old ones.
+                if self._name not in self._marks.unsaved:
+                    self._marks.end(self._name, refresher)
 
     def _newer(self, expired: Credentials) -> Credentials | None:
-        """Return credentials that another worker or a person has written since, if any."""
-        stored = self._store.get(self._name)
-        if not stored:
+        """Return credentials that another worker or a person has stored since, if any."""
+        newer = self.tokens.newer(expired)
+        if newer is None or self.is_outdated(newer):
             return None
-        return self._newer_in(stored, expired)
-
-    def _newer_in(self, stored: StoredConnection, expired: Credentials) -> Credentials | None:
-        if not stored.counts_with(self._follows):
-            return None
-        found = _with_tokens(expired, self._store.open(stored))
-        if found.access_token == expired.access_token:
-            return None
-        self.version = stored.version
-        return found
+        self._marks.unsaved.pop(self._name, None)
+        return newer
 
     def _ask(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
-        """Return new credentials, or those that couldn't be written before."""
-        if self._unwritten is None:
-            try:
-                self._unwritten = ask()
-            except PosError:
-                # A worker that was taken for dead may have been faster.
-                newer = self._newer(expired)
-                if newer:
-                    return newer
-                raise
-        return self._unwritten
+        """Return new credentials, or those that couldn't be stored before."""
+        unsaved = self._marks.unsaved.get(self._name)
+        if unsaved:
+            return unsaved
+        try:
+            new = ask()
+        except PosError:
+            # A worker that was taken for dead may have been faster.
+            newer = self._newer(expired)
+            if newer:
+                return newer
+            raise
+        self._marks.unsaved[self._name] = new
+        return new
 
     def _write(self, expired: Credentials, new: Credentials) -> Credentials:
-        """Write new credentials, unless others were written meanwhile: those count."""
-        keys = self._store.keyring()
-        with self._store.database.writing() as db:
-            stored = self._store.locked(db, self._name)
-            newer = self._newer_in(stored, expired)
-            counts = stored.counts_with(self._follows)
-            # A connection of the database alone isn't brought back by this if it was disconnected
-            # meanwhile, or if the row isn't the one that its tokens are from.
-            if newer is None and (counts or self._follows):
-                secrets = self._store.open(stored) if counts else {}
-                secrets |= _tokens(new)
-                basis = stored if counts else replace(stored.emptied(), follows=self._follows)
-                written = self._store.write(db, self._updated(basis, new), secrets, keys)
-                self.version = written.version
-        self._unwritten = None
-        return newer or new
-
-    def _updated(self, stored: StoredConnection, new: Credentials) -> StoredConnection:
-        expires_at = new.expires_at.timestamp() if new.expires_at else None
-        grant = replace(stored.grant, expires_at=expires_at)
-        return replace(stored, platform=self._platform, grant=grant)
+        written = self.tokens.write(expired, new)
+        self._marks.unsaved.pop(self._name, None)
+        self._marks.replaced[self._name] = expired.access_token
+        return written
 
 
-def warn_of_unsaved_tokens(name: str, old: Credentials) -> Callable[[Credentials], None]:
-    """Return a callback that warns that refreshed tokens need a key to be saved."""
+def warn_of_unsaved_tokens(
+    name: str, old: Credentials, remedy: str
+) -> Callable[[Credentials], None]:
+    """Return a callback that warns that refreshed tokens aren't stored."""
 
     def warn(new: Credentials) -> None:
         if new.refresh_token != old.refresh_token:
-            log.warning(
-                "tokens_unsaved connection=%s"
-                ' remedy="Set TILLPOST_KEY, otherwise the next start uses the old tokens."',
-                name,
-            )
+            log.warning('tokens_unsaved connection=%s remedy="%s"', name, remedy)
 
     return warn
-
-
-def _tokens(credentials: Credentials) -> dict[str, SecretStr]:
-    tokens = {
-        "access_token": credentials.access_token,
-        "refresh_token": credentials.refresh_token,
-    }
-    return {name: token for name, token in tokens.items() if token is not None}
-
-
-def _with_tokens(like: Credentials, secrets: Mapping[str, SecretStr]) -> Credentials:
-    """Return the credentials with the tokens among the secrets."""
-    tokens = {
-        "access_token": secrets.get("access_token") or like.access_token,
-        "refresh_token": secrets.get("refresh_token"),
-    }
-    return like.model_copy(update=tokens)

@@ -1,9 +1,9 @@
 """The open connections of a worker.
 
-They are opened when first needed, and again when their source changes. `OpenConnection` has the
-parts that everything for one store runs on: the connection with its adapter, a transport,
-credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the webhook receiver share
-them.
+They are opened when first needed, and again when their source changes. Those that are unused are
+let go. `OpenConnection` has the parts that everything for one store runs on: the connection with
+its adapter, a transport, credentials, hooks and an executor. `OrderRunner`, `StoreQueries` and the
+webhook receiver share them.
 """
 
 from __future__ import annotations
@@ -12,26 +12,33 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
 
 from tillpost.adapter.base import Adapter
 from tillpost.client.clock import SkippingClock
-from tillpost.client.credentials import CredentialSource, MemoryCredentials
+from tillpost.client.credentials import CredentialSource
 from tillpost.client.executor import RetryCap, SyncExecutor, run_flow
+from tillpost.client.locks import NamedLocks
 from tillpost.client.webhooks import WebhookReader
 from tillpost.errors import ConfigError, PosError, UnreadableConfigError, as_exception
 from tillpost.models.arguments import require_list
 from tillpost.models.safe_text import log_value, safe_logger
-from tillpost.outbox.connections.token_refresh import StoredCredentials
+from tillpost.outbox.connections.token_refresh import RefreshMarks, SharedCredentials
 from tillpost.outbox.delivery.connections import (
-    ListableSource,
+    ConnectionSource,
+    MarkedSource,
     OutboxConnection,
-    ReloadableSource,
-    Source,
+    Outline,
+    OutlinedSource,
     outbox_clock,
+    same_but_tokens,
 )
+from tillpost.outbox.delivery.kept import Kept
+from tillpost.outbox.delivery.shared_clients import SharedClients
+from tillpost.outbox.delivery.source_tokens import credentials_of
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 from tillpost.plugins.manager import Hooks
@@ -40,7 +47,6 @@ from tillpost.submission.context import MenuCache
 from tillpost.submission.menu_import import MenuImport
 from tillpost.submission.store_flows import StoreFlows
 from tillpost.transport.http import HttpTransport, Limits
-from tillpost.transport.network import new_client
 
 __all__ = ["SHORT_RETRIES", "OpenConnection", "OpenConnections"]
 
@@ -57,6 +63,24 @@ FILE_PATIENCE = 300.0
 Then a person has to act.
 """
 
+CHECK_INTERVAL = 1.0
+"""How often a source without marks is asked again for a connection, in seconds."""
+
+OUTLINE_AGE = 60.0
+"""How old an unused connection's outline may be, without marks, in seconds."""
+
+IDLE = 600.0
+"""After how many seconds without use a connection is let go."""
+
+MOST_OUTLINES = 100_000
+"""How many connections' outlines are kept, whatever names orders come with."""
+
+MOST_OPEN = 10_000
+"""How many connections are kept open at most. Each takes about 7 KB."""
+
+MOST_MENUS = 200
+"""How many connections are kept open with a menu, which may take a megabyte."""
+
 SHORT_RETRIES = RetryCap(retries=2, seconds=10.0)
 """How a request is retried that isn't an order's own.
 
@@ -64,22 +88,41 @@ It fetches a page of a menu or a further page of a search, or refreshes a token,
 """
 
 
+@dataclass(slots=True)
+class Given:
+    """A connection as its source gave it, its mark then, and when it was checked."""
+
+    connection: OutboxConnection
+    mark: object
+    checked_at: float
+
+
 class OpenConnection:
     """One store's POS as a worker uses it. Safe for threads."""
 
-    def __init__(self, connection: OutboxConnection) -> None:
-        """Open a connection; it gets a menu cache of its own."""
+    def __init__(
+        self,
+        connection: OutboxConnection,
+        credentials: CredentialSource,
+        clients: SharedClients,
+    ) -> None:
+        """Open a connection; it gets a menu cache of its own.
+
+        Args:
+            connection: The connection.
+            credentials: What signs its requests.
+            clients: Lends it a client, if it has none of its own.
+        """
         clock = SkippingClock(connection.clock)
         adapter = connection.adapter
+        self.given = Given(connection, None, 0.0)
         self.connection = replace(connection, clock=clock, menu_cache=MenuCache())
         # Signatures name the real time, also where waits are skipped.
         self._signing_clock = connection.clock
-        self.credentials: CredentialSource = connection.credentials or MemoryCredentials(
-            adapter.config.credentials()
-        )
+        self.credentials = credentials
         self._owns_client = connection.http_client is None
-        self._client = connection.http_client or new_client(
-            adapter.config.base_url, guarded=adapter.public_only
+        self._client: httpx.Client = connection.http_client or clients.lend(
+            self, adapter.config.base_url, guarded=adapter.public_only
         )
         self._hooks = Hooks(connection.name, connection.hooks)
         self.transport = self.limited_transport(connection.limits)
@@ -113,8 +156,8 @@ class OpenConnection:
     @property
     def credentials_version(self) -> int | None:
         """The version of the database row of the credentials; None if they have none."""
-        if isinstance(self.credentials, StoredCredentials):
-            return self.credentials.version
+        if isinstance(self.credentials, SharedCredentials):
+            return self.credentials.tokens.version
         return None
 
     def fingerprint(self) -> str:
@@ -156,34 +199,40 @@ class OpenConnection:
         """Add the platform, the operation and the contacts to an error made by core."""
         return self.flows.stamp(error, operation)
 
-    def close(self) -> None:
-        """Close the HTTP client, unless it is the caller's."""
-        if self._owns_client:
-            self._client.close()
+
+class _Outlined(NamedTuple):
+    """An outline, the source's mark then, and when the source was asked for it."""
+
+    outline: Outline
+    mark: object
+    asked_at: float
 
 
 class OpenConnections:
     """The open connections of a worker, by name. Safe for threads.
 
-    A connection is opened again when its source changes, so that a new token or
-    another setting counts from the next order on. While the source can't be read, connections that
-    are open stay as they are.
+    A connection is opened again when its source gives another one, so that a new token or another
+    setting counts from the next order on. While the source can't be read, connections that are open
+    stay as they are. Those that were used least recently are let go, but never one that is in use.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: ConnectionSource,
         settings: OutboxSettings,
         clock: Callable[[], float],
         hooks: Iterable[object] = (),
+        *,
+        marks: RefreshMarks | None = None,
     ) -> None:
         """Take where connections come from.
 
         Args:
-            source: Returns a connection by name.
+            source: The source of connections.
             settings: What holds for connections that don't say otherwise.
             clock: The clock of connections that have none of their own, in epoch seconds.
             hooks: Objects whose hooks are called besides those of the connections.
+            marks: The marks of this worker's token refreshes; None if nobody else refreshes.
 
         Raises:
             ConfigError: One of these objects has a hook that doesn't exist.
@@ -192,16 +241,20 @@ class OpenConnections:
         require_list("hooks", hooks, "objects")
         self._source = source
         # Asked for each order, and slow: `isinstance` with a protocol looks through the attributes.
-        self._reloadable = source if isinstance(source, ReloadableSource) else None
+        self._marked = source if isinstance(source, MarkedSource) else None
+        self._outlined = source if isinstance(source, OutlinedSource) else None
         self._settings = settings
         self._clock = clock
         self._hooks = tuple(hooks)
         Hooks("", self._hooks)  # refused now, and not for each order
-        self._open: dict[str, OpenConnection] = {}
-        self._marks: dict[str, object] = {}
+        self._refresh_marks = marks
+        self._clients = SharedClients()
+        self._kept = Kept[OpenConnection](MOST_OPEN, IDLE, _has_menu, MOST_MENUS)
+        self._outlines: dict[str, _Outlined] = {}
         self._unreadable_since: float | None = None
         self._unreadable = ""
         self._lock = threading.Lock()
+        self._turns = NamedLocks("opening the connection")
 
     def __getitem__(self, name: str) -> OpenConnection:
         """Return the open connection. Raises `ConfigError`."""
@@ -216,32 +269,74 @@ class OpenConnections:
         """
         if len(name) > LONGEST_NAME or not name.isprintable():
             raise ConfigError("no connection has such a name")
+        opened = self._use(name)
+        if opened and not self._may_have_changed(name, opened, version):
+            return opened
+        # A source may be slow: meanwhile, the other connections are served.
+        with self._turns.hold(name):
+            opened = self._use(name)
+            if opened and not self._may_have_changed(name, opened, version):
+                return opened
+            return self._current(name, opened, version)
+
+    def _use(self, name: str) -> OpenConnection | None:
         with self._lock:
-            opened = self._open.get(name)
-            opened_version = opened.credentials_version if opened else None
-            is_stale = opened_version is not None and opened_version < version
-            mark = self._mark(name, now=is_stale)
-            if opened is None or mark != self._marks.get(name):
-                try:
-                    fresh = self._opened(name)
-                except UnreadableConfigError as error:
-                    self._note_unreadable(error)
-                    if opened is None or is_stale:
-                        raise
-                    return opened
-                except ConfigError:
-                    # A name that opens nothing leaves nothing behind: strangers choose the names
-                    # that webhooks come with.
-                    self._open.pop(name, None)
-                    self._marks.pop(name, None)
-                    raise
-                # Orders in flight keep the connection that they have. Nobody closes it; it goes
-                # when they are done.
-                self._open[name] = fresh
-                self._marks[name] = mark
-                self._unreadable_since = None
-                self._unreadable = ""
-            return self._open[name]
+            return self._kept.use(name)
+
+    def _may_have_changed(self, name: str, opened: OpenConnection, version: int) -> bool:
+        given = opened.given
+        mark = self._mark(name, given.mark, now=_is_older(opened, version))
+        if mark is None and given.mark is None:
+            return time.monotonic() - given.checked_at >= CHECK_INTERVAL
+        return mark != given.mark
+
+    def _current(self, name: str, opened: OpenConnection | None, version: int) -> OpenConnection:
+        """Return the connection as its source gives it now, the open one if it's the same."""
+        mark = self._mark(name, None, now=opened is not None and _is_older(opened, version))
+        try:
+            current = self._opened(name, opened)
+        except UnreadableConfigError as error:
+            self._note_unreadable(error)
+            if opened is None or _is_older(opened, version):
+                raise
+            opened.given.checked_at = time.monotonic()
+            return opened
+        except ConfigError:
+            # A name that opens nothing leaves nothing behind: strangers choose the names that
+            # webhooks come with.
+            with self._lock:
+                self._kept.remove(name)
+            self._outlines.pop(name, None)
+            raise
+        current.given.mark = mark
+        with self._lock:
+            self._kept.put(name, current)
+        outline = _outline_of(current.given.connection)
+        self._outlines[name] = _Outlined(outline, mark, time.monotonic())
+        self._unreadable_since = None
+        self._unreadable = ""
+        return current
+
+    def _opened(self, name: str, opened: OpenConnection | None) -> OpenConnection:
+        """Return a connection as its source gives it now.
+
+        Whatever its source or its adapter raises is a `ConfigError`. Where the connection is open,
+        it counts as unreadable: strangers' code fails for a moment, too.
+        """
+        try:
+            found = self._source.get(name)
+            if opened is None or not _is_same(opened, found):
+                opened = OpenConnection(*self._parts(name, found), self._clients)
+        except ConfigError:
+            raise
+        except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
+            _raise_unless_foreign(failure)
+            text = f"the connection {name} can't be opened ({type(failure).__name__})"
+            fault = UnreadableConfigError(text) if opened else ConfigError(text)
+        else:
+            opened.given = Given(found, None, time.monotonic())
+            return opened
+        raise fault
 
     def may_be_readable_soon(self) -> bool:
         """Return whether a source can't be read, but may be readable soon.
@@ -260,23 +355,40 @@ class OpenConnections:
             log.warning("connections_file_unreadable error=%s", log_value(error))
 
     def options(self, name: str) -> ConnectionOptions:
-        """Return how a connection's orders are treated.
+        """Return how a connection's orders are treated, without opening it.
 
         Returns the defaults for a connection that is wrong.
         """
-        try:
-            options = self[name].connection.outbox
-        except ConfigError:
-            options = None
-        return options or self._settings.options_of(None)
+        return self._settings.options_of(self._outline(name).options)
 
     def host(self, name: str) -> str:
-        """Return the host that a connection's requests go to; "" for one that is wrong."""
+        """Return the host that a connection's requests go to, without opening it.
+
+        Returns "" for one that is wrong.
+        """
+        return self._outline(name).host
+
+    def _outline(self, name: str) -> Outline:
+        known = self._outlines.get(name)
+        mark = self._mark(name, known.mark if known else None, now=False)
+        if known and known.mark == mark:
+            age = time.monotonic() - known.asked_at
+            if mark is not None or age < OUTLINE_AGE:
+                return known.outline
         try:
-            base_url: str = self[name].adapter.config.base_url
-            return urlsplit(base_url).netloc
-        except ConfigError:
-            return ""
+            outline = self._outlined.outline(name) if self._outlined else None
+            if outline is None:
+                outline = _outline_of(self._source.get(name))
+        except UnreadableConfigError as error:
+            self._note_unreadable(error)
+            return known.outline if known else Outline()
+        except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
+            _raise_unless_foreign(failure)
+            outline = Outline()
+        if len(self._outlines) >= MOST_OUTLINES:
+            self._outlines.clear()
+        self._outlines[name] = _Outlined(outline, mark, time.monotonic())
+        return outline
 
     def fingerprint(self, name: str) -> str:
         """Return a digest of a connection's credentials, by which new ones are recognised."""
@@ -287,50 +399,75 @@ class OpenConnections:
 
     def names(self) -> Collection[str]:
         """Return the names of all connections, as far as the source can list them."""
-        if not isinstance(self._source, ListableSource):
-            return ()
         try:
-            return self._source.names()
+            return tuple(self._source.names())
         except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
             _raise_unless_foreign(failure)
             return ()
 
     def close(self) -> None:
-        """Close all connections."""
-        for opened in self._open.values():
-            opened.close()
-        self._open.clear()
+        """Close all connections, also those in use."""
+        with self._lock:
+            self._kept.clear()
+        self._clients.close()
 
-    def _opened(self, name: str) -> OpenConnection:
-        """Open a connection. Whatever its source or its adapter raises is a `ConfigError`."""
+    def _parts(
+        self, name: str, found: OutboxConnection
+    ) -> tuple[OutboxConnection, CredentialSource]:
+        """Return a connection with this worker's settings, and what signs for it."""
+        connection = replace(
+            found,
+            name=name,
+            policy=self._settings.policy_of(found.policy),
+            outbox=self._settings.options_of(found.outbox),
+            hooks=(*found.hooks, *self._hooks),
+            clock=self._clock if found.clock is outbox_clock else found.clock,
+        )
+        return connection, credentials_of(self._source, connection, self._refresh_marks)
+
+    def _mark(self, name: str, last: object, *, now: bool) -> object:
+        """Return the source's mark of a connection, or the last one if asking fails."""
+        if self._marked is None:
+            return None
         try:
-            return OpenConnection(self._connection(name))
-        except ConfigError:
-            raise
-        except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
-            _raise_unless_foreign(failure)
-            kind = type(failure).__name__
-            fault = ConfigError(f"the connection {name} can't be opened ({kind})")
-        raise fault
-
-    def _connection(self, name: str) -> OutboxConnection:
-        found = self._source(name)
-        policy = self._settings.policy_of(found.policy)
-        options = self._settings.options_of(found.outbox)
-        hooks = (*found.hooks, *self._hooks)
-        clock = self._clock if found.clock is outbox_clock else found.clock
-        return replace(found, name=name, policy=policy, outbox=options, hooks=hooks, clock=clock)
-
-    def _mark(self, name: str, *, now: bool) -> object:
-        source = self._reloadable
-        try:
-            if source is None:
-                return None
-            return source.mark(name, now=now)
+            return self._marked.mark(name, now=now)
         except BaseException as failure:
             _raise_unless_foreign(failure)
             log.exception("connection_source_failed connection=%s", name)
-            return self._marks.get(name)
+            return last
+
+
+def _has_menu(opened: OpenConnection) -> bool:
+    return opened.menu_cache.menu is not None
+
+
+def _outline_of(connection: OutboxConnection) -> Outline:
+    return Outline.of(connection.adapter.config.base_url, connection.outbox)
+
+
+def _is_older(opened: OpenConnection, version: int) -> bool:
+    """Return whether credentials of the database are older than this version."""
+    own = opened.credentials_version
+    return own is not None and own < version
+
+
+def _is_same(opened: OpenConnection, found: OutboxConnection) -> bool:
+    """Return whether an open connection is what its source gives now, tokens included."""
+    given = opened.given.connection
+    if found is given:
+        return True
+    if not same_but_tokens(given, found):
+        return False
+    current = opened.credentials
+    if isinstance(found.credentials, SharedCredentials):
+        return isinstance(current, SharedCredentials) and current.tokens == found.credentials.tokens
+    if found.credentials is not given.credentials:
+        return False
+    tokens = found.adapter.config.credentials()
+    if isinstance(current, SharedCredentials) and current.is_outdated(tokens):
+        return True
+    used = current.current
+    return (tokens.access_token, tokens.refresh_token) == (used.access_token, used.refresh_token)
 
 
 def _raise_unless_foreign(failure: BaseException) -> None:

@@ -1,8 +1,9 @@
-"""The connections of the TOML file and of the database as one source.
+"""The connections of the TOML file, of the database and of plugins as one source.
 
-Workers use it by default.
+Workers use it by default: `default_source`. A connection of a plugin's source (the hook
+`tillpost_connections`) counts where neither file nor database has one of its name.
 
-Where both know a connection:
+Where file and database both know a connection:
 
 * tokens in the database win over the file's, with what belongs to them: the refresh token, the
   client's id and secret;
@@ -18,29 +19,55 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from tillpost.adapter.settings import Credentials
 from tillpost.client.base import adapter_for
-from tillpost.client.credentials import CredentialSource, MemoryCredentials
 from tillpost.config import ConnectionSettings, config_path, load_connections
 from tillpost.errors import ConfigError, UnreadableConfigError
-from tillpost.models.safe_text import shell_word
-from tillpost.outbox.connections.credentials import CredentialStore, StoredConnection
+from tillpost.models.safe_text import listing, log_value, safe_logger, shell_word
+from tillpost.outbox.connections.credentials import CredentialStore, Mark, StoredConnection
 from tillpost.outbox.connections.encryption import KEY_VARIABLE
-from tillpost.outbox.connections.token_refresh import StoredCredentials, warn_of_unsaved_tokens
-from tillpost.outbox.delivery.connections import FromFile, OutboxConnection, outbox_options
+from tillpost.outbox.connections.token_refresh import (
+    RefreshMarks,
+    SharedCredentials,
+    warn_of_unsaved_tokens,
+)
+from tillpost.outbox.connections.vault_tokens import VaultTokens
+from tillpost.outbox.delivery.connections import (
+    ConnectionSource,
+    FromFile,
+    OutboxConnection,
+    Outline,
+    outbox_options,
+)
+from tillpost.outbox.delivery.plugin_connections import PluginConnections
+from tillpost.plugins.manager import adapter_named
 from tillpost.submission.policy import Policy
 
-__all__ = ["FromFileAndDatabase", "KnownConnections", "merge_settings", "tokens_fingerprint"]
+__all__ = [
+    "FromFileAndDatabase",
+    "KnownConnections",
+    "UnknownConnectionError",
+    "default_source",
+    "merge_settings",
+    "tokens_fingerprint",
+]
+
+log = safe_logger("tillpost.outbox")
 
 POLL_INTERVAL = 1.0
 """How often the database is asked whether a connection has changed, in seconds."""
 
 _TOKENS = ("access_token", "refresh_token")
+
+
+class UnknownConnectionError(ConfigError):
+    """Neither the file nor the database has a connection of this name."""
 
 
 class Known(NamedTuple):
@@ -83,12 +110,27 @@ class KnownConnections:
         """Take the credentials in the database, and the TOML file."""
         self.store = store
         self.path = path
-        self._in_file: frozenset[str] | None = None
+        self._in_file: Mapping[str, ConnectionSettings] | None = None
 
-    @property
-    def in_file(self) -> frozenset[str]:
-        """The names that the file had when it was last read."""
-        return self._in_file or frozenset()
+    def may_be_in_file(self, name: str) -> bool:
+        """Return whether the file has a connection of that name.
+
+        If it can't be read now, what it had counts; one that was never read may have it.
+        """
+        in_file: Mapping[str, ConnectionSettings] | None
+        try:
+            in_file = self._load_file()
+        except UnreadableConfigError:
+            in_file = self._in_file
+        return in_file is None or name in in_file
+
+    def names(self) -> Collection[str]:
+        """Return the names of all connections, as far as they are known now."""
+        try:
+            in_file: Collection[str] = self._load_file()
+        except UnreadableConfigError:
+            in_file = self._in_file or ()
+        return sorted({*in_file, *self.store.names()})
 
     def all(self) -> Mapping[str, Known]:
         """Return all connections, by name. Raises `UnreadableConfigError`."""
@@ -103,24 +145,17 @@ class KnownConnections:
         """Return one connection.
 
         Raises:
-            ConfigError: Neither knows it, or they disagree on its platform.
+            UnknownConnectionError: Neither knows it.
+            ConfigError: They disagree on its platform.
             UnreadableConfigError: The file can't be read now, and may have the connection.
         """
         stored = self.store.get(name)
-        all_configured: Mapping[str, ConnectionSettings] = {}
-        try:
-            all_configured = self._load_file()
-        except UnreadableConfigError:
-            # What the file says of a store counts, such as the address that its tokens go to.
-            if stored is None or self._in_file is None or name in self._in_file:
-                raise
-        configured = all_configured.get(name)
+        configured = self.configured(name, is_stored=stored is not None)
         if configured is None and stored is None:
-            in_file = ", ".join(all_configured) or "none"
-            in_database = ", ".join(self.store.all()) or "none"
             path = config_path(self.path)
-            raise ConfigError(
-                f"no connection {name!r}; {path} has: {in_file}; the database has: {in_database}"
+            raise UnknownConnectionError(
+                f"no connection {name!r}; {path} has: {listing(self._load_file())};"
+                f" the database has: {listing(self.store.names())}"
             )
         if configured and stored and configured.platform != stored.platform:
             where = f"{configured.source}: [connections.{name}]"
@@ -130,6 +165,19 @@ class KnownConnections:
                 f" `tillpost disconnect {shell_word(name)}` first"
             )
         return Known(configured, stored)
+
+    def configured(self, name: str, *, is_stored: bool) -> ConnectionSettings | None:
+        """Return what the file says of a connection, None if it has none of that name.
+
+        Raises `UnreadableConfigError` if the file can't be read now, and may have the connection.
+        """
+        try:
+            return self._load_file().get(name)
+        except UnreadableConfigError:
+            # What the file says of a store counts, such as the address that its tokens go to.
+            if not is_stored or self.may_be_in_file(name):
+                raise
+            return None
 
     def _load_file(self) -> Mapping[str, ConnectionSettings]:
         """Return the file's connections.
@@ -141,7 +189,7 @@ class KnownConnections:
         configured = load_connections(self.path, needed=False)
         if self._in_file and not configured and _is_blank(config_path(self.path)):
             raise UnreadableConfigError(f"{config_path(self.path)}: it is empty, or gone")
-        self._in_file = frozenset(configured)
+        self._in_file = configured
         return configured
 
     def settings(
@@ -163,38 +211,48 @@ class KnownConnections:
 
 
 class FromFileAndDatabase:
-    """The source of connections of a worker. `worker` returns the worker's name."""
+    """The connections of the TOML file and of the database.
+
+    Refreshed tokens of both are stored in the database, if there is an encryption key.
+    """
 
     def __init__(
-        self, store: CredentialStore, path: str | Path | None, worker: Callable[[], str]
+        self,
+        store: CredentialStore,
+        path: str | Path | None = None,
+        marks: RefreshMarks | None = None,
     ) -> None:
+        """Take the credentials in the database, the file, and this worker's marks.
+
+        Without `marks`, nothing is refreshed with the connections.
+        """
         self._known = KnownConnections(store, path)
         self._file = FromFile(path)
-        self._worker = worker
-        self._marks: Mapping[str, object] = {}
+        self._refresh_marks = marks
+        self._digest: object = None
+        self._marks: Mapping[str, Mark] = {}
         self._polled_at = 0.0
         self._lock = threading.Lock()
 
-    def __call__(self, name: str) -> OutboxConnection:
+    def get(self, name: str) -> OutboxConnection:
         """Return the connection of that name. Raises `ConfigError`."""
         known = self._known.get(name)
         configured, stored = known
-        file_tokens = known.file_tokens
         adapter = adapter_for(known.platform, self._known.settings(configured, stored))
-        current = adapter.config.credentials()
-        credentials: CredentialSource
-        if self._can_encrypt():
-            credentials = StoredCredentials(
-                self._known.store,
+        credentials: SharedCredentials | None = None
+        if self._refresh_marks and self._can_encrypt():
+            credentials = SharedCredentials(
                 name,
-                known.platform,
-                current=current,
-                follows=file_tokens,
-                version=stored.version if stored else 0,
-                worker=self._worker,
+                VaultTokens(
+                    self._known.store,
+                    name,
+                    known.platform,
+                    follows=known.file_tokens,
+                    version=stored.version if stored else 0,
+                ),
+                self._refresh_marks,
+                current=adapter.config.credentials(),
             )
-        else:
-            credentials = MemoryCredentials(current, warn_of_unsaved_tokens(name, current))
         return OutboxConnection(
             adapter,
             name=name,
@@ -206,19 +264,54 @@ class FromFileAndDatabase:
 
     def names(self) -> Collection[str]:
         """Return the names of all connections, as far as they are known now."""
-        try:
-            return self._known.all().keys()
-        except UnreadableConfigError:
-            return self._known.in_file | self._known.store.all().keys()
+        return self._known.names()
+
+    def save(self, name: str, tokens: Credentials) -> None:
+        """Warn that refreshed tokens aren't stored, since there is no key to encrypt them.
+
+        With a key, the connection's own credentials store them.
+        """
+        old = self.get(name).adapter.config.credentials()
+        remedy = f"Set {KEY_VARIABLE}, otherwise the next start uses the old tokens."
+        warn_of_unsaved_tokens(name, old, remedy)(tokens)
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return a value that changes when the file or the connection's row does."""
+        return self._file.mark(name), self._row_marks(now=now).get(name)
+
+    def outline(self, name: str) -> Outline:
+        """Return a connection's outline, without an adapter and without its secrets."""
+        row = self._row_marks().get(name)
+        configured = self._known.configured(name, is_stored=row is not None)
+        if configured:
+            platform, in_file = configured.platform, configured.setting("base_url")
+        elif row:
+            platform, in_file = row.platform, None
+        else:
+            raise ConfigError(f"no connection {name!r}")
+        in_database = row.setting("base_url") if row else None
+        fields = adapter_named(platform).settings.model_fields
+        base_url = in_file or in_database or fields["base_url"].get_default()
+        return Outline.of(
+            base_url if isinstance(base_url, str) else "",
+            outbox_options(configured) if configured else None,
+        )
+
+    def has(self, name: str) -> bool:
+        """Return whether file or database has a connection of that name, or may have it."""
+        return self._known.may_be_in_file(name) or name in self._row_marks()
+
+    def _row_marks(self, *, now: bool = False) -> Mapping[str, Mark]:
+        """Return the marks of the rows, by name. They are a second old at most."""
         with self._lock:
             age = time.monotonic() - self._polled_at
             if now or age >= POLL_INTERVAL:
-                self._marks = self._known.store.marks()
+                digest = self._known.store.digest()
+                if digest != self._digest:
+                    self._marks = self._known.store.marks()
+                    self._digest = digest
                 self._polled_at = time.monotonic()
-            return self._file.mark(name), self._marks.get(name)
+            return self._marks
 
     def _can_encrypt(self) -> bool:
         """Return whether there is an encryption key.
@@ -232,6 +325,71 @@ class FromFileAndDatabase:
                 raise
             return False
         return True
+
+
+class _AllConnections:
+    """The connections of file and database, and those that only plugins have."""
+
+    def __init__(self, first: FromFileAndDatabase, plugins: PluginConnections) -> None:
+        self._first = first
+        self._plugins = plugins
+        self._twice: frozenset[str] = frozenset()
+
+    def get(self, name: str) -> OutboxConnection:
+        return self._with_source(name)[1]
+
+    def names(self) -> Collection[str]:
+        first = frozenset(self._first.names())
+        others = self._plugins.names()
+        twice = first.intersection(others)
+        if twice - self._twice:
+            log.warning(
+                "connection_defined_twice connections=%s remedy=%s",
+                log_value(listing(sorted(twice))),
+                log_value("What the file or the database says counts; remove one of them."),
+            )
+        self._twice = twice
+        return [*first, *(name for name in others if name not in first)]
+
+    def save(self, name: str, tokens: Credentials) -> None:
+        self._with_source(name)[0].save(name, tokens)
+
+    def mark(self, name: str, *, now: bool = False) -> object:
+        if self._first.has(name):
+            return self._first.mark(name, now=now)
+        return self._plugins.mark(name, now=now)
+
+    def outline(self, name: str) -> Outline | None:
+        return self._first.outline(name) if self._first.has(name) else None
+
+    def _with_source(self, name: str) -> tuple[ConnectionSource, OutboxConnection]:
+        try:
+            return self._first, self._first.get(name)
+        except UnreadableConfigError as error:
+            if self._first.has(name):
+                raise
+            unknown: ConfigError = error
+        except UnknownConnectionError as error:
+            unknown = error
+        found = self._plugins.find(name)
+        if found is None:
+            raise ConfigError(f"{unknown}; {self._plugins.listing()}")
+        return found
+
+
+def default_source(
+    store: CredentialStore, path: str | Path | None, marks: RefreshMarks | None = None
+) -> ConnectionSource:
+    """Return all connections that are known here, of file, database and plugins.
+
+    Args:
+        store: The credentials in the database.
+        path: The TOML file, as for `config.config_path`.
+        marks: The marks of this worker's token refreshes; None where nothing is refreshed.
+    """
+    first = FromFileAndDatabase(store, path, marks)
+    plugins = PluginConnections.installed()
+    return _AllConnections(first, plugins) if plugins.plugins else first
 
 
 def merge_settings(

@@ -10,20 +10,22 @@ The command line calls this, and so may a web page. Nothing is sent to a provide
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import func, select
 
+from tillpost.adapter.base import Adapter
 from tillpost.client.base import adapter_for
 from tillpost.errors import ConfigError
 from tillpost.models.base import Aware, FrozenModel
 from tillpost.outbox.connections.availability import availability_of, read_rows
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.sources import Known, KnownConnections
+from tillpost.outbox.delivery.plugin_connections import PluginConnections
+from tillpost.outbox.delivery.sources import Known, KnownConnections, UnknownConnectionError
 from tillpost.outbox.outbox import Outbox
 from tillpost.plugins.manager import Hooks
 
@@ -38,7 +40,9 @@ class ConnectionState(FrozenModel):
     Attributes:
         name: The name of the connection.
         platform: The name of its adapter.
-        defined_in: Where it is defined: in the TOML file, in the database, or in both.
+        defined_in: Where it is defined: in the TOML file, in the database, in both, or by a plugin.
+        plugin: The plugin whose source has a connection of this name, "" for none. What the file or
+            the database says of it counts first.
         granted_by: The person or business that authorised us; "" if that isn't known.
         scopes: The permissions that were granted.
         connected_at: When the store was connected.
@@ -57,7 +61,8 @@ class ConnectionState(FrozenModel):
 
     name: str
     platform: str
-    defined_in: Literal["file", "database", "both"]
+    defined_in: Literal["file", "database", "both", "plugin"]
+    plugin: str = ""
     granted_by: str = ""
     scopes: tuple[str, ...] = ()
     connected_at: Aware | None = None
@@ -92,12 +97,31 @@ class _Usability:
 
 
 class Connections:
-    """The connections of an outbox: those of its database, and of its TOML file."""
+    """The connections of an outbox: of its database, its TOML file, and of plugins."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
         self.credentials = CredentialStore(outbox.database)
         self.known = KnownConnections(self.credentials, outbox.config)
+        self.plugins = PluginConnections.installed()
+
+    def get(self, name: str) -> Known:
+        """Return what the TOML file and the database say of a connection.
+
+        Raises `ConfigError` if neither knows it; the text says so of one that a plugin has.
+        """
+        try:
+            return self.known.get(name)
+        except UnknownConnectionError:
+            plugin = self.plugins.owners().get(name)
+            if plugin is None:
+                raise
+            fault = f"the connection {name!r} is of the plugin {plugin}: change it there"
+        raise ConfigError(fault)
+
+    def names(self) -> Collection[str]:
+        """Return the names of all connections."""
+        return {*self.known.names(), *self.plugins.names()}
 
     def connect(
         self,
@@ -136,11 +160,18 @@ class Connections:
         """Return the state of each connection, sorted by name."""
         self.outbox.prepare()
         known = self.known.all()
+        owners = self.plugins.owners()
         rows = self._rows()
         waiting = self._count_waiting()
         return [
-            self._state(name, connection, rows.get(name), waiting.get(name, 0))
-            for name, connection in known.items()
+            self._state(
+                name,
+                known.get(name, Known(None, None)),
+                owners.get(name, ""),
+                rows.get(name),
+                waiting.get(name, 0),
+            )
+            for name in sorted({*known, *owners})
         ]
 
     def _rows(self) -> Mapping[str, Mapping[str, Any]]:
@@ -157,17 +188,19 @@ class Connections:
         self,
         name: str,
         known: Known,
+        plugin: str,
         row: Mapping[str, Any] | None,
         waiting: int,
     ) -> ConnectionState:
         now = self.outbox.clock()
-        usability = self._usability(known)
+        usability = self._usability(name, known)
         expires_at = known.stored.grant.expires_at if known.stored else None
         has_expired = expires_at is not None and expires_at <= now
         state = ConnectionState(
             name=name,
             platform=usability.platform,
             defined_in=_origin(known),
+            plugin=plugin,
             renews=usability.renews,
             expired=has_expired and not usability.renews,
             fault=usability.fault,
@@ -175,23 +208,35 @@ class Connections:
         )
         return state.model_copy(update={**_grant_values(known), **_row_values(name, row, now)})
 
-    def _usability(self, known: Known) -> _Usability:
+    def _usability(self, name: str, known: Known) -> _Usability:
         """Find out whether a connection can be opened."""
         platform = known.stored.platform if known.stored else ""
         try:
-            platform = known.platform
-            settings = self.known.settings(known.configured, known.stored)
-            adapter = adapter_for(platform, settings)
+            if known == Known(None, None):
+                adapter = self._of_plugin(name)
+                platform = adapter.platform
+            else:
+                platform = known.platform
+                settings = self.known.settings(known.configured, known.stored)
+                adapter = adapter_for(platform, settings)
         except ConfigError as error:
             return _Usability(platform, fault=str(error))
         has_refresh_token = adapter.config.credentials().refresh_token is not None
         can_refresh = "refresh" in adapter.capabilities()
         return _Usability(platform, renews=has_refresh_token and can_refresh)
 
+    def _of_plugin(self, name: str) -> Adapter[Any]:
+        found = self.plugins.find(name)
+        if found is None:
+            raise ConfigError("its plugin lists it, but doesn't know it")
+        return found[1].adapter
 
-def _origin(known: Known) -> Literal["file", "database", "both"]:
+
+def _origin(known: Known) -> Literal["file", "database", "both", "plugin"]:
     if known.configured and known.stored:
         return "both"
+    if known == Known(None, None):
+        return "plugin"
     return "file" if known.configured else "database"
 
 

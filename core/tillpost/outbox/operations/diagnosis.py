@@ -27,8 +27,8 @@ from tillpost.outbox.circuit_breaker import Circuit, Reachability, outage_cause
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import LONG_COLUMNS
-from tillpost.outbox.delivery.connections import Source
-from tillpost.outbox.delivery.sources import FromFileAndDatabase
+from tillpost.outbox.delivery.connections import ConnectionSource, adapter_in
+from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
 from tillpost.outbox.orders.models import (
@@ -55,7 +55,7 @@ _COLUMNS = [column for column in t.connections.c if column.name not in LONG_COLU
 
 
 def diagnose_order(
-    outbox: Outbox, order_id: str, *, connections: Source | None = None, live: bool = True
+    outbox: Outbox, order_id: str, *, connections: ConnectionSource | None = None, live: bool = True
 ) -> Diagnosis:
     """Return which hop of an order failed, the evidence, and what to do.
 
@@ -68,7 +68,7 @@ def gather_facts(
     outbox: Outbox,
     order_id: str,
     *,
-    connections: Source | None = None,
+    connections: ConnectionSource | None = None,
     live: bool = True,
     clock: Callable[[], float] | None = None,
 ) -> Facts:
@@ -77,8 +77,8 @@ def gather_facts(
     Args:
         outbox: The outbox.
         order_id: The order's id.
-        connections: Returns a connection by name; by default those of the TOML file and the
-            database.
+        connections: The source of connections; by default those of the TOML file, of the database
+            and of the installed plugins.
         live: Query the platform too. If that fails, the error is one of the facts.
         clock: Returns the time in epoch seconds; by default `Outbox.clock`.
 
@@ -113,14 +113,12 @@ def gather_facts(
     return _with_live_facts(facts, outbox, stored, connections)
 
 
-def _adapter(outbox: Outbox, connection: str, connections: Source | None) -> Adapter[Any] | None:
+def _adapter(
+    outbox: Outbox, connection: str, connections: ConnectionSource | None
+) -> Adapter[Any] | None:
     """Return the connection's adapter; None if it can't be made."""
     credentials = CredentialStore(outbox.database)
-    source = connections or FromFileAndDatabase(credentials, outbox.config, lambda: "")
-    try:
-        return source(connection).adapter
-    except ConfigError:
-        return None
+    return adapter_in(connections or default_source(credentials, outbox.config), connection)
 
 
 def _platform_title(stored: StoredOrder, adapter: Adapter[Any] | None) -> str:
@@ -218,7 +216,7 @@ def _shows_life(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
 
 
 def _with_live_facts(
-    facts: Facts, outbox: Outbox, stored: StoredOrder, connections: Source | None
+    facts: Facts, outbox: Outbox, stored: StoredOrder, connections: ConnectionSource | None
 ) -> Facts:
     """Add what the platform shows of the order and the store now.
 

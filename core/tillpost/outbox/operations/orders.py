@@ -20,14 +20,14 @@ from typing import Any, TypeGuard
 from sqlalchemy import Connection, select, update
 
 from tillpost.adapter.base import Adapter
-from tillpost.errors import ConfigError, MenuError, Outcome
+from tillpost.errors import MenuError, Outcome
 from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.connections import ConnectionSource, adapter_in
 from tillpost.outbox.delivery.run_result import RunResult
-from tillpost.outbox.delivery.sources import FromFileAndDatabase
+from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
 from tillpost.outbox.operations.export import export_order
 from tillpost.outbox.orders.claims import ISOLATE_AFTER, Claim, LeaseLostError
@@ -122,8 +122,8 @@ class OrderOperations:
     Args:
         outbox: The outbox.
         who: The person, for the audit log.
-        connections: Returns a connection by name; by default those of the TOML file and the
-            database. Used to withdraw orders at their platform.
+        connections: The source of connections; by default those of the TOML file, of the database
+            and of the installed plugins. Used to withdraw orders at their platform.
         clock: Returns the time in epoch seconds; by default `Outbox.clock`.
     """
 
@@ -132,7 +132,7 @@ class OrderOperations:
         outbox: Outbox,
         who: str,
         *,
-        connections: Source | None = None,
+        connections: ConnectionSource | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._outbox = outbox
@@ -573,13 +573,8 @@ class OrderOperations:
     def _adapter(self, connection: str) -> Adapter[Any] | None:
         """Return a connection's adapter, None if the connection is gone or wrong."""
         credentials = CredentialStore(self._outbox.database)
-        source = self._connections or FromFileAndDatabase(
-            credentials, self._outbox.config, lambda: ""
-        )
-        try:
-            return source(connection).adapter
-        except ConfigError:
-            return None
+        source = self._connections or default_source(credentials, self._outbox.config)
+        return adapter_in(source, connection)
 
 
 def _changed(stored: StoredOrder) -> ActError:

@@ -22,11 +22,12 @@ from tillpost.adapter.webhooks import (
 from tillpost.errors import ErrorRecord, Outcome, PosError
 from tillpost.models.order import PosOrder, PosState
 from tillpost.outbox.connections.credentials import CredentialStore
+from tillpost.outbox.connections.token_refresh import RefreshMarks
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
-from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.delivery.connections import ConnectionSource
 from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
-from tillpost.outbox.delivery.sources import FromFileAndDatabase
+from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.event_log import HookCall, log_event
@@ -50,8 +51,8 @@ class Receiver:
         database: The outbox's database.
         engine: Wakes the workers.
         settings: The outbox's settings.
-        connections: Returns a connection by name; by default those of the TOML file and the
-            database.
+        connections: The source of connections; by default those of the TOML file, of the database
+            and of the installed plugins.
         config: The TOML file, as for `config.config_path`.
         hooks: Objects whose hooks are called in addition to the plugins'.
         clock: Returns the time in epoch seconds; by default the database's clock.
@@ -63,7 +64,7 @@ class Receiver:
         engine: Engine,
         settings: OutboxSettings,
         *,
-        connections: Source | None = None,
+        connections: ConnectionSource | None = None,
         config: str | Path | None = None,
         hooks: Iterable[object] = (),
         clock: Callable[[], float] | None = None,
@@ -74,10 +75,10 @@ class Receiver:
         self._heartbeat = Heartbeat(WorkerRegistry(database), settings.lease, self._clock)
         self._orders = OrderUpdates(engine, settings)
         self._effects = EventEffects(ConnectionRows(database), self._orders, settings)
-        source = connections or FromFileAndDatabase(
-            CredentialStore(database), config, self._heartbeat.worker_id
-        )
-        self._connections = OpenConnections(source, settings, self._clock, hooks)
+        store = CredentialStore(database)
+        marks = RefreshMarks(store, self._heartbeat.worker_id)
+        source = connections or default_source(store, config, marks)
+        self._connections = OpenConnections(source, settings, self._clock, hooks, marks=marks)
 
     def receive(
         self,

@@ -23,12 +23,13 @@ from tillpost.errors import ConfigError, PosError, is_interruption
 from tillpost.models.order import PosOrder
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
-from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox.connections.token_refresh import RefreshMarks
+from tillpost.outbox.delivery.connections import ConnectionSource
 from tillpost.outbox.delivery.menu_import import import_shared_menu
 from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
 from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.runner import OrderRunner
-from tillpost.outbox.delivery.sources import FromFileAndDatabase
+from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.event_log import HookCall, log_event
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.menus.shared import Menus
@@ -87,7 +88,7 @@ class Processor:
         self,
         outbox: Outbox,
         *,
-        connections: Source | None = None,
+        connections: ConnectionSource | None = None,
         hooks: Iterable[object] = (),
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -95,8 +96,8 @@ class Processor:
 
         Args:
             outbox: Whose orders to process.
-            connections: Returns a connection by its name; by default those of the TOML file and
-                of the database.
+            connections: The source of connections; by default those of the TOML file, of the
+                database and of the installed plugins.
             hooks: Objects whose hooks are called besides those of the installed plugins.
             clock: Returns the time in epoch seconds; by default `Outbox.clock`.
         """
@@ -109,10 +110,15 @@ class Processor:
         self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, self.clock)
         self._heartbeat.vouch = self._gets_on
         self._progress_at: float | None = None
-        source = connections or FromFileAndDatabase(
-            CredentialStore(outbox.database), outbox.config, lambda: self._heartbeat.worker
+        store = CredentialStore(outbox.database)
+        marks = RefreshMarks(store, lambda: self._heartbeat.worker)
+        self.connections = OpenConnections(
+            connections or default_source(store, outbox.config, marks),
+            outbox.settings,
+            self.clock,
+            self._hooks,
+            marks=marks,
         )
-        self.connections = OpenConnections(source, outbox.settings, self.clock, self._hooks)
         self.menus = Menus(self.workers, self.connection_rows, self.clock)
         self._bounded_hooks = BoundedHooks()
         self._results = ResultWriter(outbox, self.clock, self.call_hooks)

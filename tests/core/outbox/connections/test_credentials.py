@@ -20,6 +20,7 @@ from tillpost import ConfigError, Outbox
 from tillpost.outbox import OrderState, Processor, Worker
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import EncryptionKeys, new_key
+from tillpost.outbox.connections.token_refresh import RefreshMarks
 from tillpost.outbox.delivery.open_connections import OpenConnections
 from tillpost.outbox.delivery.sources import (
     FromFileAndDatabase,
@@ -56,7 +57,7 @@ def store(shop_outbox: Outbox) -> CredentialStore:
 @pytest.fixture
 def source(store: CredentialStore) -> FromFileAndDatabase:
     """The connections as a worker sees them."""
-    return FromFileAndDatabase(store, None, lambda: "worker-1")
+    return FromFileAndDatabase(store, None, RefreshMarks(store, lambda: "worker-1"))
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def bytes_of(folder: Path) -> bytes:
 
 def token_of(source: FromFileAndDatabase) -> str:
     """The access token that the connection's requests are signed with."""
-    token: SecretStr = source("cafe-42").adapter.config.access_token
+    token: SecretStr = source.get("cafe-42").adapter.config.access_token
     return token.get_secret_value()
 
 
@@ -137,7 +138,7 @@ def test_copied_database_is_useless_without_the_key(
     monkeypatch.setenv("TILLPOST_KEY", new_key() if other else "")
     with Outbox(f"sqlite:///{copied / 'orders.db'}") as copy:
         known = OpenConnections(
-            FromFileAndDatabase(CredentialStore(copy.database), None, lambda: "thief"),
+            FromFileAndDatabase(CredentialStore(copy.database)),
             copy.settings,
             time.time,
         )
@@ -221,7 +222,7 @@ def test_stored_token_precedes_the_files_other_settings_do_not(
         {"access_token": "sealed", "client_id": "new", "location_id": "L-db"},
         Grant(),
     )
-    used = source("cafe-42").adapter.config
+    used = source.get("cafe-42").adapter.config
     assert token_of(source) == "sealed"
     assert used.refresh_token is None
     assert (used.location_id, used.client_id) == ("L-file", "new")

@@ -17,7 +17,8 @@ from tillpost.adapter.settings import Credentials
 from tillpost.outbox import DatabaseError, Processor
 from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
-from tillpost.outbox.connections.token_refresh import StoredCredentials
+from tillpost.outbox.connections.token_refresh import RefreshMarks, SharedCredentials
+from tillpost.outbox.connections.vault_tokens import VaultTokens
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.worker.maintenance import Maintenance
@@ -82,18 +83,12 @@ def source_of(
     current: Credentials,
     version: int,
     worker: Callable[[], str] | None = None,
-) -> StoredCredentials:
+) -> SharedCredentials:
     """Return the credential source of the connection, as one worker has it."""
     enlisted = WorkerRegistry(store.database).enlist(0.0)
-    return StoredCredentials(
-        store,
-        "cafe-42",
-        "kounta",
-        current=current,
-        follows="",
-        version=version,
-        worker=worker or (lambda: enlisted),
-    )
+    tokens = VaultTokens(store, "cafe-42", "kounta", follows="", version=version)
+    marks = RefreshMarks(store, worker or (lambda: enlisted))
+    return SharedCredentials("cafe-42", tokens, marks, current=current)
 
 
 @pytest.fixture
@@ -325,7 +320,7 @@ def test_waiting_too_long_for_a_refresh_is_transient(
 
 def expired_source(
     store: CredentialStore, worker: Callable[[], str]
-) -> tuple[StoredCredentials, Credentials]:
+) -> tuple[SharedCredentials, Credentials]:
     stored = store.get("cafe-42")
     assert stored is not None
     secrets = store.open(stored)

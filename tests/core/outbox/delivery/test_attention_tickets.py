@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from adapters.kounta.bench import SUBSTITUTES
 from adapters.square.shop_orders import TOASTIE, paid
+from core.outbox.asking import Asking
 from core.outbox.corner_shop import connected, lunch, work_off
 from core.outbox.delivery.test_kill_points import TOASTIES
 from core.outbox.killing import Lifetime, Shop, Site, every_step, ready, shop_of, until_stopped
@@ -319,7 +320,10 @@ def test_process_stopped_anywhere_withdraws_the_ticket(platform: str, database: 
         elif isinstance(simulator, SquareSimulator):
             simulator.add_item("5312-NEW", "BLT toastie", 1450, sku="BLT")
         OrderOperations(
-            first.outbox, "mia", connections=lambda _: shop.connected(Lifetime()), clock=shop.clock
+            first.outbox,
+            "mia",
+            connections=Asking(lambda _: shop.connected(Lifetime())),
+            clock=shop.clock,
         ).resubmit(order.id)
         first.end()
         for each in (life, Lifetime()):

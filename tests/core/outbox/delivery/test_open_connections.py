@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.outbox.asking import Asking
 from core.outbox.hooked import Generic, stored
 from core.toy_server import ToyServer
 from tillpost.outbox import OrderState, Outbox, OutboxConnection, OutboxSettings
@@ -26,7 +27,7 @@ def test_connection_without_a_clock_has_the_workers(given: dict[str, Any], shown
     with ToyServer() as server:
         adapter = server.adapter()
         connections = OpenConnections(
-            lambda _: OutboxConnection(adapter, **given),
+            Asking(lambda _: OutboxConnection(adapter, **given)),
             OutboxSettings(),
             workers_clock,
         )

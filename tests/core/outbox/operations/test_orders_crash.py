@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.outbox.asking import Asking
 from core.outbox.killing import Counter, Lifetime, Site, every_step, until_stopped
 from core.outbox.operations.test_people_machine import KeyedRegister, KeylessRegister
 from core.stand_in import Keyed, an_order
@@ -38,7 +39,10 @@ def test_crash_during_takeover_or_cancel_never_sends_the_order(
         first.end()
         mortal = Site(either, shop, life)
         operations = OrderOperations(
-            mortal.outbox, "mia", connections=lambda _: shop.connected(life), clock=shop.clock
+            mortal.outbox,
+            "mia",
+            connections=Asking(lambda _: shop.connected(life)),
+            clock=shop.clock,
         )
         until_stopped(lambda: operations.manual(order.id), lambda: operations.cancel(order.id))
         mortal.end()

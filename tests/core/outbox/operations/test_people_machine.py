@@ -16,6 +16,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
+from core.outbox.asking import Asking
 from core.outbox.test_outbox_machine import BOUNDS, Machine, template
 from core.stand_in import Hits, Keyed, Keyless, Made
 from tillpost import Order
@@ -141,7 +142,7 @@ class PeopleMachine(Machine):
         """The operations of a person, whose process may die as any other."""
         connected = self.shop.connected(self.life)
         return OrderOperations(
-            self.site.outbox, "mia", connections=lambda _: connected, clock=self.shop.clock
+            self.site.outbox, "mia", connections=Asking(lambda _: connected), clock=self.shop.clock
         )
 
     def act(self, act: Callable[[], object], order_id: str, steps: int | None = None) -> object:
@@ -242,7 +243,7 @@ class PeopleMachine(Machine):
             outbox.database,
             outbox.engine,
             outbox.settings,
-            connections=lambda _: connected,
+            connections=Asking(lambda _: connected),
             clock=self.shop.clock,
         )
         # It may be a repetition, or the platform may be unreachable.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.outbox.asking import Asking
 from core.outbox.killing import Counter, Lifetime, Shop, Site, Stopped
 from core.outbox.operations.test_people_machine import KeyedRegister, KeylessRegister
 from core.stand_in import Keyed, an_order
@@ -33,7 +34,7 @@ def in_doubt(database: Database, shop: Shop, *, sent: bool = True) -> Site:
 def operations_on(site: Site) -> OrderOperations:
     connected = site.shop.connected(Lifetime())
     return OrderOperations(
-        site.outbox, "mia", connections=lambda _: connected, clock=site.shop.clock
+        site.outbox, "mia", connections=Asking(lambda _: connected), clock=site.shop.clock
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from core.outbox.asking import Asking
 from core.outbox.hooked import Heard, Square, Store, column, stored
 from core.outbox.stores import Clock
 from tillpost.errors import Outcome
@@ -194,7 +195,7 @@ def test_paused_connection_is_not_polled(outbox: Outbox, square: Square) -> None
 def test_order_taken_over_is_not_polled(outbox: Outbox, store: Store) -> None:
     clock = Clock()
     store.bring(outbox)
-    OrderOperations(outbox, "mia", connections=lambda _: store.connected()).manual("ord-1")
+    OrderOperations(outbox, "mia", connections=Asking(lambda _: store.connected())).manual("ord-1")
     before = fetches(store)
     clock.ahead = 400.0
     run_tasks(outbox, store, clock)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from core.outbox.asking import Asking
 from core.outbox.stores import Heard, Opening, in_thread, work_off
 from core.poison_plugin import Poison
 from core.toy import Toy, ToySettings, toy_order
@@ -121,7 +122,7 @@ def test_source_that_raises_leaves_a_visible_error(
 
     outbox.add(toy_order("ord-1"), connection="broken")
     outbox.add(toy_order("ord-2"), connection="good")
-    with Processor(outbox, connections=source) as processor:
+    with Processor(outbox, connections=Asking(source)) as processor:
         work_off(processor)
     assert state(outbox, "ord-1") is OrderState.ERROR
     assert state(outbox, "ord-2") is OrderState.RECEIVED
