@@ -1,0 +1,64 @@
+"""Prints how fast Tillpost is, as ratios: `(cd tests && python -m benchmarks)`.
+
+`python -m benchmarks submit at-once-64` runs these rows alone: names, or the words that they begin
+with. `--write FOLDER` writes `speed.txt`, `speed.json` and `speed.svg` there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import at_once, submission
+from benchmarks.frame import ROWS, Row, measure
+from benchmarks.report import as_json, as_svg, as_table
+
+_MODULES = (submission, at_once)
+"""The modules whose rows are in the table."""
+
+
+def _selected(names: list[str]) -> list[Row]:
+    """Return the rows of these names, or of names that begin with one of them; all for none."""
+    if not names:
+        return list(ROWS.values())
+    unknown = [name for name in names if not _named(name)]
+    if unknown:
+        sys.exit(f"no row is named {unknown[0]}; rows: {', '.join(ROWS)}")
+    return [row for row in ROWS.values() if any(row in _named(name) for name in names)]
+
+
+def _named(name: str) -> list[Row]:
+    if name in ROWS:
+        return [ROWS[name]]
+    return [row for row in ROWS.values() if row.name.startswith(f"{name}-")]
+
+
+def main() -> None:
+    """Measure the rows that the command line selects, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", help="names of rows, or what they begin with")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="where to write the results")
+    parser.add_argument("--machine", default="", help="what kind of machine it is, for the page")
+    arguments = parser.parse_args()
+    results = []
+    for row in _selected(arguments.rows):
+        print(f"{row.name}: {row.text}", file=sys.stderr, flush=True)
+        results.append(measure(row))
+    date = datetime.now(UTC).date().isoformat()
+    head = ", ".join(part for part in (date, arguments.machine) if part)
+    table = f"{head}\n\n{as_table(results)}\n"
+    print(table, end="")
+    if arguments.write:
+        written = {
+            "speed.txt": table,
+            "speed.json": as_json(results, machine=arguments.machine, date=date),
+            "speed.svg": as_svg(results, title=f"How fast Tillpost is: {head}"),
+        }
+        for name, content in written.items():
+            (arguments.write / name).write_text(content)
+
+
+if __name__ == "__main__":
+    main()
