@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from html import unescape
 from typing import TypeAlias
 
@@ -57,14 +57,18 @@ _ESCAPE_SIGNS = "\\%&"
 """The characters that an escape begins with."""
 
 
-def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
-    """Return an answer's body, or a header, with each of the secrets masked.
+def without_secrets(secrets: Iterable[str], *texts: bytes) -> tuple[bytes, ...]:
+    """Return texts of an answer, its body or its headers, with each of the secrets masked.
 
     Args:
-        body: The bytes as the server sent them.
         secrets: The secrets; those shorter than `WHOLE_WORD` are left in.
+        texts: The bytes as the server sent them.
     """
     long = {secret for secret in secrets if len(secret) >= WHOLE_WORD}
+    return tuple(_without_long_secrets(text, long) for text in texts)
+
+
+def _without_long_secrets(body: bytes, long: Collection[str]) -> bytes:
     longest_first = sorted(long, key=len, reverse=True)  # one may begin with another
     encodings = ("utf-8", "utf-16-le", "utf-16-be") if b"\0" in body else ("utf-8",)
     for secret in longest_first:
@@ -75,7 +79,7 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
                 body = body.replace(spelling, MASK.encode())
     head = body[:ESCAPED_IN].decode("latin-1")  # as many characters as bytes
     as_in_head = {secret.encode().decode("latin-1") for secret in long}
-    words = long | as_in_head
+    words = {*long, *as_in_head}
     shown = _without_escaped(head, lambda plain: _occurrences(plain, words))
     if shown is head:
         return body
