@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 __all__ = ["MOST_SKEW", "parse_http_date"]
 
@@ -14,6 +15,7 @@ A `Date` that is further from our time comes from a machine without a clock.
 """
 
 
+@lru_cache(16)  # several readers of one answer, and answers of one second, have the same date
 def parse_http_date(text: str) -> datetime | None:
     """Return a date of HTTP in UTC; None if it can't be read as one.
 

@@ -273,7 +273,8 @@ def _flat(
     for modifier in modifiers:
         quantity = times * modifier.quantity
         yield FlatModifier(modifier, quantity, parents)
-        yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
+        if modifier.modifiers:
+            yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
 
 
 _ISO_COUNTRIES = {"UK": "GB", "EL": "GR"}
