@@ -11,11 +11,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import at_once, submission
+from benchmarks import at_once, menus, starting, submission
 from benchmarks.frame import ROWS, Row, measure
 from benchmarks.report import as_json, as_svg, as_table
 
-_MODULES = (submission, at_once)
+_MODULES = (submission, at_once, menus, starting)
 """The modules whose rows are in the table."""
 
 

@@ -1,4 +1,4 @@
-"""Rows: orders of 20 lines that are submitted at once by one `AsyncTill`.
+"""Rows: orders of two lines, as most have, that are submitted at once by one `AsyncTill`.
 
 They are compared with bare clients that post the same bytes, as many at once: `httpx.AsyncClient`
 as it comes, and the best of those that this environment has. The best one may be httpx itself over
@@ -22,7 +22,7 @@ from benchmarks.submission import HEADERS, new_orders, square_for
 from tillpost import AsyncTill
 from tillpost.transport.network import new_async_client
 
-LINES = 20
+LINES = 2
 
 Call = Callable[[str, bytes], Awaitable[object]]
 """Posts a body to an address, and reads the whole answer."""

@@ -1,8 +1,8 @@
 """Rows: what submitting costs beside posting the same bytes, one order after the other.
 
 The floor posts the two bodies of a submission with bare httpx over a connection that is kept, and
-reads both answers. The vendor's SDK makes the same two calls of ready arguments. What is compared is
-the processor time of this process: the server's time would hide a part of ours.
+reads both answers. The vendor's SDK makes the same two calls of ready arguments. What is compared
+is the processor time of this process: the server's time would hide a part of ours.
 """
 
 from __future__ import annotations

@@ -620,8 +620,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         exchange.sent = exchange.sent or self._connection.reaches_origin
         try:
             self._writer.write(waiting)
-            async with asyncio.timeout(left):
-                await self._writer.drain()
+            if self._writer.transport.get_write_buffer_size():
+                async with asyncio.timeout(left):
+                    await self._writer.drain()
         except TimeoutError as failure:
             raise httpcore.WriteTimeout(str(failure)) from failure
         except OSError as failure:
