@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import at_once, menus, starting, submission
-from benchmarks.frame import ROWS, Row, measure
+from benchmarks.frame import ROWS, Result, Row, measure
 from benchmarks.report import as_json, as_svg, as_table
 
 _MODULES = (submission, at_once, menus, starting)
@@ -39,25 +39,22 @@ def main() -> None:
     """Measure the rows that the command line selects, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", help="names of rows, or what they begin with")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="where to write the results")
-    parser.add_argument("--machine", default="", help="what kind of machine it is, for the page")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="where to draw them, as SVG")
+    parser.add_argument("--machine", default="", help="what kind of machine it is")
     arguments = parser.parse_args()
-    results = []
+    results: list[Result] = []
     for row in _selected(arguments.rows):
         print(f"{row.name}: {row.text}", file=sys.stderr, flush=True)
         results.append(measure(row))
     date = datetime.now(UTC).date().isoformat()
-    head = ", ".join(part for part in (date, arguments.machine) if part)
-    table = f"{head}\n\n{as_table(results)}\n"
-    print(table, end="")
-    if arguments.write:
-        written = {
-            "speed.txt": table,
-            "speed.json": as_json(results, machine=arguments.machine, date=date),
-            "speed.svg": as_svg(results, title=f"How fast Tillpost is: {head}"),
-        }
-        for name, content in written.items():
-            (arguments.write / name).write_text(content)
+    print(as_table(results))
+    if arguments.json:
+        content = as_json(results, machine=arguments.machine, date=date)
+        arguments.json.write_text(content, encoding="utf-8")
+    if arguments.plot:
+        drawing = as_svg(results, title=f"How fast Tillpost is, {date}")
+        arguments.plot.write_text(drawing, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,7 +100,7 @@ def pages_of(objects: int, page: int = PAGE) -> Mapping[str, str]:
 
 
 @contextmanager
-def till_with(pages: Mapping[str, str]) -> Iterator[Till]:
+def till_with(pages: Mapping[str, str]) -> Generator[Till]:
     """Open a till at a store with this catalogue."""
     location = {
         "id": LOCATION,

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
@@ -17,13 +18,17 @@ from benchmarks.frame import AtMost, in_turn, row, seconds
 from benchmarks.orders import LOCATION, TOKEN
 from tillpost import Till
 
-_SETTINGS = {"base_url": "https://pos.example", "access_token": TOKEN, "location_id": LOCATION}
+_SETTINGS: dict[str, Any] = {
+    "base_url": "https://pos.example",
+    "access_token": TOKEN,
+    "location_id": LOCATION,
+}
 
 _OWN = "('tillpost', '_', 'encodings')"
 
 
 @contextmanager
-def compiled() -> Iterator[dict[str, str]]:
+def compiled() -> Generator[dict[str, str]]:
     """Yield an environment in which imported modules are compiled once.
 
     pip compiles what it installs, and nobody has compiled what runs from its source.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from square.client import Square
@@ -35,7 +36,7 @@ def new_orders(count: int, lines: int) -> list[Order]:
 
 
 @contextmanager
-def square_for(lines: int) -> Iterator[dict[str, str]]:
+def square_for(lines: int) -> Generator[dict[str, Any]]:
     """Serve Square's answers to orders of so many lines; yield the settings of a connection."""
     with serving(answers_to(lines)) as url:
         yield {"base_url": url, "access_token": TOKEN, "location_id": LOCATION}
@@ -58,11 +59,12 @@ def submit_against_floor(lines: int, each: int, rounds: int) -> Iterator[float]:
         targets = [(settings["base_url"] + path, body) for path, body in posts]
 
         def post_ready_bytes() -> None:
-            for target, body in targets:
-                client.post(target, content=body, headers=HEADERS).read()
+            for _ in range(each):
+                for target, body in targets:
+                    client.post(target, content=body, headers=HEADERS)
 
         def reference() -> float:
-            return processor_seconds(lambda: [post_ready_bytes() for _ in range(each)]) / each
+            return processor_seconds(post_ready_bytes) / each
 
         with Till.connect("square", **settings) as till:
             yield from in_turn(
@@ -95,7 +97,7 @@ def submit_against_async_floor(lines: int, each: int, rounds: int) -> Iterator[f
             ours, lambda: processor_seconds(lambda: runner.run(post_ready_bytes())), rounds
         )
         runner.run(client.aclose())
-        runner.run(till.close())
+        runner.run(till.aclose())
 
 
 def sdk_against_submit(lines: int, each: int, rounds: int) -> Iterator[float]:
@@ -122,7 +124,7 @@ for _lines, _bar in _SUBMIT_BARS.items():
 
     @row(f"submit-{_lines}", f"Till.submit of {_lines} lines / httpx posting its bytes", _bar)
     def _submit(lines: int = _lines) -> Iterator[float]:
-        return submit_against_floor(lines, each=20, rounds=60)
+        return submit_against_floor(lines, each=10, rounds=40)
 
     @row(
         f"submit-{_lines}-async",
@@ -130,9 +132,9 @@ for _lines, _bar in _SUBMIT_BARS.items():
         _bar,
     )
     def _submit_async(lines: int = _lines) -> Iterator[float]:
-        return submit_against_async_floor(lines, each=20, rounds=60)
+        return submit_against_async_floor(lines, each=10, rounds=40)
 
 
 @row("submit-20-sdk", "two calls of Square's SDK / Till.submit of 20 lines", AtLeast(60))
 def _sdk() -> Iterator[float]:
-    return sdk_against_submit(20, each=20, rounds=11)
+    return sdk_against_submit(20, each=10, rounds=21)
