@@ -15,12 +15,16 @@ A `Date` that is further from our time comes from a machine without a clock.
 """
 
 
-@lru_cache(16)  # several readers of one answer, and answers of one second, have the same date
 def parse_http_date(text: str) -> datetime | None:
     """Return a date of HTTP in UTC; None if it can't be read as one.
 
     A date without an offset is in UTC.
     """
+    return _parsed(text)
+
+
+@lru_cache(16)  # several readers of one answer, and answers of one second, have the same date
+def _parsed(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
         aware = date if date.tzinfo else date.replace(tzinfo=UTC)
