@@ -23,10 +23,14 @@ def _selected(names: list[str]) -> list[Row]:
     """Return the rows of these names, or of names that begin with one of them; all for none."""
     if not names:
         return list(ROWS.values())
-    unknown = [name for name in names if not _named(name)]
-    if unknown:
-        sys.exit(f"no row is named {unknown[0]}; rows: {', '.join(ROWS)}")
-    return [row for row in ROWS.values() if any(row in _named(name) for name in names)]
+    selected: list[Row] = []
+    for name in names:
+        found = _named(name)
+        if not found:
+            known = ", ".join(ROWS)
+            sys.exit(f"no row is named {name}; rows: {known}")
+        selected += found
+    return selected
 
 
 def _named(name: str) -> list[Row]:
@@ -35,25 +39,34 @@ def _named(name: str) -> list[Row]:
     return [row for row in ROWS.values() if row.name.startswith(f"{name}-")]
 
 
-def main() -> None:
-    """Measure the rows that the command line selects, and print the table."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", help="names of rows, or what they begin with")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where to draw them, as SVG")
     parser.add_argument("--machine", default="", help="what kind of machine it is")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure the rows that the command line selects, and print the table."""
+    arguments = _arguments()
+    selected = _selected(arguments.rows)
     results: list[Result] = []
-    for row in _selected(arguments.rows):
+    for row in selected:
         print(f"{row.name}: {row.text}", file=sys.stderr, flush=True)
-        results.append(measure(row))
+        result = measure(row)
+        results.append(result)
+    table = as_table(results)
+    print(table)
+
     date = datetime.now(UTC).date().isoformat()
-    print(as_table(results))
     if arguments.json:
-        content = as_json(results, machine=arguments.machine, date=date)
-        arguments.json.write_text(content, encoding="utf-8")
+        figures = as_json(results, machine=arguments.machine, date=date)
+        arguments.json.write_text(figures, encoding="utf-8")
     if arguments.plot:
-        drawing = as_svg(results, title=f"How fast Tillpost is, {date}")
+        title = f"How fast Tillpost is, {date}"
+        drawing = as_svg(results, title=title)
         arguments.plot.write_text(drawing, encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ A row is a name, what it says, a bar, and a generator that yields one figure a r
 figures are ratios of two things that are timed in turn, because the machine's speed cancels out in
 those. To add a row, decorate a generator:
 
-    @row("till-submit-20", "submit of 20 lines / posting its bytes twice", AtMost(2.0))
+    @row("till-submit-20", "submit of 20 lines / posting its bytes twice", NoMoreThan(2.0))
     def submit_20() -> Iterator[float]:
         yield from in_turn(ours, reference, rounds=30)
 
@@ -23,9 +23,9 @@ from typing import TypeAlias
 
 __all__ = [
     "ROWS",
-    "AtLeast",
-    "AtMost",
     "Bar",
+    "NoLessThan",
+    "NoMoreThan",
     "Result",
     "Row",
     "in_turn",
@@ -38,7 +38,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class AtMost:
+class NoMoreThan:
     """A bar that the median must not be above."""
 
     limit: float
@@ -53,7 +53,7 @@ class AtMost:
 
 
 @dataclass(frozen=True, slots=True)
-class AtLeast:
+class NoLessThan:
     """A bar that the median must not be below."""
 
     limit: float
@@ -67,7 +67,7 @@ class AtLeast:
         return f"at least {self.limit:g}"
 
 
-Bar: TypeAlias = AtMost | AtLeast | None
+Bar: TypeAlias = NoMoreThan | NoLessThan | None
 """None for a row without a bar: it is only there to be known."""
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.canned import serving
-from benchmarks.frame import AtMost, in_turn, processor_seconds, row
+from benchmarks.frame import NoMoreThan, in_turn, processor_seconds, row
 from benchmarks.orders import LOCATION, TOKEN
 from recent import PLACED_AT
 from tillpost import Menu, Order, Till
@@ -128,7 +128,9 @@ _ROUNDS = {100: 31, 1_000: 15, 10_000: 5, 50_000: 3}
 
 for _objects, _rounds in _ROUNDS.items():
 
-    @row(f"menu-{_objects}", f"import of {_objects:,} items / decoding the same bytes", AtMost(4))
+    @row(
+        f"menu-{_objects}", f"import of {_objects:,} items / decoding the same bytes", NoMoreThan(4)
+    )
     def _import(objects: int = _objects, rounds: int = _rounds) -> Iterator[float]:
         pages = pages_of(objects)
         with till_with(pages) as till:
@@ -137,7 +139,7 @@ for _objects, _rounds in _ROUNDS.items():
             )
 
 
-@row("menu-growth", "exponent of the import's time from 1,000 to 50,000 items", AtMost(1.1))
+@row("menu-growth", "exponent of the import's time from 1,000 to 50,000 items", NoMoreThan(1.1))
 def _growth() -> Iterator[float]:
     few, many = 1_000, 50_000
     with till_with(pages_of(few)) as small, till_with(pages_of(many)) as large:
@@ -160,7 +162,7 @@ def _peak(till: Till) -> int:
         tracemalloc.stop()
 
 
-@row("menu-memory-pages", "peak memory of 5,000 items in 100 pages / in 10 pages", AtMost(1.1))
+@row("menu-memory-pages", "peak memory of 5,000 items in 100 pages / in 10 pages", NoMoreThan(1.1))
 def _memory_in_pages() -> Iterator[float]:
     with till_with(pages_of(5_000, 50)) as small, till_with(pages_of(5_000, 500)) as large:
         for till in (small, large):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 
-from benchmarks.frame import AtLeast, Result
+from benchmarks.frame import NoLessThan, Result
 
 __all__ = ["as_json", "as_svg", "as_table"]
 
@@ -36,7 +36,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _shown(figure: float, unit: str) -> str:
-    text = f"{figure:.0f}" if figure >= 100 else f"{figure:.2f}"
+    text = f"{figure:.2f}" if 0.1 <= figure < 100 else f"{figure:.2g}"
     return f"{text} {unit}".rstrip()
 
 
@@ -57,7 +57,7 @@ def as_json(results: Iterable[Result], *, machine: str, date: str) -> str:
         for result in results
     ]
     whole = {"machine": machine, "date": date, "rows": rows}
-    return json.dumps(whole, indent=1)
+    return json.dumps(whole, indent=1) + "\n"
 
 
 # The drawing: a line a row from its least to its largest figure, on a logarithmic scale, with a dot
@@ -108,5 +108,5 @@ def _drawn(result: Result, x: Callable[[float], float], y: int) -> Iterator[str]
     yield f'<circle class="{result.verdict}" cx="{x(result.median)}" cy="{y}" r="5"/>'
     if bar:
         at = x(bar.limit)
-        to_median = at + (8 if isinstance(bar, AtLeast) else -8)
+        to_median = at + (8 if isinstance(bar, NoLessThan) else -8)
         yield f'<path class="bar" d="M{at} {y - 8}V{y + 8}M{at} {y}H{to_median}"/>'

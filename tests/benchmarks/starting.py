@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.frame import AtMost, in_turn, row, seconds
+from benchmarks.frame import NoMoreThan, in_turn, row, seconds
 from benchmarks.orders import LOCATION, TOKEN
 from tillpost import Till
 
@@ -77,7 +77,7 @@ def dependencies_of(module: str, environment: dict[str, str]) -> str:
     return f"import {listed.stdout}"
 
 
-@row("import", "import tillpost / import its dependencies", AtMost(1.15))
+@row("import", "import tillpost / import its dependencies", NoMoreThan(1.15))
 def _import() -> Iterator[float]:
     with compiled() as environment:
         floor = dependencies_of("tillpost", environment)
@@ -100,7 +100,7 @@ def _connect() -> Iterator[float]:
     yield from in_turn(_connecting, lambda: seconds(lambda: httpx.Client().close()), rounds=31)
 
 
-@row("connect-time", "Till.connect after the first, by processor time", AtMost(5), unit="ms")
+@row("connect-time", "Till.connect after the first, by processor time", NoMoreThan(5), unit="ms")
 def _connect_time() -> Iterator[float]:
     _connecting()
     for _ in range(31):
