@@ -32,6 +32,7 @@ import ref_errors  # noqa: E402
 import ref_faults  # noqa: E402
 import ref_models  # noqa: E402
 import ref_remarks  # noqa: E402
+import ref_speed  # noqa: E402
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "command": ref_command.commands,
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "hooks": ref_api.hook_sections,
     "public-api": ref_api.public_api,
     "remedies": ref_errors.remedies,
+    "speed": ref_speed.speed,
     "unconfirmed": ref_remarks.unconfirmed,
 }
 

@@ -273,17 +273,17 @@ def _line(
         "quantity": str(line.quantity),
     }
     menu = attempt.menu
-    terms = _terms(order, line, menu)
     # unconfirmed: that base_price_money overrides the price of a line from the catalogue. The spec
     # says so of modifiers, and older reference pages of lines; a sandbox order would show it.
     if attempt.keep_paid or (menu is not None and _has_no_price(line, menu)):
+        terms = _terms(order, line, menu)
         body["base_price_money"] = _money(terms.on_menu(line.unit_price), currency)
     if line.is_open:
         del body["catalog_object_id"]
         body["name"] = trimming.cut(limits.ITEM_NAME, line.name, index + 1)
         body["base_price_money"] = _money(line.unit_price, currency)
     if line.modifiers:
-        kept = terms if attempt.keep_paid else None
+        kept = _terms(order, line, menu) if attempt.keep_paid else None
         body["modifiers"] = [_modifier(each, currency, kept) for each in line.flat_modifiers()]
     applied = adjustments.applied_discounts(index, line)
     if applied:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from html import unescape
 from typing import TypeAlias
 
@@ -41,25 +41,34 @@ _SHORTEST_PART = 3
 
 _Span: TypeAlias = tuple[int, int]
 
-# Each repetition is limited, so that no text takes more than linear time.
+# Each repetition is limited, so that no text takes more than linear time. Each alternative begins
+# with a plain character: so `re` skips all others, and searches an answer in a tenth of the time.
 _ESCAPE = re.compile(
-    r"""\\{1,8}u([0-9a-f]{4})       # JSON, also as a text in JSON
+    r"""\\\\{0,7}u([0-9a-f]{4})     # JSON, also as a text in JSON
     |  %(?:25){0,4}([0-9a-f]{2})    # a URL
-    |  (&(?:amp;){0,4}(?:\#x?[0-9a-f]{1,7}|[a-z]{2,6});)    # HTML
-    |  \\{1,8}(["/\\])
+    |  &((?:amp;){0,4}(?:\#x?[0-9a-f]{1,7}|[a-z]{2,6});)    # HTML
+    |  \\\\{0,7}(["/\\])
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 
 
-def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
-    """Return an answer's body, or a header, with each of the secrets masked.
+_ESCAPE_SIGNS = "\\%&"
+"""The characters that an escape begins with."""
+
+
+def without_secrets(secrets: Iterable[str], *texts: bytes) -> tuple[bytes, ...]:
+    """Return texts of an answer, its body or its headers, with each of the secrets masked.
 
     Args:
-        body: The bytes as the server sent them.
         secrets: The secrets; those shorter than `WHOLE_WORD` are left in.
+        texts: The bytes as the server sent them.
     """
     long = {secret for secret in secrets if len(secret) >= WHOLE_WORD}
+    return tuple(_without_long_secrets(text, long) for text in texts)
+
+
+def _without_long_secrets(body: bytes, long: Collection[str]) -> bytes:
     longest_first = sorted(long, key=len, reverse=True)  # one may begin with another
     encodings = ("utf-8", "utf-16-le", "utf-16-be") if b"\0" in body else ("utf-8",)
     for secret in longest_first:
@@ -70,7 +79,7 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
                 body = body.replace(spelling, MASK.encode())
     head = body[:ESCAPED_IN].decode("latin-1")  # as many characters as bytes
     as_in_head = {secret.encode().decode("latin-1") for secret in long}
-    words = long | as_in_head
+    words = {*long, *as_in_head}
     shown = _without_escaped(head, lambda plain: _occurrences(plain, words))
     if shown is head:
         return body
@@ -169,7 +178,8 @@ def _without_escaped(text: str, find: Callable[[str], Iterable[_Span]]) -> str:
 
     If it finds nothing, that is the text itself.
     """
-    if _ESCAPE.search(text) is None:
+    # Most answers have no escape, and this takes a tenth of the pattern's time to see it.
+    if not any(sign in text for sign in _ESCAPE_SIGNS) or _ESCAPE.search(text) is None:
         return text
     plain, places = _unescaped(text)
     offsets = [offset for offset, _ in places]
@@ -211,8 +221,8 @@ def _unescaped(text: str) -> tuple[str, Sequence[_Span]]:
 def _character(escape: re.Match[str]) -> str:
     in_json, in_url, in_html, quoted = escape.groups()
     if in_html:
-        entity = re.sub("^&(amp;)+(?=.)", "&", in_html, flags=re.IGNORECASE)
-        return unescape(entity)[:1]
+        entity = re.sub("^(amp;)+(?=.)", "", in_html, flags=re.IGNORECASE)
+        return unescape(f"&{entity}")[:1]
     if quoted:
         return str(quoted)
     return chr(int(in_json or in_url, 16))

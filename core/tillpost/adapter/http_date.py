@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 __all__ = ["MOST_SKEW", "parse_http_date"]
 
@@ -19,6 +20,11 @@ def parse_http_date(text: str) -> datetime | None:
 
     A date without an offset is in UTC.
     """
+    return _parsed(text)
+
+
+@lru_cache(16)  # several readers of one answer, and answers of one second, have the same date
+def _parsed(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
         aware = date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ alone changed is `renumbered`, not removed: it is found again by SKU, or by exac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
@@ -129,7 +129,8 @@ def compare(old: Menu | None, new: Menu) -> MenuChanges:
 
     Without an old menu everything in the new one is new.
     """
-    variations = _differences(_variations(old), _variations(new))
+    unchanged = _unchanged(old, new)
+    variations = _differences(_variations(old, unchanged), _variations(new, unchanged))
     options = _differences(_options(old), _options(new))
     groups = _differences(_groups(old), _groups(new))
     taxes = _differences(_taxes(old), _taxes(new))
@@ -197,10 +198,26 @@ def _changes_of(was: _Row, now: _Row | None) -> Iterator[_KindOfChange]:
         yield kind, Change(subject=now.name, id=now.id, before=before, after=fact)
 
 
-def _variations(menu: Menu | None) -> Iterator[_Row]:
+def _unchanged(old: Menu | None, new: Menu) -> Collection[str]:
+    """Return the ids of variations that need no comparison, since nothing of them has changed.
+
+    Those are nearly all, and putting their facts into words takes most of a comparison's time.
+    """
+    if old is None:
+        return ()
+    shared_before = (old.currency, old.groups, old.taxes)
+    if shared_before != (new.currency, new.groups, new.taxes):
+        return ()
+    before = old.by_variation
+    return {sold_id for sold_id, sold in new.by_variation.items() if before.get(sold_id) == sold}
+
+
+def _variations(menu: Menu | None, unchanged: Collection[str]) -> Iterator[_Row]:
     if menu is None:
         return
     for item, variation in menu.by_variation.values():
+        if variation.id in unchanged:
+            continue
         name = display_name(item, variation)
         # Of the pairs sold_out/back and shown/hidden, the fact that appears is the change; the one
         # that disappears adds nothing.

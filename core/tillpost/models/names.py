@@ -14,6 +14,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from tillpost.models.safe_text import one_line
@@ -60,6 +61,7 @@ def are_alike(name: str, other: str) -> bool:
     return words <= other_words or other_words <= words
 
 
+@lru_cache(4096)  # a store's orders name the same dishes: a fifth of an order of 20 lines
 def says_all(shown: str, name: str) -> bool:
     """Return whether a name on a register has every word of the name that was ordered.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, cast
 
 from pydantic import (
@@ -273,7 +273,8 @@ def _flat(
     for modifier in modifiers:
         quantity = times * modifier.quantity
         yield FlatModifier(modifier, quantity, parents)
-        yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
+        if modifier.modifiers:
+            yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
 
 
 _ISO_COUNTRIES = {"UK": "GB", "EL": "GR"}
@@ -673,24 +674,43 @@ _LATER_FIELDS: Mapping[type[BaseModel], tuple[str, ...]] = {
 }
 """The fields that the first version of the format lacked."""
 
+_PARTS = frozenset("lines modifiers charges fulfilment".split())
+"""The fields that hold such models."""
+
 
 def _unused_fields(model: BaseModel) -> dict[str, Any]:
     """Return the later fields of a model that are at their default.
 
     Those of all its parts are among them.
     """
-    later = _LATER_FIELDS.get(type(model), ())
-    fields = type(model).model_fields
+    later, parts = _later_fields_and_parts(type(model))
     unused: dict[str, Any] = {}
-    for name, value in model:
-        if name in later and value == fields[name].get_default(call_default_factory=True):
+    for name, default in later:
+        if getattr(model, name) == default:
             unused[name] = True
-        elif isinstance(value, BaseModel):
+    for name in parts:
+        value = getattr(model, name)
+        if name in unused or not value:
+            continue
+        if isinstance(value, BaseModel):
             unused[name] = _unused_fields(value)
-        elif isinstance(value, tuple | list):
+        else:
             members = cast("Sequence[BaseModel]", value)
             unused[name] = {index: _unused_fields(each) for index, each in enumerate(members)}
     return unused
+
+
+@cache
+def _later_fields_and_parts(
+    kind: type[BaseModel],
+) -> tuple[Sequence[tuple[str, object]], Sequence[str]]:
+    """Return a model's later fields with their defaults, and its fields that hold models."""
+    fields = kind.model_fields
+    later = [
+        (name, fields[name].get_default(call_default_factory=True))
+        for name in _LATER_FIELDS.get(kind, ())
+    ]
+    return later, [name for name in fields if name in _PARTS]
 
 
 def _total_of(known: Mapping[str, Any]) -> int:

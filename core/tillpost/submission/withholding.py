@@ -129,6 +129,8 @@ def without(order: Order, fields: Collection[str], platform: str) -> Withheld:
         fields: The fields; those that the order doesn't have are passed over.
         platform: The platform's name for people.
     """
+    if not fields:
+        return Withheld(order)
     texts = _Texts(platform, [], [])
     order = _without_customer(order, fields, texts)
     fulfilment: Fulfilment

@@ -22,11 +22,11 @@ import time
 import zlib
 from base64 import b64decode
 from codecs import BOM_UTF8
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
@@ -280,15 +280,18 @@ class _BaseTransport:
         """Return the answer, with our own secrets masked where the server echoed them."""
         if isinstance(body, Fault):
             return body
-        # The answer to a private request may well consist of a secret, even an unchanged one.
-        is_grant = request.private and answer.is_success
-        # They are collected each time: if they were stored, a traceback's locals would show them.
-        if not is_grant:
-            body = without_secrets(body, self._secrets(credentials, outgoing))
         names = [name.lower().decode("latin-1") for name, _ in answer.headers.raw]
         lines = b"\n".join(value for _, value in answer.headers.raw)  # no value has a line break
-        shown = without_secrets(lines, self._secrets(credentials, outgoing)).decode("latin-1")
-        decoded = dict(zip(names, shown.split("\n"), strict=bool(names)))
+        # They are collected each time: if they were stored, a traceback's locals would show them.
+        secrets = self._secrets(credentials, outgoing)
+        # The answer to a private request may well consist of a secret, even an unchanged one.
+        is_grant = request.private and answer.is_success
+        if is_grant:
+            (lines,) = without_secrets(secrets, lines)
+        else:
+            lines, body = without_secrets(secrets, lines, body)
+        shown = lines.decode("latin-1").split("\n")
+        decoded = dict(zip(names, shown, strict=bool(names)))
         return Response(answer.status_code, decoded, body)
 
 
@@ -408,9 +411,10 @@ class HttpTransport(_BaseTransport):
         answer = self._client.send(outgoing, stream=True, auth=_SIGNED, follow_redirects=False)
         try:
             body = self._new_body(answer, request, exchange)
-            for chunk in () if answer.is_stream_consumed else answer.iter_raw():
-                if body.add(chunk):
-                    break
+            if not answer.is_stream_consumed:
+                for chunk in cast("Iterable[bytes]", answer.stream):
+                    if body.add(chunk):
+                        break
             return self._read(request, credentials, outgoing, answer, body.whole())
         finally:
             answer.close()
@@ -482,7 +486,7 @@ class AsyncHttpTransport(_BaseTransport):
         try:
             body = self._new_body(answer, request, exchange)
             if not answer.is_stream_consumed:
-                async for chunk in answer.aiter_raw():
+                async for chunk in cast("AsyncIterable[bytes]", answer.stream):
                     if body.add(chunk):
                         break
             return self._read(request, credentials, outgoing, answer, body.whole())

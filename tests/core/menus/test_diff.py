@@ -36,6 +36,13 @@ def test_a_menu_does_not_differ_from_itself(menu: Menu) -> None:
     assert changes.removed_share == 0
 
 
+def test_renamed_group_shows_in_items_that_are_as_before() -> None:
+    renamed = MENU.model_copy(update={"groups": (MILK.model_copy(update={"name": "Dairy"}), BREAD)})
+    limits = compare(MENU, renamed).limits
+    assert {change.id for change in limits} == {each.id for each in WHITE.variations}
+    assert all("Dairy" in change.after for change in limits)
+
+
 @given(menus())
 def test_a_renumbered_menu_has_lost_nothing(menu: Menu) -> None:
     changes = compare(menu, renumbered(menu))

@@ -103,6 +103,32 @@ def test_connection_is_reused(kind: Kind) -> None:
 
 
 @BOTH
+def test_head_and_body_of_a_request_leave_in_one_write(kind: Kind) -> None:
+    """The server's first read has both, since what is written at once is there at once."""
+    firsts: list[bytes] = []
+
+    def answer_first_reads(client: socket.socket) -> None:
+        while received := client.recv(65536):
+            firsts.append(received)
+            client.sendall(OK)
+
+    async def post(url: str) -> None:
+        async with new_async_client(url) as client:
+            for _ in range(5):
+                await client.post(url, content=b"the body")
+
+    with served(answer_first_reads) as server:
+        if kind == "async":
+            asyncio.run(post(server.url))
+        else:
+            with new_client(server.url) as client:
+                for _ in range(5):
+                    client.post(server.url, content=b"the body")
+    assert len(firsts) == 5
+    assert all(first.endswith(b"\r\n\r\nthe body") for first in firsts)
+
+
+@BOTH
 def test_connection_that_the_server_closed_is_not_reused(kind: Kind) -> None:
     with served(answer_once) as server:
         first, _ = get(kind, [server.url])
