@@ -76,11 +76,11 @@ def test_current_version_is_the_last_migration() -> None:
 
 
 def set_version(outbox: Outbox, version: str) -> None:
+    """Give the database a version that no other program works with."""
     outbox.prepare()
+    change = sa.text(f"UPDATE {VERSION_TABLE} SET version_num = :version, oldest = :version")
     with outbox.database.writing() as db:
-        db.execute(
-            sa.text(f"UPDATE {VERSION_TABLE} SET version_num = :version"), {"version": version}
-        )
+        db.execute(change, {"version": version})
 
 
 def test_database_of_newer_version_is_refused_and_unchanged(

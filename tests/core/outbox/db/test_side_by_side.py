@@ -1,13 +1,13 @@
 """Two releases run side by side on one database: expand, replace the programs, contract.
 
-The first release is this code as it is. The second and third are the same code with made-up steps:
-0002 expands the tables, 0003 contracts them.
+The first release is this code with the first step alone. The second and third are the same code
+with made-up steps: 0002 expands the tables, 0003 contracts them. The last test takes the real ones.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -50,6 +50,8 @@ def upgrade() -> None:
     op.drop_column("tillpost_orders", "course")
 '''
 
+NEWEST = "this release"
+
 Release = Callable[[str], AbstractContextManager[Outbox]]
 
 
@@ -64,25 +66,43 @@ def release(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releas
     """Run a block as the release whose newest version of the tables is named.
 
     It yields a new outbox of that release, as a program that was just started has one.
+    `NEWEST` is this release, with its own steps.
     """
     first_steps = migrations.STEPS
+    newest = migrations.VERSIONS
     steps = {"0002": EXPAND, "0003": CONTRACT}
     known = {"0001": ("0001",), "0002": ("0001", "0002"), "0003": ("0001", "0002", "0003")}
 
     @contextmanager
     def run(head: str) -> Generator[Outbox]:
+        if head == NEWEST:
+            with running_as(first_steps, newest) as outbox:
+                yield outbox
+            return
         own_steps = tmp_path / f"steps of {head}"
         if not own_steps.exists():
             shutil.copytree(first_steps, own_steps)
+            for later in set((own_steps / "versions").glob("0*.py")) - {first_step(own_steps)}:
+                later.unlink()
             for version in known[head][1:]:
                 (own_steps / "versions" / f"{version}_made_up.py").write_text(steps[version])
+        with running_as(own_steps, known[head]) as outbox:
+            yield outbox
+
+    @contextmanager
+    def running_as(folder: Path, versions: Sequence[str]) -> Generator[Outbox]:
         with monkeypatch.context() as patch, Outbox(url, settings=QUICK) as outbox:
-            patch.setattr(migrations, "STEPS", own_steps)
-            patch.setattr(migrations, "VERSIONS", known[head])
-            patch.setattr(migrations, "HEAD", head)
+            patch.setattr(migrations, "STEPS", folder)
+            patch.setattr(migrations, "VERSIONS", versions)
+            patch.setattr(migrations, "HEAD", versions[-1])
             yield outbox
 
     return run
+
+
+def first_step(steps: Path) -> Path:
+    (step,) = (steps / "versions").glob("0001_*.py")
+    return step
 
 
 def columns(outbox: Outbox) -> set[str]:
@@ -205,3 +225,17 @@ def test_step_that_says_nothing_of_older_programs_stops_them(
 def test_every_step_says_which_programs_go_on() -> None:
     for file in (migrations.STEPS / "versions").glob("*.py"):
         assert "\noldest = " in file.read_text(), file.name
+
+
+def test_first_release_goes_on_beside_this_one(
+    release: Release, shop: Running[SquareSimulator]
+) -> None:
+    with release("0001") as first:
+        deliver(first, shop, "o-1")
+        with release(NEWEST) as newest:
+            assert newest.migrate()
+            deliver(newest, shop, "o-2")
+        deliver(first, shop, "o-3")
+    with release("0001") as restarted:
+        deliver(restarted, shop, "o-4")
+    assert len(shop.simulator.ledger().shown) == 4
