@@ -14,8 +14,14 @@ from core.raw_server import CHUNKED, drip, drip_after, served, silent
 from core.toy import TOKEN, Toy, ToySettings, toy_order
 from core.toy_server import ToyServer, hang
 from tillpost import Limits
-from tillpost.outbox import Outbox, OutboxConnection, Processor, Worker, from_mapping
-from tillpost.outbox.delivery.connections import Source
+from tillpost.outbox import (
+    ConnectionSource,
+    Outbox,
+    OutboxConnection,
+    Processor,
+    Worker,
+    from_mapping,
+)
 from tillpost.outbox.request_budget import CHECK, POLL, RequestBudget
 from tillpost.outbox.thread_pool import SPARE, DaemonThreadPool
 from tillpost.outbox.worker import thread_shares
@@ -40,7 +46,7 @@ def connection(url: str) -> OutboxConnection:
 
 
 @contextmanager
-def working(outbox: Outbox, source: Source) -> Generator[Processor]:
+def working(outbox: Outbox, source: ConnectionSource) -> Generator[Processor]:
     with Processor(outbox, connections=source) as processor, in_thread(Worker(processor)):
         yield processor
 
