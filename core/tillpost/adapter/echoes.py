@@ -58,7 +58,9 @@ _ESCAPE_SIGNS = "\\%&"
 
 
 def without_secrets(secrets: Iterable[str], *texts: bytes) -> tuple[bytes, ...]:
-    """Return texts of an answer, its body or its headers, with each of the secrets masked.
+    """Return texts of an answer with each of the secrets masked.
+
+    They are its body or its headers.
 
     Args:
         secrets: The secrets; those shorter than `WHOLE_WORD` are left in.

@@ -199,9 +199,9 @@ def _changes_of(was: _Row, now: _Row | None) -> Iterator[_KindOfChange]:
 
 
 def _unchanged(old: Menu | None, new: Menu) -> Collection[str]:
-    """Return the ids of variations that need no comparison, since nothing of them has changed.
+    """Return the ids of the variations that haven't changed at all.
 
-    Those are nearly all, and putting their facts into words takes most of a comparison's time.
+    They need no comparison. Those are nearly all, and putting their facts into words takes most of a comparison's time.
     """
     if old is None:
         return ()

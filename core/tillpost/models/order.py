@@ -704,7 +704,7 @@ def _unused_fields(model: BaseModel) -> dict[str, Any]:
 def _later_fields_and_parts(
     kind: type[BaseModel],
 ) -> tuple[Sequence[tuple[str, object]], Sequence[str]]:
-    """Return a model's later fields with their defaults, and its fields that hold models."""
+    """Return a model's later fields with their defaults, and those that hold models."""
     fields = kind.model_fields
     later = [
         (name, fields[name].get_default(call_default_factory=True))

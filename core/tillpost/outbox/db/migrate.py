@@ -190,14 +190,16 @@ def migrate(db: Connection, engine: Engine) -> bool:
 
 def _state(db: Connection) -> _State | None:
     """Return the version of a database; None if it has no tables."""
-    tables = inspect(db)
-    if not tables.has_table(VERSION_TABLE):
+    if not inspect(db).has_table(VERSION_TABLE):
         return None
-    columns = {column["name"] for column in tables.get_columns(VERSION_TABLE)}
-    oldest = _OLDEST if _OLDEST in columns else "version_num"
-    query = f"SELECT version_num, {oldest} FROM {VERSION_TABLE}"  # nosec B608  # noqa: S608  our names
-    row = db.execute(text(query)).one_or_none()
-    return _State(row[0], row[1] or row[0]) if row else None
+    # All columns are asked for, as reflecting them needs the server's version, which a driver's
+    # connection doesn't say.
+    query = f"SELECT * FROM {VERSION_TABLE}"  # nosec B608  # noqa: S608  our name
+    row = db.execute(text(query)).mappings().one_or_none()
+    if row is None:
+        return None
+    version = row["version_num"]
+    return _State(version, row.get(_OLDEST) or version)
 
 
 def _wrong_version(state: _State) -> DatabaseError:
