@@ -201,7 +201,8 @@ def _changes_of(was: _Row, now: _Row | None) -> Iterator[_KindOfChange]:
 def _unchanged(old: Menu | None, new: Menu) -> Collection[str]:
     """Return the ids of the variations that haven't changed at all.
 
-    They need no comparison. Those are nearly all, and putting their facts into words takes most of a comparison's time.
+    They need no comparison. Those are nearly all, and putting their facts into words takes most of
+    a comparison's time.
     """
     if old is None:
         return ()

@@ -211,7 +211,12 @@ def postgresql_project(
         yield new_project(tmp_path / "project", url)
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=[pytest.mark.slow] if kind == "postgresql" else [])
+        for kind in DATABASES
+    ]
+)
 def project(request: pytest.FixtureRequest) -> Project:
     """A project on each database."""
     made: Project = request.getfixturevalue(f"{request.param}_project")
