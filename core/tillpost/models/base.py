@@ -85,7 +85,7 @@ Members = Annotated[Sequence[T], _ReadAsTuple()]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
 """An identifier of a platform or a site: text, since some use 64-bit numbers."""
 
-Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]
+Text = Annotated[str, AfterValidator(lambda text: without_controls(text).strip())]
 """Free text for people. Controls and invisible characters in it are left out."""
 
 OptionalId = Annotated[str, StringConstraints(max_length=LONGEST_ID, strip_whitespace=True)]
