@@ -60,6 +60,15 @@ class FrozenModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare the fields; pydantic does the same in three times the time.
+
+        A menu has 100,000 models, and each import compares them.
+        """
+        if type(self) is type(other) and vars(self) == vars(other):
+            return True
+        return super().__eq__(other)
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, unchecked, without cached properties."""
         copied = super().model_copy(update=update, deep=deep)
