@@ -10,11 +10,12 @@ for.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-from tillpost.adapter import Exact, Id
+from tillpost.adapter import Exact, Id, OptionalList
 
 __all__ = [
     "BATCH_OBJECTS",
@@ -48,8 +49,6 @@ __all__ = [
     "Variation",
 ]
 
-T = TypeVar("T")
-
 
 class Wire(BaseModel):
     """A part of an answer."""
@@ -57,21 +56,17 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-def _none_as_empty(value: object) -> object:
-    return () if value is None else value
+class _OnlyText:
+    """Has pydantic read whatever isn't a text as an empty one."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        text = core_schema.str_schema(strict=True)
+        return core_schema.with_default_schema(text, default="", on_error="default")
 
 
-def _only_text(value: object) -> object:
-    return value if isinstance(value, str) else ""
-
-
-OptionalList = Annotated[tuple[T, ...], Field(fail_fast=True), BeforeValidator(_none_as_empty)]
-"""A list that may be left out or null; then it is empty.
-
-Its first fault ends its validation.
-"""
-
-OptionalText = Annotated[str, BeforeValidator(_only_text)]
+OptionalText = Annotated[str, _OnlyText()]
 """A text that may be left out or null; then it is empty.
 
 So is anything that isn't a text.

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import ref_markdown as md
 from pydantic import BaseModel, Field, ValidationError
 
+from tillpost.models.field_texts import field_texts
+
 
 class FieldFacts(NamedTuple):
     """What a reader needs to know of a field. `kind` and `meaning` are inline Markdown."""
@@ -143,11 +145,12 @@ def fields(model: type[BaseModel]) -> Iterator[FieldFacts]:
     for base in reversed(model.__mro__):
         docstring = base.__dict__.get("__doc__") or ""
         documented.update(md.attributes(docstring))
+    texts = field_texts(model)
     required = required_fields(model)
     schema = Schema.model_validate(_own_schema(model))
     for name, field in schema.properties.items():
         default = None if name in required else json.dumps(field.default)
-        description = model.model_fields[name].description
+        description = model.model_fields[name].description or texts.get(name)
         meaning = description or documented.get(name, "")
         yield FieldFacts(
             name=name,

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import chain, combinations
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tillpost.adapter.net_prices import Linear, NetLine, all_fit, net_values, shares, shifted
 from tillpost.errors import MenuError, PosError, SetupError, TaxError
@@ -26,6 +26,7 @@ from tillpost.models.docket import (
     nested_choices,
     payment_text,
 )
+from tillpost.models.field_texts import WithFieldTexts
 from tillpost.models.menu import Menu, ModifierOption, Tax
 from tillpost.models.money import exponent, format_money, nearest_minor
 from tillpost.models.order import (
@@ -80,12 +81,10 @@ _OPEN_ITEMS = "open_item_product"
 _TIP = "tip_product"
 
 
-class SubstituteProducts(BaseModel):
+class SubstituteProducts(WithFieldTexts):
     """Settings: the products that are sent for what a platform has no field for."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    charge_products: dict[str, ProductId] = {}
+    charge_products: dict[str, ProductId] = Field({})
     """The products that charges are sent as.
 
     They are found by a charge's name or, for all others, by its kind.

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 
 from tillpost.models.base import Aware, FrozenModel
+from tillpost.models.field_texts import WithFieldTexts
 from tillpost.models.money import Currency
 
 __all__ = [
@@ -100,7 +101,7 @@ class _Unpicklable(BaseModel):
         raise TypeError(f"{type(self).__name__} holds secrets and can't be pickled")
 
 
-class AdapterSettings(_Unpicklable):
+class AdapterSettings(_Unpicklable, WithFieldTexts):
     """The settings that every connection has. An adapter adds its own fields.
 
     Use `SecretStr` for a secret. The text below a field is its description in the reference.
@@ -111,7 +112,6 @@ class AdapterSettings(_Unpicklable):
         extra="forbid",
         hide_input_in_errors=True,
         defer_build=True,
-        use_attribute_docstrings=True,
     )
 
     base_url: str

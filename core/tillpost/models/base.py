@@ -60,6 +60,15 @@ class FrozenModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare the fields; pydantic does the same in three times the time.
+
+        A menu has 100,000 models, and each import compares them.
+        """
+        if type(self) is type(other) and vars(self) == vars(other):
+            return True
+        return super().__eq__(other)
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, unchecked, without cached properties."""
         copied = super().model_copy(update=update, deep=deep)
@@ -85,7 +94,7 @@ Members = Annotated[Sequence[T], _ReadAsTuple()]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, strip_whitespace=True)]
 """An identifier of a platform or a site: text, since some use 64-bit numbers."""
 
-Text = Annotated[str, AfterValidator(without_controls), StringConstraints(strip_whitespace=True)]
+Text = Annotated[str, AfterValidator(lambda text: without_controls(text).strip())]
 """Free text for people. Controls and invisible characters in it are left out."""
 
 OptionalId = Annotated[str, StringConstraints(max_length=LONGEST_ID, strip_whitespace=True)]

@@ -38,6 +38,7 @@ from tillpost.models.base import (
     ReadOnlyDict,
     Text,
 )
+from tillpost.models.field_texts import WithFieldTexts
 from tillpost.models.money import Amount, Currency, Exact, SignedAmount
 from tillpost.models.sums import (
     WrongSum,
@@ -82,10 +83,8 @@ UNCHECKED_SUMS = object()
 """The context of a validation that takes an order with any sums; see `arithmetic`."""
 
 
-class OrderModel(FrozenModel):
+class OrderModel(FrozenModel, WithFieldTexts):
     """A part of an order. The text below a field describes it in the JSON Schema, too."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Modifier(OrderModel):
