@@ -13,11 +13,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import at_once, engines, menus, outbox, starting, submission
+from benchmarks import at_once, engines, menus, outbox, starting, stores, submission
 from benchmarks.frame import ROWS, Result, Row, expected_seconds, measure
 from benchmarks.report import as_json, as_svg, as_table
 
-_MODULES = (submission, at_once, menus, starting, outbox, engines)
+_MODULES = (submission, at_once, menus, starting, outbox, engines, stores)
 """The modules whose rows are in the table."""
 
 
