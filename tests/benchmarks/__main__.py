@@ -8,6 +8,7 @@ that are done; `--json` and `--plot` write only what is whole.
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from datetime import UTC, datetime
@@ -52,8 +53,8 @@ def _arguments() -> argparse.Namespace:
 
 def _measured(rows: list[Row]) -> tuple[list[Result], bool]:
     """Measure rows; return the results, and whether it was interrupted before the end."""
-    minutes = expected_seconds(rows) / 60
-    print(f"{len(rows)} rows, about {minutes:.0f} minutes", file=sys.stderr)
+    minutes = math.ceil(expected_seconds(rows) / 60)
+    print(f"rows: {len(rows)}; minutes: about {minutes}", file=sys.stderr)
     results: list[Result] = []
     try:
         for row in rows:
