@@ -209,7 +209,7 @@ def _claiming(outbox: Outbox, *, done: bool) -> float:
 
 _DRAIN_BARS: dict[Database, Bar] = {"sqlite": NoLessThan(0.6), "postgresql": None}
 
-_SIZES = {10_000: 15.0, 100_000: 25.0, 1_000_000: 120.0}
+_SIZES = {10_000: 8.0, 100_000: 12.0, 1_000_000: 30.0}
 """How many orders are stored, and about how many seconds a row with them takes."""
 
 for _kind in DATABASES:
