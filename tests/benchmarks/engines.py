@@ -117,7 +117,7 @@ for _setup, (_kind, _engine) in SETUPS.items():
 
             @row(
                 f"engines-{_setup}-{_workers}{_suffix}",
-                f"{_workers} workers, {_where} / 1 worker on sqlite{_answers}",
+                f"workers: {_workers}, {_where} / one embedded on sqlite{_answers}",
                 takes=45 if _slowly else 30,
             )
             def _drain(
