@@ -145,18 +145,27 @@ class PostgresServer:
         assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
 
 
+@contextmanager
+def postgres_server() -> Generator[PostgresServer]:
+    """Run a server during the block, and leave nothing of it."""
+    # Not below pytest's own temporary directory, which no other user can enter.
+    directory = Path(tempfile.mkdtemp(prefix="tillpost-postgres-"))
+    try:
+        server = PostgresServer(directory)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop("immediate")
+    finally:
+        shutil.rmtree(directory)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """The run's server. A test may stop it: it is running again for the next."""
-    # Not below pytest's own temporary directory, which no other user can enter.
-    directory = Path(tempfile.mkdtemp(prefix="tillpost-postgres-"))
-    server = PostgresServer(directory)
-    try:
-        server.start()
+    with postgres_server() as server:
         yield server
-    finally:
-        server.stop("immediate")
-        shutil.rmtree(directory)
 
 
 @pytest.fixture

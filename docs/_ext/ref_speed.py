@@ -29,4 +29,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _shown(figure: float) -> str:
-    return f"{figure:.2f}" if 0.1 <= figure < 100 else f"{figure:.2g}"
+    if figure >= 100:
+        return f"{figure:.0f}"
+    return f"{figure:.2f}" if figure >= 0.1 or not figure else f"{figure:.2g}"

@@ -1,21 +1,24 @@
 """Prints how fast Tillpost is, as ratios: `(cd tests && python -m benchmarks)`.
 
 `python -m benchmarks submit at-once-64` runs these rows alone: names, or the words that they begin
-with. `--write FOLDER` writes `speed.txt`, `speed.json` and `speed.svg` there.
+with. It first says about how long that takes. Ctrl-C ends what was started, and prints the rows
+that are done; `--json` and `--plot` write only what is whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import at_once, menus, starting, submission
-from benchmarks.frame import ROWS, Result, Row, measure
+from benchmarks import at_once, engines, menus, outbox, starting, stores, submission
+from benchmarks.frame import ROWS, Result, Row, expected_seconds, measure
 from benchmarks.report import as_json, as_svg, as_table
 
-_MODULES = (submission, at_once, menus, starting)
+_MODULES = (submission, at_once, menus, starting, outbox, engines, stores)
 """The modules whose rows are in the table."""
 
 
@@ -48,17 +51,29 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def _measured(rows: list[Row]) -> tuple[list[Result], bool]:
+    """Measure rows; return the results, and whether it was interrupted before the end."""
+    minutes = math.ceil(expected_seconds(rows) / 60)
+    print(f"rows: {len(rows)}; minutes: about {minutes}", file=sys.stderr)
+    results: list[Result] = []
+    try:
+        for row in rows:
+            print(f"{row.name}: {row.text}", file=sys.stderr, flush=True)
+            results.append(measure(row))
+    except KeyboardInterrupt:
+        return results, True
+    return results, False
+
+
+def main() -> int:
     """Measure the rows that the command line selects, and print the table."""
     arguments = _arguments()
     selected = _selected(arguments.rows)
-    results: list[Result] = []
-    for row in selected:
-        print(f"{row.name}: {row.text}", file=sys.stderr, flush=True)
-        result = measure(row)
-        results.append(result)
-    table = as_table(results)
-    print(table)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    results, interrupted = _measured(selected)
+    print(as_table(results))
+    if interrupted:
+        return 130
 
     date = datetime.now(UTC).date().isoformat()
     if arguments.json:
@@ -68,7 +83,8 @@ def main() -> None:
         title = f"How fast Tillpost is, {date}"
         drawing = as_svg(results, title=title)
         arguments.plot.write_text(drawing, encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

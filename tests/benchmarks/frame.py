@@ -2,7 +2,8 @@
 
 A row is a name, what it says, a bar, and a generator that yields one figure a round. Nearly all
 figures are ratios of two things that are timed in turn, because the machine's speed cancels out in
-those. To add a row, decorate a generator:
+those. Where people ask for seconds or MB, a row has a unit instead. To add a row, decorate a
+generator:
 
     @row("till-submit-20", "submit of 20 lines / posting its bytes twice", NoMoreThan(2.0))
     def submit_20() -> Iterator[float]:
@@ -28,6 +29,7 @@ __all__ = [
     "NoMoreThan",
     "Result",
     "Row",
+    "expected_seconds",
     "in_turn",
     "measure",
     "processor_seconds",
@@ -81,6 +83,8 @@ class Row:
         bar: What the median must keep.
         figures: Measures, and yields one figure a round.
         unit: What a figure is, if it isn't a ratio.
+        takes: About how many seconds it takes on two cores.
+        run: Names the run from which several rows take their figures; empty for a run of its own.
     """
 
     name: str
@@ -88,6 +92,8 @@ class Row:
     bar: Bar
     figures: Callable[[], Iterable[float]]
     unit: str = ""
+    takes: float = 8.0
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +121,21 @@ ROWS: dict[str, Row] = {}
 
 
 def row(
-    name: str, text: str, bar: Bar = None, *, unit: str = ""
+    name: str, text: str, bar: Bar = None, *, unit: str = "", takes: float = 8.0, run: str = ""
 ) -> Callable[[Callable[[], Iterator[float]]], Callable[[], Iterator[float]]]:
     """Return a decorator that adds a row to the table; see `Row`."""
 
     def add(figures: Callable[[], Iterator[float]]) -> Callable[[], Iterator[float]]:
-        ROWS[name] = Row(name, text, bar, figures, unit)
+        ROWS[name] = Row(name, text, bar, figures, unit, takes, run)
         return figures
 
     return add
+
+
+def expected_seconds(rows: Iterable[Row]) -> float:
+    """Return about how long the rows take together."""
+    runs = {row.run or row.name: row.takes for row in rows}
+    return sum(runs.values())
 
 
 def measure(row: Row) -> Result:

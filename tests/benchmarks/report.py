@@ -36,7 +36,10 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _shown(figure: float, unit: str) -> str:
-    text = f"{figure:.2f}" if 0.1 <= figure < 100 else f"{figure:.2g}"
+    if figure >= 100:
+        text = f"{figure:.0f}"
+    else:
+        text = f"{figure:.2f}" if figure >= 0.1 or not figure else f"{figure:.2g}"
     return f"{text} {unit}".rstrip()
 
 
@@ -71,8 +74,14 @@ _STYLE = (
 
 
 def as_svg(results: Iterable[Result], *, title: str) -> str:
-    """Return the results that are ratios as an SVG drawing."""
+    """Return the results that are ratios as an SVG drawing.
+
+    Raises:
+        ValueError: none is.
+    """
     shown = [result for result in results if not result.row.unit]
+    if not shown:
+        raise ValueError("none of these rows is a ratio, so there is nothing to draw")
     figures = [figure for result in shown for figure in result.figures]
     figures += [result.row.bar.limit for result in shown if result.row.bar]
     lowest = math.floor(math.log10(min(figures)))
