@@ -10,6 +10,8 @@ from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow  # each starts Django several times
+
 START = """
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User

@@ -9,6 +9,8 @@ from tillpost.outbox import Outbox
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
+pytestmark = pytest.mark.slow  # each starts Django several times
+
 
 def test_migrate_creates_the_tables_once(bare_project: Project) -> None:
     assert "are at this version now" in bare_project.manage("tillpost_migrate")
