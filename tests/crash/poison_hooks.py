@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from tillpost import hookimpl
+from tillpost.outbox.db.database import SILENCE_SECONDS
 
 __all__ = ["HANGING_EVENTS", "HANGING_IMPORTS", "HUNG_FOR", "PATIENCE", "Exits", "Hangs"]
 
@@ -14,11 +15,14 @@ HANGING_EVENTS = "generic-1"
 HANGING_IMPORTS = "hanging-import"
 """The connection whose importer hangs."""
 
-HUNG_FOR = 15.0
+HUNG_FOR = 20.0
 """How long a hook hangs, in seconds: longer than anything waits for it, so that workers end."""
 
-PATIENCE = 5.0
-"""How long a worker waits beyond a step's own limit until an order is stuck, in seconds."""
+PATIENCE = SILENCE_SECONDS + 4.0
+"""How long a worker waits beyond a step's own limit until an order is stuck, in seconds.
+
+It is longer than a command waits for a silent database, which isn't the order's fault.
+"""
 
 
 class Exits:

@@ -134,14 +134,18 @@ class Run:
             if number % VISIT_EVERY == 0:
                 self._visit()
 
-    def drain(self) -> None:
-        """Let the workers finish what is left."""
+    def drain(self, *, within: float = STUCK_AFTER) -> None:
+        """Let the workers finish what is left; once nothing is due, within so many seconds."""
         latest = max(
             each.order.due_at.timestamp() - LEAD for each in self.placed if each.order.due_at
         )
         self._wait_for(lambda: time.time() > latest)
         self._wait_for(lambda: self._due() == 0)
-        self._workers.wait(STUCK_AFTER)
+        try:
+            self._workers.wait(within)
+        except AssertionError as error:
+            error.add_note(f"unfinished: {self._unfinished()}")
+            raise
 
     def _add(self, up_to: int) -> None:
         for number in range(len(self.placed), up_to):
@@ -201,8 +205,12 @@ class Run:
             return db.scalar(select(func.count()).select_from(t.orders).where(which)) or 0
 
     def _unfinished(self) -> Sequence[str]:
-        left = select(t.orders.c.id, t.orders.c.worker, t.orders.c.waits_for).where(
-            t.orders.c.due_at.is_not(None)
+        columns = t.orders.c
+        left = select(columns.id, columns.worker, columns.waits_for, columns.due_at).where(
+            columns.due_at.is_not(None) | columns.worker.is_not(None)
         )
         with self._outbox.database.reading() as db:
-            return [f"{row.id} {row.worker} {row.waits_for}" for row in db.execute(left.limit(10))]
+            return [
+                f"{row.id} {row.worker} {row.waits_for} {row.due_at}"
+                for row in db.execute(left.limit(10))
+            ]

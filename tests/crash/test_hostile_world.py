@@ -25,9 +25,9 @@ from sqlalchemy import select, update
 from adapters.square.shop_orders import paid
 from crash.deliveries import Deliveries
 from crash.hostile_stores import UNPROVING, Hostility
-from crash.poison_hooks import HANGING_EVENTS, HANGING_IMPORTS
+from crash.poison_hooks import HANGING_EVENTS, HANGING_IMPORTS, HUNG_FOR
 from crash.tally import tally
-from crash.test_crash import Run, journals
+from crash.test_crash import STUCK_AFTER, Run, journals
 from crash.workers import Variant, Workers, working
 from crash.world import GONE, LEAD, LIMITS, End, Store, World, place, serving
 from databases import PostgresServer
@@ -73,6 +73,9 @@ IMPORT_LIMIT = 3.0
 
 HANGING_EVERY = 10
 """In which rounds an order is added whose importer hangs."""
+
+HANGS = 3
+"""How often an order hangs, until it has been stuck twice in a row and is left to a person."""
 
 ROUNDS = 20
 HOSTILE_ROUNDS = range(4, 15)
@@ -262,7 +265,9 @@ def test_good_stores_are_served_in_a_hostile_world(
             impostors=(*IMPOSTORS, *[passing_to(port_of(adversary.url))] * len(IMPOSTORS)),
         )
         run.rounds(crash_orders, kills)
-        run.drain()
+        # One order's import may wait for the other's, and each of them hangs a few times.
+        hanging_for = HANGS * HUNG_FOR * len(run.hung)
+        run.drain(within=STUCK_AFTER + hanging_for)
         result = tally(world, outbox, run.placed, spoiled=[*run.poisoned, *run.hung])
         seconds = sorted(deliveries.seconds.values())
         print(

@@ -10,6 +10,7 @@ settings. The connections have short timeouts, so that a hanging platform doesn'
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import logging
 import signal
@@ -75,4 +76,5 @@ def main() -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(message)s")
     logging.getLogger("stamina").setLevel(logging.ERROR)
+    faulthandler.register(signal.SIGUSR1)  # what `Workers.wait` asks of one that doesn't end
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Collection, Generator, Sequence
@@ -69,6 +70,7 @@ class Workers:
             except subprocess.TimeoutExpired:
                 raise AssertionError(
                     f"a worker isn't idle after {seconds:.0f} s\n{self.log()}"
+                    f"\n{self._stacks(process)}"
                 ) from None
             self._ended(process)
         self._running = []
@@ -82,6 +84,13 @@ class Workers:
     def log(self) -> str:
         """Return the end of what the workers logged."""
         return self._log_file.read_text(errors="replace")[-TAIL:] if self._log_file.exists() else ""
+
+    def _stacks(self, process: subprocess.Popen[bytes]) -> str:
+        """Return what the threads of a process are doing, which it writes to the log."""
+        begin = self._log_file.stat().st_size
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(1.0)
+        return self._log_file.read_bytes()[begin:].decode(errors="replace")
 
     def _ended(self, process: subprocess.Popen[bytes]) -> bool:
         code = process.poll()
