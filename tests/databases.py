@@ -134,15 +134,23 @@ class PostgresServer:
         return len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
 
     def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [self._binaries / program, *arguments],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
             user=self._user,
             cwd=self.directory,
+            start_new_session=True,
         )
-        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+        try:
+            printed, _ = process.communicate()
+        except BaseException:
+            # With the servers that it has started, which would go on writing to the directory.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        assert process.returncode == 0, f"{program}: {printed}"
 
 
 @contextmanager
