@@ -159,14 +159,8 @@ def _other_names(ordered: Line, line: NamedLine) -> list[OtherName]:
 
     One that Square's answer leaves out isn't compared.
     """
-    pairs: list[tuple[str, str]] = []
-    name_on_line = whole_name(line.name, line.variation_name)
-    if name_on_line:
-        pairs.append((ordered.name, name_on_line))
+    pairs = [(ordered.name, whole_name(line.name, line.variation_name))]
     names_of_modifiers = {each.catalog_object_id: each.name for each in line.modifiers}
-    for flat in ordered.flat_modifiers():
-        modifier = flat.modifier
-        name_on_line = names_of_modifiers.get(modifier.modifier_id, "")
-        if name_on_line:
-            pairs.append((modifier.name, name_on_line))
-    return other_names(pairs)
+    for modifier, _, _ in ordered.flat_modifiers():
+        pairs.append((modifier.name, names_of_modifiers.get(modifier.modifier_id, "")))
+    return other_names((name, shown) for name, shown in pairs if shown)

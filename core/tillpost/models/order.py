@@ -10,7 +10,7 @@ JSON Schema.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, cast
@@ -249,7 +249,7 @@ class Line(OrderModel):
 
         Each comes before its own choices. That is what a platform gets that doesn't nest modifiers.
         """
-        return list(_flat(self.modifiers, 1, ()))
+        return _flat(self.modifiers, 1, ())
 
 
 class FlatModifier(NamedTuple):
@@ -268,12 +268,14 @@ class FlatModifier(NamedTuple):
 
 def _flat(
     modifiers: Sequence[Modifier], times: int, parents: tuple[Modifier, ...]
-) -> Iterator[FlatModifier]:
+) -> list[FlatModifier]:
+    flat: list[FlatModifier] = []
     for modifier in modifiers:
         quantity = times * modifier.quantity
-        yield FlatModifier(modifier, quantity, parents)
+        flat.append(FlatModifier(modifier, quantity, parents))
         if modifier.modifiers:
-            yield from _flat(modifier.modifiers, quantity, (*parents, modifier))
+            flat += _flat(modifier.modifiers, quantity, (*parents, modifier))
+    return flat
 
 
 _ISO_COUNTRIES = {"UK": "GB", "EL": "GR"}
