@@ -11,7 +11,7 @@ from core.conftest import QUICK
 from core.toy import toy_order
 from core.toy_server import ToyServer
 from tillpost import AsyncTill, Till
-from tillpost.outbox import Outbox, OutboxConnection
+from tillpost.outbox import Outbox, OutboxConnection, Processor
 from tillpost.submission.context import Connection
 
 SETTINGS = {"location_id": "L1", "access_token": "hush-token"}
@@ -83,6 +83,15 @@ def test_till_needs_a_connection(till: type[Till | AsyncTill]) -> None:
 )
 def test_outbox_refuses_a_wrong_type(sqlite_url: str, wrong: dict[str, Any], line: str) -> None:
     assert refused(Outbox, {"url": sqlite_url, **wrong}) == line
+
+
+@pytest.mark.parametrize(
+    ("hooks", "given"), [({"order_failed": print}, "dict"), (object(), "object")]
+)
+def test_processor_refuses_hooks_that_are_no_list(sqlite_url: str, hooks: Any, given: str) -> None:
+    with Outbox(sqlite_url) as outbox:
+        text = refused(Processor, {"outbox": outbox, "hooks": hooks})
+    assert text == f"hooks must be a list of objects, not {given}"
 
 
 @pytest.mark.parametrize("operation", ["submit", "find", "quote"])

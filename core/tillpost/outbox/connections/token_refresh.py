@@ -179,6 +179,17 @@ class SharedCredentials:
         # Raised outside of the handler, so that its traceback holds no ciphertext.
         raise SetupError(fault)
 
+    def save(self) -> None:
+        """Store new credentials that couldn't be stored when they came, if there are any.
+
+        Raises:
+            PosError: As `refresh` does.
+            DatabaseError: They still can't be stored.
+        """
+        unsaved = self._marks.unsaved.get(self._name)
+        if unsaved:
+            self.refresh(self.current, lambda: unsaved)
+
     def _refreshed(self, expired: Credentials, ask: Callable[[], Credentials]) -> Credentials:
         with self._marks.store.turns.hold(self._name):
             if expired.refresh_token is None:

@@ -405,6 +405,22 @@ class OpenConnections:
             _raise_unless_foreign(failure)
             return ()
 
+    def save_tokens(self) -> None:
+        """Store new tokens that couldn't be stored when they came.
+
+        Only this process knows them, and the old ones may be used up. What fails is logged.
+        """
+        with self._lock:
+            kept = [self._kept.use(name) for name in self._kept.names()]
+        for opened in kept:
+            if opened is None or not isinstance(opened.credentials, SharedCredentials):
+                continue
+            try:
+                opened.credentials.save()
+            except (PosError, DatabaseError) as error:
+                lost = 'tokens_lost connection=%s error=%s remedy="reconnect it"'
+                log.error(lost, opened.connection.name, log_value(error))
+
     def close(self) -> None:
         """Close all connections, also those in use."""
         with self._lock:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 from tillpost.errors import ConfigError, PosError, is_interruption
+from tillpost.models.arguments import require_list
 from tillpost.models.order import PosOrder
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
@@ -100,12 +101,17 @@ class Processor:
                 database and of the installed plugins.
             hooks: Objects whose hooks are called besides those of the installed plugins.
             clock: Returns the time in epoch seconds; by default `Outbox.clock`.
+
+        Raises:
+            ConfigError: One of the objects has a hook that doesn't exist.
+            TypeError: They are no list.
         """
         self.outbox = outbox
         self.clock = clock or outbox.clock
         self.claims = outbox.claims
         self.workers = outbox.workers
         self.connection_rows = outbox.connection_rows
+        require_list("hooks", hooks, "objects")
         self._hooks = tuple(hooks)
         self._heartbeat = Heartbeat(self.workers, outbox.settings.lease, self.clock)
         self._heartbeat.vouch = self._gets_on
@@ -145,8 +151,9 @@ class Processor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Retire as a worker and close the connections."""
+        """Store unsaved tokens, retire as a worker and close the connections."""
         self.take_no_more()
+        self.connections.save_tokens()
         self._heartbeat.__exit__(kind, error, trace)
         self._bounded_hooks.close(GRACE_OF_HOOKS)
         self.connections.close()

@@ -107,6 +107,39 @@ def test_tokens_that_cannot_be_saved_are_saved_first(
     assert table.saves == ["cafe", "cafe"]
 
 
+def test_unsaved_tokens_are_saved_when_the_worker_ends(
+    shop_outbox: Outbox, kounta: Running[KountaSimulator], table: OwnTable
+) -> None:
+    """Nobody else knows them, and the old ones are used up."""
+
+    def fail() -> None:
+        raise OSError("disk is full")
+
+    table.before_saving = fail
+    with Processor(shop_outbox, connections=table) as processor:
+        with pytest.raises(DatabaseError):
+            StoreQueries(processor.connections["cafe"]).check()
+        table.before_saving = lambda: None
+    assert table.saves == ["cafe", "cafe"]
+    with Processor(shop_outbox, connections=table) as processor:
+        assert StoreQueries(processor.connections["cafe"]).check().ready
+    assert kounta.simulator.count("POST", TOKEN) == 1
+
+
+@pytest.mark.usefixtures("kounta")
+def test_tokens_that_cannot_be_saved_at_the_end_are_logged(
+    shop_outbox: Outbox, table: OwnTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise OSError("disk is full")
+
+    table.before_saving = fail
+    with Processor(shop_outbox, connections=table) as processor, pytest.raises(DatabaseError):
+        StoreQueries(processor.connections["cafe"]).check()
+    assert "tokens_lost connection=cafe" in caplog.text
+    assert "reconnect" in caplog.text
+
+
 def test_unsaved_tokens_survive_a_changed_connection(
     shop_outbox: Outbox,
     kounta: Running[KountaSimulator],
