@@ -38,6 +38,7 @@ from tillpost.outbox.orders.claims import SET_ASIDE_AFTER, Claim, LeaseLostError
 from tillpost.outbox.orders.heartbeat import Heartbeat
 from tillpost.outbox.outbox import Outbox
 from tillpost.outbox.worker.bounded_hooks import BoundedHooks
+from tillpost.outbox.worker.noted_stores import NotedStores
 from tillpost.outbox.worker.passed_over import PassedOver
 from tillpost.outbox.worker.results import ResultWriter, broken_result, unconnected_result
 from tillpost.outbox.worker.stuck_orders import StuckOrders
@@ -129,12 +130,11 @@ class Processor:
         self._bounded_hooks = BoundedHooks()
         self._results = ResultWriter(outbox, self.clock, self.call_hooks)
         self._lock = threading.Lock()
-        self._lock_of_changed = threading.Lock()
         self._shares = ThreadShares[tuple[str, int]](outbox.settings.threads)
         self._stuck = StuckOrders()
         self._passed_over = PassedOver("claim")
         self._isolated: tuple[str, int] | None = None
-        self._changed: set[str] = set()
+        self.noted_stores = NotedStores()
         self._takes_more = True
         self._may_hold_unknown_claims = False
         self._unreleased: list[_Unreleased] = []
@@ -455,20 +455,9 @@ class Processor:
         An open connection has objects of its own, too. Hooks that don't return soon are left alone.
         """
         if hook_calls:
-            self.note_change(connection)
+            self.noted_stores.note(connection)
         call_hook = opened.call_hook if opened else Hooks(connection, self._hooks).call
         self._bounded_hooks.call(connection, hook_calls, call_hook)
-
-    def note_change(self, connection: str) -> None:
-        """Note that whether a store takes orders may have changed."""
-        with self._lock_of_changed:
-            self._changed.add(connection)
-
-    def take_changed(self) -> set[str]:
-        """Return the connections that were noted since this was last called."""
-        with self._lock_of_changed:
-            changed, self._changed = self._changed, set()
-        return changed
 
     # ------------------------------------------------------------------ one order
 

@@ -214,7 +214,7 @@ class StoreMonitor:
         with self._database.reading() as db:
             rows = dict(read_page(db, self._evaluated, MOST_EVALUATED))
             self._evaluated = self._evaluated + len(rows) if len(rows) == MOST_EVALUATED else 0
-            for name in self._processor.take_changed() - rows.keys():
+            for name in self._processor.noted_stores.take() - rows.keys():
                 row = read_row(db, name)
                 if row is not None:
                     rows[name] = row
@@ -331,7 +331,7 @@ class StoreMonitor:
         for hook, _ in hook_calls:
             log_event(hook, connection=name)
         self._processor.call_hooks(name, hook_calls)
-        self._processor.note_change(name)
+        self._processor.noted_stores.note(name)
 
     def _values(self, row: Mapping[str, Any], check: StoreCheck, now: float) -> dict[str, object]:
         """Return the columns that hold a check's result, and when the next one is due."""
