@@ -34,6 +34,13 @@ EXTRAS: Mapping[str, str] = {
         command = subprocess.run([shutil.which("tillpost")], capture_output=True, text=True)
         assert "tillpost[cli]" in command.stdout + command.stderr, command
     """,
+    "asyncio": """
+        import asyncio
+        from sqlalchemy.util import greenlet_spawn
+        from tillpost import Outbox
+        with Outbox("sqlite:///orders.db") as outbox:
+            assert asyncio.run(greenlet_spawn(outbox.orders)) == []
+    """,
     "cli": """
         import shutil, subprocess
         command = shutil.which("tillpost")
@@ -41,6 +48,17 @@ EXTRAS: Mapping[str, str] = {
         for platform in ("generic", "kounta", "square"):
             assert platform in listed.stdout
         assert "can't be loaded" not in listed.stdout, listed.stdout
+    """,
+    "django": """
+        import django
+        from django.conf import settings
+        from django.core.management import call_command
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.db"}
+        settings.configure(INSTALLED_APPS=["tillpost_django"], DATABASES={"default": database})
+        django.setup()
+        call_command("tillpost_migrate")
+        import tillpost_django
+        assert tillpost_django.outbox().orders() == []
     """,
     "outbox": """
         from tillpost import Outbox
