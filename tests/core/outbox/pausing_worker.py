@@ -16,9 +16,13 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+
+# Run as a program, its folder is `tests/core/outbox`.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from core.outbox.asking import Asking
 from tillpost.adapter.exchange import Effect
