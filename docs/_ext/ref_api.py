@@ -330,11 +330,7 @@ def _is_public(kind: type) -> bool:
 
 def _own_members(kind: type) -> Iterator[Member]:
     node = _class_node(kind)
-    overloaded = {
-        child.name
-        for child in node.body
-        if isinstance(child, Function) and _is_overload(child)
-    }
+    overloads: dict[str, list[Function]] = {}
     for child in node.body:
         match child:
             case ast.AnnAssign(target=ast.Name(id=name)) if _shown(name):
@@ -348,8 +344,10 @@ def _own_members(kind: type) -> Iterator[Member]:
             ):
                 if _is_setter(child):
                     continue
-                if name not in overloaded or _is_overload(child):
-                    yield _method(child)
+                if _is_overload(child):
+                    overloads.setdefault(name, []).append(child)
+                else:
+                    yield _method(child, overloads.get(name, [child]))
             case _:
                 pass
 
@@ -390,23 +388,24 @@ _KEPT_DECORATORS = (
 )
 
 
-def _method(node: Function) -> Member:
-    decorators = [_unparsed(one).rpartition(".")[2] for one in node.decorator_list]
-    kept = [f"@{one}" for one in decorators if one in _KEPT_DECORATORS]
-    lines = _signature_lines(node, indent=4)
+def _method(node: Function, signatures: Sequence[Function]) -> Member:
+    """Describe a method by its own text, and by its overloads' signatures if it has some."""
+    stub: list[str] = []
+    flat: list[str] = []
+    for signature in signatures:
+        decorators = [
+            _unparsed(one).rpartition(".")[2] for one in signature.decorator_list
+        ]
+        kept = [f"@{one}" for one in decorators if one in _KEPT_DECORATORS]
+        lines = _signature_lines(signature, indent=4)
+        flat.append(" ".join([*kept, _flat(lines)]))
+        stub += [*kept, *lines[:-1], f"{lines[-1]}: ..."]
     text = md.summary(ast.get_docstring(node) or "")
     if text:
+        stub[-1] = stub[-1].removesuffix(" ...")
         body = textwrap.wrap(f'"""{text}"""', WIDTH - 8)
-        stub = (
-            *kept,
-            *lines[:-1],
-            f"{lines[-1]}:",
-            *(f"    {line}" for line in body),
-            "",
-        )
-    else:
-        stub = (*kept, *lines[:-1], f"{lines[-1]}: ...", "")
-    return Member(node.name, stub, " ".join([*kept, _flat(lines)]))
+        stub += [f"    {line}" for line in body]
+    return Member(node.name, (*stub, ""), " ".join(flat))
 
 
 def _assigned_entry(module: str, name: str) -> Entry:
@@ -479,11 +478,17 @@ def _signature_lines(node: Function, indent: int = 0) -> list[str]:
     line = f"{word} {node.name}({', '.join(arguments)}){returns}"
     if len(line) + indent <= WIDTH - len(": ..."):
         return [line]
-    return [
-        f"{word} {node.name}(",
-        *(f"    {one}," for one in arguments),
-        f"){returns}",
-    ]
+    shown = [line for one in arguments for line in _argument_lines(f"{one},", indent)]
+    return [f"{word} {node.name}(", *shown, f"){returns}"]
+
+
+def _argument_lines(argument: str, indent: int) -> list[str]:
+    """Return an argument on a line of its own, on several if its type is too long for one."""
+    line = f"    {argument}"
+    if len(line) + indent <= WIDTH:
+        return [line]
+    first, *others = line.split(" | ")
+    return [first, *(f"    | {other}" for other in others)]
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[str]:

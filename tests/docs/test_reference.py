@@ -257,6 +257,13 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert shown >= PUBLIC_NAMES
 
 
+def test_every_overload_is_shown() -> None:
+    """`Outbox.add` returns an order, or an awaitable of one for an async session."""
+    (outbox,) = re.findall(r"^class Outbox:$.*?^```$", text_of("public-api"), re.M | re.S)
+    returned = re.findall(r"def add\(.*?\) -> ([^:]+):", outbox, re.S)
+    assert returned == ["StoredOrder", "Awaitable[StoredOrder]"]
+
+
 def test_square_guide_names_every_scope() -> None:
     """A scope that is missing there is missing at every store."""
     guide = DOCS / "how-to" / "square.md"
