@@ -84,7 +84,7 @@ _TIP = "tip_product"
 class SubstituteProducts(WithFieldTexts):
     """Settings: the products that are sent for what a platform has no field for."""
 
-    charge_products: dict[str, ProductId] = Field({})
+    charge_products: dict[str, ProductId] = Field(default={})
     """The products that charges are sent as.
 
     They are found by a charge's name or, for all others, by its kind.

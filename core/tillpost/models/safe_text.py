@@ -170,7 +170,7 @@ def log_value(value: object) -> str:
 def listing(names: Collection[str]) -> str:
     """Return names as a list for an error's one line, of which many aren't all shown.
 
-    >>> listing(["cafe-1", "cafe-2"]), listing([]), listing(["cafe"] * 2_000)[-15:]
+    >>> listing(["cafe-1", "cafe-2"]), listing([]), listing(["cafe"] * 2_000)[-14:]
     ('cafe-1, cafe-2', 'none', ' and 1980 more')
     """
     shown = ", ".join(islice(names, MOST_LISTED)) or "none"

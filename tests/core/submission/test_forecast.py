@@ -7,7 +7,7 @@ from typing import Any
 
 from core.stand_in import Keyed, Run, StandInSettings, an_order, menu_of
 from core.stand_in import Platform as StandIn
-from tillpost.errors import MenuError, OrderError, Outcome, TaxError
+from tillpost.errors import MenuError, OrderError, Outcome, SetupError, TaxError
 from tillpost.models.menu import Tax
 from tillpost.models.order import Order
 from tillpost.submission.context import Connection, MenuCache
@@ -22,6 +22,13 @@ class NeedsMenu(Keyed):
     """An adapter that translates no order without a menu."""
 
     needs_menu = True
+
+
+class LacksProduct(Keyed):
+    """An adapter whose settings lack what an order needs."""
+
+    def missing_setting(self, order: Order) -> SetupError | None:
+        return SetupError(f"no product stands for the tip of {order.id}")
 
 
 def changed(**changes: Any) -> Order:
@@ -54,6 +61,13 @@ def test_every_refusal_is_found_at_once() -> None:
     assert kinds == [(OrderError, "unsupported"), (MenuError, "gone"), (OrderError, "late")]
     assert {error.outcome for error in found.refusals} == {Outcome.NOT_CREATED}
     assert found.refusals[1].subjects == ("Soup (line 1)",)
+
+
+def test_missing_setting_is_found() -> None:
+    order = an_order()
+    (found,) = of(order, LacksProduct).refusals
+    assert isinstance(found, SetupError)
+    assert found.detail == f"no product stands for the tip of {order.id}"
 
 
 def test_other_currency_is_found_beside_a_part_that_is_not_taken() -> None:

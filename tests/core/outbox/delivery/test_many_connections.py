@@ -290,5 +290,5 @@ def test_settings_of_an_outbox_connection_are_checked() -> None:
     assert from_mapping({"cafe": given}).get("cafe") is given
     with pytest.raises(ConfigError, match=r"^square: concurrency: "):
         OutboxConnection.of("square", SQUARE, outbox={"concurrency": 0})
-    with pytest.raises(ConfigError, match=r"^no adapter for 'sqare'"):
-        OutboxConnection.of("sqare", SQUARE)
+    with pytest.raises(ConfigError, match=r"^no adapter for 'sqaure'"):
+        OutboxConnection.of("sqaure", SQUARE)
