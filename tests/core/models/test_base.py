@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
@@ -14,6 +16,26 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from tillpost.models.base import Aware, Count, FrozenModel, Text, explain, explain_each
 from tillpost.models.order import Delivery, Fulfilment, Order, Payment, PosState
+
+FIRST_USE_BY_THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from tillpost import Menu
+
+together = Barrier(16)
+sys.setswitchinterval(1e-6)
+
+def read(_number):
+    together.wait()
+    items = [{"id": "1", "name": "Tea", "variations": [{"id": "2", "name": "", "price": 550}]}]
+    content = {"site": "L1", "currency": "AUD", "imported_at": "2026-11-23T19:00:00Z"}
+    return Menu.model_validate({**content, "items": items})
+
+with ThreadPoolExecutor(16) as threads:
+    assert len(list(threads.map(read, range(16)))) == 16
+"""
 
 
 class Pair(FrozenModel):
@@ -151,3 +173,8 @@ class Everything(FrozenModel):
 )
 def test_common_fault_is_in_plain_words(field: str, value: object, words: str) -> None:
     assert refusal(Everything, **{field: value}) == f"{field}: {words}"
+
+
+def test_threads_that_use_a_deferred_model_first_all_get_theirs() -> None:
+    """Pydantic before 2.14 fails here in about one of twelve new processes."""
+    subprocess.run([sys.executable, "-c", FIRST_USE_BY_THREADS], check=True, timeout=60)
