@@ -488,7 +488,7 @@ class Order(OrderModel):
     the tip and the added tax. `payments` and `amount_due` add up to it.
     """
 
-    # FastAPI warns about a handler's argument whose model isn't built yet.
+    # FastAPI's description of a handler warns about an argument whose model isn't built yet.
     model_config = ConfigDict(defer_build=False)
 
     format: Literal["1"] = "1"
