@@ -10,9 +10,10 @@ archived, or can't be sold, is left out of the menu.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache, partial
 from typing import NamedTuple
 
 from tillpost.adapter import (
@@ -67,11 +68,12 @@ class _Site(NamedTuple):
 class _Known(NamedTuple):
     """What items refer to.
 
-    That is the names of categories, the groups, and the taxes of the location.
+    That is the names of categories, the groups, and the taxes of the location. `uses_of` returns
+    how an item uses groups; items that use the same groups alike share the result.
     """
 
     categories: Mapping[str, str]
-    groups: Mapping[str, ModifierGroup]
+    uses_of: Callable[[tuple[wire.ModifierListInfo, ...]], tuple[GroupUse, ...]]
     tax_ids: set[str]
 
 
@@ -103,7 +105,8 @@ def menu_of(
         if each.modifier_list_data
     }
     taxes = [_tax(each.id, each.tax_data, applies=taxes_apply) for each in present if each.tax_data]
-    known = _Known(categories, groups, {tax.id for tax in taxes})
+    uses_of = cache(partial(_group_uses, groups))
+    known = _Known(categories, uses_of, {tax.id for tax in taxes})
     items = [
         _item(each.id, each.item_data, known, site)
         for each in present
@@ -263,20 +266,20 @@ def _item(item_id: str, data: wire.Item, known: _Known, site: _Site) -> Item:
             known.categories[each] for each in category_ids if each in known.categories
         ),
         variations=_variations(data, site),
-        groups=_group_uses(data, known),
+        groups=known.uses_of(data.modifier_list_info),
         tax_ids=tuple(tax_id for tax_id in tax_ids if tax_id in known.tax_ids),
         online=not data.hidden_online,
     )
 
 
-def _group_uses(data: wire.Item, known: _Known) -> tuple[GroupUse, ...]:
-    infos = [
-        info
-        for info in data.modifier_list_info
-        if info.enabled is not False and info.modifier_list_id in known.groups
+def _group_uses(
+    groups: Mapping[str, ModifierGroup], infos: Iterable[wire.ModifierListInfo]
+) -> tuple[GroupUse, ...]:
+    used = [
+        info for info in infos if info.enabled is not False and info.modifier_list_id in groups
     ]
-    infos.sort(key=lambda info: info.ordinal or 0)
-    return tuple(_use(info, known.groups[info.modifier_list_id]) for info in infos)
+    used.sort(key=lambda info: info.ordinal or 0)
+    return tuple(_use(info, groups[info.modifier_list_id]) for info in used)
 
 
 def _variations(data: wire.Item, site: _Site) -> tuple[Variation, ...]:

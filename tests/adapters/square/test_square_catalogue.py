@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from adapters.square.bench import (
     Bench,
@@ -29,7 +30,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 def menu(*objects: dict[str, Any]) -> Menu:
     here = Location(id="L1", currency="AUD")
-    return menu_of((CatalogObject.model_validate(o) for o in objects), here, NOW)
+    return menu_of((TypeAdapter(CatalogObject).validate_python(o) for o in objects), here, NOW)
 
 
 def item(
