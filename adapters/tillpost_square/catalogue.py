@@ -258,16 +258,16 @@ def _use(info: wire.ModifierListInfo, group: ModifierGroup) -> GroupUse:
 
 def _item(item_id: str, data: wire.Item, known: _Known, site: _Site) -> Item:
     category_ids = [category.id for category in data.categories] or [data.category_id]
+    categories = [known.categories[each] for each in category_ids if each in known.categories]
     tax_ids = () if data.is_taxable is False else data.tax_ids
+    tax_ids_here = [each for each in tax_ids if each in known.tax_ids]
     return Item(
         id=item_id,
         name=data.name,
-        categories=tuple(
-            known.categories[each] for each in category_ids if each in known.categories
-        ),
+        categories=tuple(categories),
         variations=_variations(data, site),
         groups=known.uses_of(data.modifier_list_info),
-        tax_ids=tuple(tax_id for tax_id in tax_ids if tax_id in known.tax_ids),
+        tax_ids=tuple(tax_ids_here),
         online=not data.hidden_online,
     )
 
@@ -289,7 +289,8 @@ def _variations(data: wire.Item, site: _Site) -> tuple[Variation, ...]:
         if variation and variation.sellable is not False and _is_present(each, site):
             sold.append((each.id, variation))
     sold.sort(key=lambda variation: variation[1].ordinal or 0)
-    return tuple(_variation(variation_id, variation, site) for variation_id, variation in sold)
+    variations = [_variation(variation_id, variation, site) for variation_id, variation in sold]
+    return tuple(variations)
 
 
 def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variation:
