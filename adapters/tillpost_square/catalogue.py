@@ -295,11 +295,14 @@ def _variations(data: wire.Item, site: _Site) -> tuple[Variation, ...]:
 
 def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variation:
     override = _override(data.location_overrides, site)
+    price = _price(data, override)
+    if override is None:
+        return Variation(id=variation_id, sku=data.sku, name=data.name, price=price)
     return Variation(
         id=variation_id,
         sku=data.sku,
         name=data.name,
-        price=_price(data, override),
+        price=price,
         sold_out=_is_sold_out(override, site),
         sold_out_until=_until(override, site),
     )
