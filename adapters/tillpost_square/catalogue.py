@@ -69,7 +69,7 @@ class _Known(NamedTuple):
     """What items refer to.
 
     That is the names of categories, the groups, and the taxes of the location. `uses_of` returns
-    how an item uses groups; items that use the same groups alike share the result.
+    how an item uses groups; items that use the same groups alike share each `GroupUse`.
     """
 
     categories: Mapping[str, str]
@@ -275,9 +275,7 @@ def _item(item_id: str, data: wire.Item, known: _Known, site: _Site) -> Item:
 def _group_uses(
     groups: Mapping[str, ModifierGroup], infos: Iterable[wire.ModifierListInfo]
 ) -> tuple[GroupUse, ...]:
-    used = [
-        info for info in infos if info.enabled is not False and info.modifier_list_id in groups
-    ]
+    used = [info for info in infos if info.enabled is not False and info.modifier_list_id in groups]
     used.sort(key=lambda info: info.ordinal or 0)
     return tuple(_use(info, groups[info.modifier_list_id]) for info in used)
 

@@ -302,6 +302,32 @@ def test_object_with_absurd_amount_is_left_out_and_named() -> None:
     assert "price_money.amount" in fault.text
 
 
+def test_part_that_is_no_object_is_left_out_in_words() -> None:
+    bench = Bench()
+    location = json_response({"location": {"id": "L-CAFE", "currency": "AUD"}})
+    page = json_response({"objects": [item(variation={"price_money": 500})]})
+
+    menu = drive(bench.adapter, bench.adapter.import_menu(), scripted(location, page), None)
+
+    (fault,) = menu.faults
+    assert "price_money: must be an object" in fault.text
+
+
+def test_items_that_use_a_list_alike_share_the_use_and_others_do_not() -> None:
+    use = {"modifier_list_id": "ML", "max_selected_modifiers": 2}
+    other_use = use | {"max_selected_modifiers": 3}
+    found = menu(
+        modifier_list(),
+        item("A", modifier_list_info=[use]),
+        item("B", modifier_list_info=[dict(use)]),
+        item("C", modifier_list_info=[other_use]),
+    )
+    alike, as_well, otherwise = found.items
+    assert alike.groups[0] is as_well.groups[0]
+    assert [use.maximum for use in alike.groups] == [2]
+    assert [use.maximum for use in otherwise.groups] == [3]
+
+
 def test_taxes_that_are_not_applied_are_switched_off_in_the_menu() -> None:
     bench = Bench(WorldSettings(tax_inclusive=False), auto_apply_taxes=False)
     menu = bench.menu()
