@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from tillpost.adapter import (
@@ -34,6 +34,12 @@ __all__ = ["TYPES", "CatalogueChanges", "changes_of", "menu_of"]
 
 TYPES = ("ITEM", "MODIFIER_LIST", "CATEGORY", "TAX")
 """The types of objects that a menu is made of."""
+
+MOST_SHARED_USES = 64
+"""So many ways of using groups are remembered.
+
+An answer may have 50,000 whose hashes are equal, and each would be compared with all before it.
+"""
 
 _UNSET_LIMITS = (None, -1)
 
@@ -105,7 +111,7 @@ def menu_of(
         if each.modifier_list_data
     }
     taxes = [_tax(each.id, each.tax_data, applies=taxes_apply) for each in present if each.tax_data]
-    uses_of = cache(partial(_group_uses, groups))
+    uses_of = lru_cache(MOST_SHARED_USES)(partial(_group_uses, groups))
     known = _Known(categories, uses_of, {tax.id for tax in taxes})
     items = [
         _item(each.id, each.item_data, known, site)

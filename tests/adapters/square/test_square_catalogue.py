@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -22,15 +24,16 @@ from tillpost.adapter.base import Attempt
 from tillpost.menus.validation import check_order
 from tillpost.models.menu import Menu
 from tillpost_simulators.square import WorldSettings
-from tillpost_square.catalogue import menu_of
+from tillpost_square.catalogue import MOST_SHARED_USES, menu_of
 from tillpost_square.wire import CatalogObject, Location
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+OBJECT = TypeAdapter(CatalogObject)
 
 
 def menu(*objects: dict[str, Any]) -> Menu:
     here = Location(id="L1", currency="AUD")
-    return menu_of((TypeAdapter(CatalogObject).validate_python(o) for o in objects), here, NOW)
+    return menu_of((OBJECT.validate_python(each) for each in objects), here, NOW)
 
 
 def item(
@@ -326,6 +329,34 @@ def test_items_that_use_a_list_alike_share_the_use_and_others_do_not() -> None:
     assert alike.groups[0] is as_well.groups[0]
     assert [use.maximum for use in alike.groups] == [2]
     assert [use.maximum for use in otherwise.groups] == [3]
+
+
+def test_uses_with_equal_hashes_are_compared_with_few_others() -> None:
+    """A hostile answer may choose its numbers: Python's hash of each of these is 0."""
+    count = 800
+    collisions = [
+        item(
+            f"I{number}",
+            modifier_list_info=[
+                {"modifier_list_id": "ML", "ordinal": number * sys.hash_info.modulus}
+            ],
+        )
+        for number in range(count)
+    ]
+    comparisons = 0
+
+    def count_comparisons(frame: FrameType, event: str, _: object) -> None:
+        nonlocal comparisons
+        comparisons += event == "call" and frame.f_code.co_name == "__eq__"
+
+    sys.setprofile(count_comparisons)
+    try:
+        menu(modifier_list(), *collisions)
+    finally:
+        sys.setprofile(None)
+
+    # The cache looks a key up several times: to find it, to add it, and to drop the oldest.
+    assert 0 < comparisons <= 4 * MOST_SHARED_USES * count
 
 
 def test_taxes_that_are_not_applied_are_switched_off_in_the_menu() -> None:
