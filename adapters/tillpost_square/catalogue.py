@@ -10,9 +10,10 @@ archived, or can't be sold, is left out of the menu.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from tillpost.adapter import (
@@ -33,6 +34,12 @@ __all__ = ["TYPES", "CatalogueChanges", "changes_of", "menu_of"]
 
 TYPES = ("ITEM", "MODIFIER_LIST", "CATEGORY", "TAX")
 """The types of objects that a menu is made of."""
+
+MOST_SHARED_USES = 64
+"""So many ways of using groups are remembered.
+
+An answer may have 50,000 whose hashes are equal, and each would be compared with all before it.
+"""
 
 _UNSET_LIMITS = (None, -1)
 
@@ -67,11 +74,12 @@ class _Site(NamedTuple):
 class _Known(NamedTuple):
     """What items refer to.
 
-    That is the names of categories, the groups, and the taxes of the location.
+    That is the names of categories, the groups, and the taxes of the location. `uses_of` returns
+    how an item uses groups; items that use the same groups alike share each `GroupUse`.
     """
 
     categories: Mapping[str, str]
-    groups: Mapping[str, ModifierGroup]
+    uses_of: Callable[[tuple[wire.ModifierListInfo, ...]], tuple[GroupUse, ...]]
     tax_ids: set[str]
 
 
@@ -103,7 +111,8 @@ def menu_of(
         if each.modifier_list_data
     }
     taxes = [_tax(each.id, each.tax_data, applies=taxes_apply) for each in present if each.tax_data]
-    known = _Known(categories, groups, {tax.id for tax in taxes})
+    uses_of = lru_cache(MOST_SHARED_USES)(partial(_group_uses, groups))
+    known = _Known(categories, uses_of, {tax.id for tax in taxes})
     items = [
         _item(each.id, each.item_data, known, site)
         for each in present
@@ -255,28 +264,26 @@ def _use(info: wire.ModifierListInfo, group: ModifierGroup) -> GroupUse:
 
 def _item(item_id: str, data: wire.Item, known: _Known, site: _Site) -> Item:
     category_ids = [category.id for category in data.categories] or [data.category_id]
+    categories = [known.categories[each] for each in category_ids if each in known.categories]
     tax_ids = () if data.is_taxable is False else data.tax_ids
+    tax_ids_here = [each for each in tax_ids if each in known.tax_ids]
     return Item(
         id=item_id,
         name=data.name,
-        categories=tuple(
-            known.categories[each] for each in category_ids if each in known.categories
-        ),
+        categories=tuple(categories),
         variations=_variations(data, site),
-        groups=_group_uses(data, known),
-        tax_ids=tuple(tax_id for tax_id in tax_ids if tax_id in known.tax_ids),
+        groups=known.uses_of(data.modifier_list_info),
+        tax_ids=tuple(tax_ids_here),
         online=not data.hidden_online,
     )
 
 
-def _group_uses(data: wire.Item, known: _Known) -> tuple[GroupUse, ...]:
-    infos = [
-        info
-        for info in data.modifier_list_info
-        if info.enabled is not False and info.modifier_list_id in known.groups
-    ]
-    infos.sort(key=lambda info: info.ordinal or 0)
-    return tuple(_use(info, known.groups[info.modifier_list_id]) for info in infos)
+def _group_uses(
+    groups: Mapping[str, ModifierGroup], infos: Iterable[wire.ModifierListInfo]
+) -> tuple[GroupUse, ...]:
+    used = [info for info in infos if info.enabled is not False and info.modifier_list_id in groups]
+    used.sort(key=lambda info: info.ordinal or 0)
+    return tuple(_use(info, groups[info.modifier_list_id]) for info in used)
 
 
 def _variations(data: wire.Item, site: _Site) -> tuple[Variation, ...]:
@@ -286,16 +293,20 @@ def _variations(data: wire.Item, site: _Site) -> tuple[Variation, ...]:
         if variation and variation.sellable is not False and _is_present(each, site):
             sold.append((each.id, variation))
     sold.sort(key=lambda variation: variation[1].ordinal or 0)
-    return tuple(_variation(variation_id, variation, site) for variation_id, variation in sold)
+    variations = [_variation(variation_id, variation, site) for variation_id, variation in sold]
+    return tuple(variations)
 
 
 def _variation(variation_id: str, data: wire.Variation, site: _Site) -> Variation:
     override = _override(data.location_overrides, site)
+    price = _price(data, override)
+    if override is None:
+        return Variation(id=variation_id, sku=data.sku, name=data.name, price=price)
     return Variation(
         id=variation_id,
         sku=data.sku,
         name=data.name,
-        price=_price(data, override),
+        price=price,
         sold_out=_is_sold_out(override, site),
         sold_out_until=_until(override, site),
     )

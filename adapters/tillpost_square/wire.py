@@ -5,10 +5,14 @@ Other fields are ignored. Field names and types are those of the OpenAPI documen
 example, is null on an order that contains returns only (developer forum, thread 24765). An order of
 a search that can't be read all the same is passed over, unless it may be the one that is looked
 for.
+
+The catalogue's parts are dataclasses with slots, because a menu has 100,000 of them: a model keeps
+a dict and a set beside itself, and the garbage collector then has twice as much to look through.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -87,7 +91,8 @@ class ErrorBody(Wire):
     errors: OptionalList[ErrorEntry] = ()
 
 
-class Money(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
     """An amount in minor units."""
 
     amount: Annotated[int, Field(ge=-(10**12), le=10**12)]
@@ -307,7 +312,8 @@ class Paid(Wire):
 # -------------------------------------------------------------------------------------------------
 
 
-class Override(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
     """What differs at one location."""
 
     location_id: OptionalText = ""
@@ -317,7 +323,8 @@ class Override(Wire):
     sold_out_valid_until: datetime | None = None
 
 
-class Variation(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
     """`item_variation_data`."""
 
     name: OptionalText = ""
@@ -329,7 +336,8 @@ class Variation(Wire):
     sellable: bool | None = None
 
 
-class ModifierListInfo(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifierListInfo:
     """How one item uses a modifier list. A limit of -1 isn't set."""
 
     modifier_list_id: Id
@@ -340,13 +348,15 @@ class ModifierListInfo(Wire):
     ordinal: int | None = None
 
 
-class Reference(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
     """The id of another object."""
 
     id: OptionalText = ""
 
 
-class Item(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
     """`item_data`.
 
     unconfirmed: `hidden_online` on an item; the spec has it on modifiers only. An item that is
@@ -364,7 +374,8 @@ class Item(Wire):
     hidden_online: bool | None = None
 
 
-class Modifier(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modifier:
     """`modifier_data`."""
 
     name: OptionalText = ""
@@ -374,7 +385,8 @@ class Modifier(Wire):
     hidden_online: bool | None = None
 
 
-class ModifierList(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifierList:
     """`modifier_list_data`."""
 
     name: OptionalText = ""
@@ -387,13 +399,15 @@ class ModifierList(Wire):
     modifiers: OptionalList[CatalogObject] = ()
 
 
-class Category(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
     """`category_data`."""
 
     name: OptionalText = ""
 
 
-class Tax(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tax:
     """`tax_data`. `percentage` is a decimal as text: "7.5" is 7.5 per cent."""
 
     name: OptionalText = ""
@@ -403,7 +417,8 @@ class Tax(Wire):
     enabled: bool | None = None
 
 
-class CatalogObject(Wire):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogObject:
     """One object of the catalogue. Only the data of its own type is set."""
 
     type: OptionalText = ""
@@ -498,7 +513,7 @@ class TokenStatus(Wire):
     expires_at: datetime | None = None
 
 
-for _model in (Item, ModifierList, CatalogObject, CatalogPage, CatalogBatch):
+for _model in (CatalogPage, CatalogBatch):
     _model.model_rebuild()
 
 

@@ -210,7 +210,13 @@ def _unchanged(old: Menu | None, new: Menu) -> Collection[str]:
     if shared_before != (new.currency, new.groups, new.taxes):
         return ()
     before = old.by_variation
-    return {sold_id for sold_id, sold in new.by_variation.items() if before.get(sold_id) == sold}
+    unchanged: set[str] = set()
+    for sold_id, sold in new.by_variation.items():
+        was = before.get(sold_id)
+        # An item has its variations, so where the items are equal the variations are too.
+        if was is not None and was.item == sold.item:
+            unchanged.add(sold_id)
+    return unchanged
 
 
 def _variations(menu: Menu | None, unchanged: Collection[str]) -> Iterator[_Row]:

@@ -178,6 +178,7 @@ _WORDS: Mapping[str, str] = {
     "extra_forbidden": "isn't a field of it",
     "json_invalid": "isn't JSON: {error}",
     "model_type": _OBJECT,
+    "dataclass_type": _OBJECT,
     "model_attributes_type": _OBJECT,
     "dict_type": _OBJECT,
     "list_type": _LIST,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import FrameType
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from adapters.square.bench import (
     Bench,
@@ -21,15 +24,16 @@ from tillpost.adapter.base import Attempt
 from tillpost.menus.validation import check_order
 from tillpost.models.menu import Menu
 from tillpost_simulators.square import WorldSettings
-from tillpost_square.catalogue import menu_of
+from tillpost_square.catalogue import MOST_SHARED_USES, menu_of
 from tillpost_square.wire import CatalogObject, Location
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+OBJECT = TypeAdapter(CatalogObject)
 
 
 def menu(*objects: dict[str, Any]) -> Menu:
     here = Location(id="L1", currency="AUD")
-    return menu_of((CatalogObject.model_validate(o) for o in objects), here, NOW)
+    return menu_of((OBJECT.validate_python(each) for each in objects), here, NOW)
 
 
 def item(
@@ -299,6 +303,60 @@ def test_object_with_absurd_amount_is_left_out_and_named() -> None:
     (fault,) = menu.faults
     assert fault.subject == "Toast, Regular"
     assert "price_money.amount" in fault.text
+
+
+def test_part_that_is_no_object_is_left_out_in_words() -> None:
+    bench = Bench()
+    location = json_response({"location": {"id": "L-CAFE", "currency": "AUD"}})
+    page = json_response({"objects": [item(variation={"price_money": 500})]})
+
+    menu = drive(bench.adapter, bench.adapter.import_menu(), scripted(location, page), None)
+
+    (fault,) = menu.faults
+    assert "price_money: must be an object" in fault.text
+
+
+def test_items_that_use_a_list_alike_share_the_use_and_others_do_not() -> None:
+    use = {"modifier_list_id": "ML", "max_selected_modifiers": 2}
+    other_use = use | {"max_selected_modifiers": 3}
+    found = menu(
+        modifier_list(),
+        item("A", modifier_list_info=[use]),
+        item("B", modifier_list_info=[dict(use)]),
+        item("C", modifier_list_info=[other_use]),
+    )
+    alike, as_well, otherwise = found.items
+    assert alike.groups[0] is as_well.groups[0]
+    assert [use.maximum for use in alike.groups] == [2]
+    assert [use.maximum for use in otherwise.groups] == [3]
+
+
+def test_uses_with_equal_hashes_are_compared_with_few_others() -> None:
+    """A hostile answer may choose its numbers: Python's hash of each of these is 0."""
+    count = 800
+    collisions = [
+        item(
+            f"I{number}",
+            modifier_list_info=[
+                {"modifier_list_id": "ML", "ordinal": number * sys.hash_info.modulus}
+            ],
+        )
+        for number in range(count)
+    ]
+    comparisons = 0
+
+    def count_comparisons(frame: FrameType, event: str, _: object) -> None:
+        nonlocal comparisons
+        comparisons += event == "call" and frame.f_code.co_name == "__eq__"
+
+    sys.setprofile(count_comparisons)
+    try:
+        menu(modifier_list(), *collisions)
+    finally:
+        sys.setprofile(None)
+
+    # The cache looks a key up several times: to find it, to add it, and to drop the oldest.
+    assert 0 < comparisons <= 4 * MOST_SHARED_USES * count
 
 
 def test_taxes_that_are_not_applied_are_switched_off_in_the_menu() -> None:

@@ -65,6 +65,14 @@ def test_what_an_emptied_menu_had_is_all_gone(menu: Menu) -> None:
     assert compare(empty, menu).removed_share == 0
 
 
+def test_change_shows_in_variation_that_two_items_have() -> None:
+    """A variation counts for the last item that has it, changed or not."""
+    twin = TOASTIE.model_copy(update={"id": "twin", "name": "Twin"})
+    renamed = twin.model_copy(update={"name": "Double"})
+    changes = compare(menu_with(TOASTIE, twin), menu_with(TOASTIE, renamed))
+    assert [change.after for change in changes.renamed] == ["Double"]
+
+
 def test_table_changes_are_described_in_words() -> None:
     old, new = (
         MENU.model_copy(update={"tables": tables}) for tables in (("7", "8"), ("8", "Garden"))
