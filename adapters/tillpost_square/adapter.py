@@ -93,6 +93,7 @@ from tillpost_square.webhooks import read_notification
 __all__ = ["Square"]
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
 P = TypeVar("P", bound=wire.Page)
 
 Body: TypeAlias = dict[str, object]
@@ -759,8 +760,8 @@ def _retrieving(object_ids: Sequence[str], odd: OddObjects) -> Request[wire.Cata
 
 
 def _all(
-    page: Callable[[str | None], Request[P]], rows_of: Callable[[P], Iterable[M]]
-) -> Exchange[list[M]]:
+    page: Callable[[str | None], Request[P]], rows_of: Callable[[P], Iterable[R]]
+) -> Exchange[list[R]]:
     """Read page after page, until one has no cursor.
 
     A cursor expires after 5 minutes (developer documentation: Pagination). Then the list is read
