@@ -182,14 +182,16 @@ PERSONAL = [
     "***",
     "ab\nc",
 ]
+
+
+def spelled(spelling: str, text: str) -> str:
+    return SPELLINGS[spelling](text)
+
+
 PIECES = st.one_of(
     st.sampled_from(["", " ", "\n", "_", "é", "%", "&", "\\", "\\u", "&#", "04", "7", "4", "0400"]),
     st.sampled_from(PERSONAL),
-    st.builds(
-        lambda spell, text: spell(text),
-        st.sampled_from([*SPELLINGS.values()]),
-        st.sampled_from(PERSONAL),
-    ),
+    st.builds(spelled, st.sampled_from([*SPELLINGS]), st.sampled_from(PERSONAL)),
 )
 TEXTS = st.lists(PIECES, max_size=4).map("".join)
 BODIES = st.recursive(
