@@ -188,11 +188,7 @@ def spelled(spelling: str, text: str) -> str:
     return SPELLINGS[spelling](text)
 
 
-def spelt(spell: Spelling, text: str) -> str:
-    return spell(text)
-
-
-PIECES: st.SearchStrategy[str] = st.one_of(
+PIECES = st.one_of(
     st.sampled_from(["", " ", "\n", "_", "é", "%", "&", "\\", "\\u", "&#", "04", "7", "4", "0400"]),
     st.sampled_from(PERSONAL),
     st.builds(spelled, st.sampled_from([*SPELLINGS]), st.sampled_from(PERSONAL)),
