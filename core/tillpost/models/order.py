@@ -642,8 +642,10 @@ class Order(OrderModel):
     @cached_property
     def digest(self) -> str:
         """A fingerprint of the content but `metadata`: equal orders have equal digests."""
-        left_out = self.unused_fields() | {"metadata": True}
-        return hashlib.sha256(self._json(left_out).encode()).hexdigest()
+        content = self.canonical_json()
+        if self.metadata != {}:
+            content = self._json(self.unused_fields() | {"metadata": True})
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def canonical_json(self) -> str:
         """Return the order in the canonical JSON format.
@@ -651,6 +653,10 @@ class Order(OrderModel):
         Fields that the first version of the format lacked are left out at their default. So an
         order from then keeps its JSON and its digest.
         """
+        return self._canonical_json
+
+    @cached_property
+    def _canonical_json(self) -> str:
         return self._json(self.unused_fields())
 
     def _json(self, left_out: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from core.toy import ToySettings, toy_order
 from tillpost import Order
 from tillpost.adapter.echoes import ESCAPED_IN, hide_nothing, hider, without_secrets
-from tillpost.adapter.redaction import MASK
+from tillpost.adapter.redaction import LONGEST, MASK, PUBLIC_FIELDS, redact
+from tillpost.adapter.redaction import masked as masked_value
 
 TOKEN = "EAAA+b/c=d\"e&f<g>h'i"
 Spelling = Callable[[str], str]
@@ -168,3 +169,56 @@ def test_order_without_a_person_hides_nothing() -> None:
     assert hider(None, open_settings) is hide_nothing
     assert hider(None, open_settings)("Mia") == "Mia"
     assert hider(toy_order(), SETTINGS)("the item Toast is gone") == "the item Toast is gone"
+
+
+# Bodies
+
+PERSONAL = [
+    "Mia",
+    "o'brien-chen",
+    "0400 123 456",
+    "61400123456",
+    "7 Example Street",
+    "***",
+    "ab\nc",
+]
+
+
+def spelled(spelling: str, text: str) -> str:
+    return SPELLINGS[spelling](text)
+
+
+PIECES = st.one_of(
+    st.sampled_from(["", " ", "\n", "_", "é", "%", "&", "\\", "\\u", "&#", "04", "7", "4", "0400"]),
+    st.sampled_from(PERSONAL),
+    st.builds(spelled, st.sampled_from([*SPELLINGS]), st.sampled_from(PERSONAL)),
+)
+TEXTS = st.lists(PIECES, max_size=4).map("".join)
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.sampled_from([1450, 61400123456, -61400123456]) | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "detail", "customer", "n"]) | TEXTS, inner)
+    ),
+    max_leaves=8,
+)
+SECRETS = SETTINGS.model_copy(
+    update={"refresh_token": SecretStr("ab\nc"), "client_secret": SecretStr("***")}
+)
+
+
+@settings(max_examples=300)
+@given(BODIES)
+def test_body_is_redacted_as_each_of_its_texts_would_be(body: object) -> None:
+    hide = hider(order(), SECRETS)
+    one_by_one = json.dumps(masked_value(body, PUBLIC_FIELDS, hide=hide), ensure_ascii=False)
+    assert redact(json.dumps(body).encode(), PUBLIC_FIELDS, hide) == one_by_one[:LONGEST]
+
+
+@settings(max_examples=300)
+@given(st.lists(TEXTS, max_size=4))
+def test_texts_together_change_if_one_of_them_does(texts: list[str]) -> None:
+    hide = hider(order(), SECRETS)
+    together = "\n".join(texts)
+    if any(hide(text) != text for text in texts):
+        assert hide(together) != together
