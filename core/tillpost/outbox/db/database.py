@@ -220,12 +220,11 @@ class Database:
 
         Without waiting for those they would only poll for the lock. They use one connection in
         turn: taking it from the pool takes half of the time of an empty transaction. It goes back
-        to the pool when a transaction fails, or when the database was closed meanwhile.
+        to the pool when a transaction fails.
         """
         if not self._write_lock.acquire(timeout=BUSY_SECONDS):
             raise DatabaseError("the database failed: database is locked", transient=True)
         try:
-            pool = self.engine.pool
             connection = self._writer or self.engine.connect()
             self._writer = None
             try:
@@ -236,10 +235,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-            if self.engine.pool is pool:
-                self._writer = connection
-            else:
-                connection.close()
+            self._writer = connection
         finally:
             self._write_lock.release()
 

@@ -55,16 +55,3 @@ def test_relative_path_is_found_after_a_change_of_directory(
             monkeypatch.chdir("/")
             db.exec_driver_sql("SELECT 1")
         outbox.add(lunch("ord-2"), connection="cafe")
-
-
-def test_closing_while_something_is_written_leaves_no_connection(tmp_path: Path) -> None:
-    with Outbox(f"sqlite:///{tmp_path / 'orders.db'}") as outbox:
-        outbox.prepare()
-        with outbox.database.writing() as db:
-            outbox.database.close()
-        assert db.closed
-        outbox.add(lunch("ord-1"), connection="cafe")
-        with outbox.database.writing() as db:
-            pass
-        outbox.database.close()
-        assert db.closed
