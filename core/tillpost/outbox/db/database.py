@@ -174,7 +174,6 @@ class Database:
         self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
         """The time by which all processes of the outbox go, in epoch seconds."""
         self._write_lock = threading.Lock()
-        self._writer: Connection | None = None
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
@@ -185,8 +184,10 @@ class Database:
         Raises:
             DatabaseError: the database is full, locked, read-only or gone.
         """
-        begin = self._sole_writer if self.is_sqlite else self.engine.begin
-        with translated_errors(), begin() as connection:
+        with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
+            if self.is_sqlite:
+                _require_same_file(connection)
+            self._begin(connection, "BEGIN IMMEDIATE")
             self.clock.adjust_if_old(connection)
             yield connection
 
@@ -204,10 +205,6 @@ class Database:
 
     def close(self) -> None:
         """Close the open connections."""
-        writer = self._writer
-        self._writer = None
-        if writer:
-            writer.close()
         self.engine.dispose()
 
     def __repr__(self) -> str:
@@ -215,29 +212,20 @@ class Database:
         return f"<Database {shown_url(self.engine.url)}>"
 
     @contextmanager
-    def _sole_writer(self) -> Generator[Connection]:
-        """Open a transaction to write in on SQLite, after this program's other writers.
+    def _locked_for_writing(self) -> Generator[None]:
+        """Wait for this program's other writers on SQLite.
 
-        Without waiting for those they would only poll for the lock. They use one connection in
-        turn: taking it from the pool takes half of the time of an empty transaction. It goes back
-        to the pool when a transaction fails.
+        Without this wait they would only poll for the lock.
         """
-        if not self._write_lock.acquire(timeout=BUSY_SECONDS):
-            raise DatabaseError("the database failed: database is locked", transient=True)
-        try:
-            connection = self._writer or self.engine.connect()
-            self._writer = None
+        if not self.is_sqlite:
+            yield
+        elif self._write_lock.acquire(timeout=BUSY_SECONDS):
             try:
-                _require_same_file(connection)
-                with connection.begin():
-                    self._begin(connection, "BEGIN IMMEDIATE")
-                    yield connection
-            except BaseException:
-                connection.close()
-                raise
-            self._writer = connection
-        finally:
-            self._write_lock.release()
+                yield
+            finally:
+                self._write_lock.release()
+        else:
+            raise DatabaseError("the database failed: database is locked", transient=True)
 
     def _begin(self, connection: Connection, statement: str) -> None:
         """Begin a transaction on SQLite, whose driver is set up not to do so.
@@ -446,10 +434,10 @@ def _require_same_file(db: Connection) -> None:
         )
 
 
-def _file_id(path: Path) -> tuple[int, int] | None:
+def _file_id(path: str) -> tuple[int, int] | None:
     """Return what identifies a file, None if it is gone."""
     try:
-        status = path.stat()
+        status = Path(path).stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -471,7 +459,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 
 def _note_file(connection: Any, record: Any) -> None:
     """Note which file a new connection writes to, by the absolute path in SQLite."""
-    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
     record.info[_FILE] = (path, _file_id(path))
 
 
