@@ -14,7 +14,7 @@ import pytest
 
 from docs.pages import DOCS, MAPPINGS, ORDERS, Reader
 from recent import PLACED_AT
-from tillpost.simulator import Running, serve_in_thread
+from tillpost.simulator import FaultPlan, Running, serve_in_thread
 from tillpost_simulators.square import SquareSimulator
 
 
@@ -34,6 +34,7 @@ def reader(
     "L123" is the simulator.
     """
     square.simulator.reset()
+    square.simulator.set_faults(FaultPlan())  # a reset restarts the plan of an earlier test
     for file in (*ORDERS.glob("*.json"), *MAPPINGS.glob("*.*")):
         shutil.copy(file, tmp_path)
     # A script's own folder is on the path.
