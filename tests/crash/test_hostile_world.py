@@ -34,6 +34,7 @@ from databases import PostgresServer
 from relay import IMPOSTORS, Relay, Streams, passing_to
 from tillpost.outbox import Outbox, OutboxSettings
 from tillpost.outbox.db import schema as t
+from tillpost.outbox.worker.processor import STUCK_SET_ASIDE_AFTER
 from tillpost.simulator import FaultPlan
 from tillpost.testing.adversary import hostile_server
 
@@ -74,8 +75,8 @@ IMPORT_LIMIT = 3.0
 HANGING_EVERY = 10
 """In which rounds an order is added whose importer hangs."""
 
-HANGS = 3
-"""How often an order hangs, until it has been stuck twice in a row and is left to a person."""
+HANGS = STUCK_SET_ASIDE_AFTER + 1
+"""How often an order hangs at most, until it was stuck so often that a person gets it."""
 
 ROUNDS = 20
 HOSTILE_ROUNDS = range(4, 15)
