@@ -39,6 +39,15 @@ that.
 _SHORTEST_PART = 3
 """Shorter texts, but for a whole name, are words of every text."""
 
+_LOCAL_DIGITS = 8
+"""The last digits of a phone number, by which it is found."""
+
+_SHORTEST_PHONE = 6
+"""Fewer digits than this are a price or a count as well."""
+
+_SEPARATORS = r"\s().,'_\-/\u2010-\u2015\u2212"
+"""What may be between the digits of a phone number, in a set of a pattern."""
+
 _Span: TypeAlias = tuple[int, int]
 
 # Each repetition is limited, so that no text takes more than linear time. Each alternative begins
@@ -152,19 +161,26 @@ def _personal_texts(order: Order) -> Iterator[str]:
 
 
 def _phone_patterns(order: Order) -> list[str]:
-    """Return a pattern for the customer's number.
+    """Return patterns for the customer's number, also where it is sent back as a number.
 
-    It allows any separators and country code.
+    They allow any separators and country code. A number has no zeros at its front, and in
+    scientific notation none at its end.
     """
     if order.customer is None:
         return []
     digits = re.sub(r"\D", "", order.customer.phone)
-    local = digits[-8:]
-    if len(local) < 6:
-        return []
-    country = r"(?:[+(]{0,2}\d[\d\s().\-/]{0,12})?"
-    separator = r"[\s().\-/]{0,3}"
-    return [country + separator.join(local)]
+    notations = {
+        (digits, ""),
+        (digits.lstrip("0"), ""),
+        (digits.strip("0"), r"0*e[+-]?\d+"),
+    }
+    country = rf"(?:[+(]{{0,2}}\d[\d{_SEPARATORS}]{{0,12}})?"
+    separator = f"[{_SEPARATORS}]{{0,3}}"
+    return [
+        country + separator.join(number[-_LOCAL_DIGITS:]) + ending
+        for number, ending in notations
+        if len(number) >= _SHORTEST_PHONE
+    ]
 
 
 def _occurrences(text: str, words: Iterable[str]) -> Iterator[_Span]:

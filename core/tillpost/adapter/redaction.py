@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import cast
 
 from tillpost.models.safe_text import storable
@@ -128,10 +129,21 @@ def masked(
         case list():
             entries = cast("Sequence[object]", value)
             return [masked(entry, public, shown=shown, hide=hide) for entry in entries]
-        case int() if hide and abs(value) >= 10 ** (_PHONE_DIGITS - 1):
-            return value if hide(str(value)) == str(value) else MASK
+        case int() | float() | Decimal() if hide and _says_more(value, hide):
+            return MASK
         case _:
             return value
+
+
+def _says_more(number: float | Decimal, hide: Callable[[str], str]) -> bool:
+    """Return whether a number is personal, such as a phone number, in any notation."""
+    if isinstance(number, int) and abs(number) < 10 ** (_PHONE_DIGITS - 1):
+        return False  # most numbers are prices, and this is the shortest way to see it
+    value = Decimal(str(number))
+    if len(value.as_tuple().digits) < _PHONE_DIGITS:
+        return False
+    notations = (f"{value:f}", f"{value:e}")
+    return any(hide(text) != text for text in notations)
 
 
 def redact_path(path: str) -> str:

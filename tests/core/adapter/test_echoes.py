@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from urllib.parse import quote
 
 import pytest
@@ -148,6 +150,78 @@ def test_customers_own_text_is_masked_wherever_it_is_echoed(echo: str) -> None:
     assert hide(echo) == MASK
 
 
+# More zeros at the end would leave too few digits in "1.05e8".
+NATIONAL = st.builds(
+    "{}{}".format,
+    st.integers(10**7, 10**9).filter(lambda number: number % 10),
+    st.sampled_from(["", "0"]),
+)
+PHONES = st.builds("{}{}".format, st.sampled_from(["", "0", "00", "+", "+61 "]), NATIONAL)
+SEPARATORS = st.sampled_from(["", " ", "-", ".", ",", "_", "'", "/", "\u00a0", "\u2011", "\u2013"])
+
+
+def grouped(digits: str, separator: str, size: int) -> str:
+    """Return digits in groups."""
+    groups = [digits[start : start + size] for start in range(0, len(digits), size)]
+    return separator.join(groups)
+
+
+def spellings_of_number(digits: str) -> st.SearchStrategy[str]:
+    """Return how a program may write a number, in JSON and in a text."""
+    value = int(digits)
+    significant = digits.rstrip("0")
+    exponent = len(digits) - 1
+    mantissa = f"{significant[0]}.{significant[1:] or '0'}"
+    numbers = [
+        f"{value}",
+        f"-{value}",
+        f"{value}.0",
+        f"{value}.50",
+        f"{mantissa}e{exponent}",
+        f"{mantissa}E+{exponent:02}",
+        f"{mantissa}00e{exponent}",
+        f"{value}e-3",
+        f"{value}0000e-4",
+        f"0.{value}",
+    ]
+    return st.sampled_from(numbers)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_phone_number_is_masked_however_it_is_written(data: st.DataObject) -> None:
+    phone = data.draw(PHONES)
+    digits = re.sub(r"\D", "", phone).lstrip("0")
+    hide = hider(order(customer={"name": "Bo", "phone": phone}), SETTINGS)
+    number = data.draw(spellings_of_number(digits))
+    text = grouped(digits, data.draw(SEPARATORS), data.draw(st.integers(1, 4)))
+    leaf = data.draw(st.sampled_from([number, f'"{number}"', f'"got {number}."', f'"{text}"']))
+    nesting = ["{}", "[[7, {}]]", '{{"customer": {{"phone": {}}}}}', '{{"errors": [{{"n": {}}}]}}']
+    body = data.draw(st.sampled_from(nesting)).format(leaf)
+
+    shown = redact(f'{{"detail": {body}, "total": 1450}}'.encode(), PUBLIC_FIELDS, hide)
+    assert '"total": 1450' in shown
+    assert digits.strip("0")[-8:] not in re.sub(r"\D", "", shown)
+
+
+@pytest.mark.parametrize("number", [Decimal("61400123456"), Decimal("6.1400123456e10")])
+def test_phone_number_as_a_decimal_is_masked(number: Decimal) -> None:
+    hide = hider(order(), SETTINGS)
+    assert masked_value([[number]], PUBLIC_FIELDS, hide=hide) == [[MASK]]
+    assert masked_value([Decimal("14.50")], PUBLIC_FIELDS, hide=hide) == [Decimal("14.50")]
+
+
+@pytest.mark.parametrize("number", [14.5, 1450.0, 1e300, 5e-324, -0.1 - 0.2, 13.181818181818182])
+def test_number_of_no_customer_stays(number: float) -> None:
+    body = json.dumps({"n": number}).encode()
+    assert redact(body, PUBLIC_FIELDS, hider(order(), SETTINGS)) == body.decode()
+
+
+def test_infinity_and_nan_stay() -> None:
+    body = b'{"n": [NaN, Infinity, -Infinity]}'
+    assert redact(body, PUBLIC_FIELDS, hider(order(), SETTINGS)) == body.decode()
+
+
 def test_words_that_only_contain_a_customers_text_stay() -> None:
     text = "Miami, abc123, 20421 and newtowns are missing from order B42"
     assert hider(order(), SETTINGS)(text) == text
@@ -195,7 +269,10 @@ PIECES = st.one_of(
 )
 TEXTS = st.lists(PIECES, max_size=4).map("".join)
 BODIES = st.recursive(
-    st.none() | st.booleans() | st.sampled_from([1450, 61400123456, -61400123456]) | TEXTS,
+    st.none()
+    | st.booleans()
+    | st.sampled_from([1450, 14.5, 61400123456, -61400123456, 61400123456.5])
+    | TEXTS,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["id", "detail", "customer", "n"]) | TEXTS, inner)
