@@ -2,7 +2,7 @@
 
 With `--json` it prints {"ok", "at", "connections", "problems", "waiting", "scheduled", "sending",
 "oldest", "late", "held_menus", "workers"}. Times are in epoch seconds, except the connections'.
-The exit code is 1 while somebody has to act.
+The exit code is 1 while somebody has to act: for an order that no worker sends, from a minute on.
 """
 
 from __future__ import annotations
@@ -44,10 +44,13 @@ def status(db: DatabaseUrl = "", config: ConfigFile = "", as_json: AsJson = Fals
 
 
 def _show(current: Overview) -> None:
-    if current.well:
-        print_line("All is well.", "bold green")
-    else:
+    unattended = _unattended(current)
+    if not current.well:
         print_line("Somebody has to act.", "bold red")
+    if unattended:
+        print_line(unattended, "bold yellow")
+    elif current.well:
+        print_line("All is well.", "bold green")
     facts = (
         ("Problems", _problems(current)),
         ("Outages", _outages(current)),
@@ -65,6 +68,16 @@ def _show(current: Overview) -> None:
         _show_stores(current)
     else:
         print_line("No connections. Connect a store: tillpost connect PLATFORM --name NAME")
+
+
+def _unattended(current: Overview) -> str:
+    """Return what is to say of orders that no worker will send, "" if there are none."""
+    oldest = current.oldest
+    if current.workers or not oldest:
+        return ""
+    orders = "1 order waits" if current.waiting == 1 else f"{current.waiting} orders wait"
+    since = local_time(oldest.added_at)
+    return f"{orders} since {since}, and no worker is running."
 
 
 def _show_stores(current: Overview) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+from sqlalchemy import update
+
 from core.cli.commands.test_outbox import waffles, write_order
 from core.cli.conftest import Command
+from tillpost.outbox import Outbox
+from tillpost.outbox.db import schema as t
 from tillpost.simulator import Running
 from tillpost_simulators.square import SquareSimulator
 
@@ -35,9 +41,29 @@ def test_problems_are_counted_by_kind_and_exit_with_1(tillpost: Command, store: 
 
 def test_waiting_order_without_worker_is_reported(tillpost: Command, store: Store) -> None:
     tillpost("outbox", "add", write_order("ord-1"))
-    assert "none: nothing is sent until one runs (tillpost worker)" in tillpost("status").out
+    tillpost("outbox", "add", write_order("ord-2"))
+    result = tillpost("status")
+    assert "All is well" not in result.out
+    since = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    first, *_ = result.out.splitlines()
+    assert re.fullmatch(f"2 orders wait since {since}, and no worker is running\\.", first)
+    assert "none: nothing is sent until one runs (tillpost worker)" in result.out
     tillpost("worker", "--until-idle")
     assert "nothing is sent" not in tillpost("status").out
+
+
+def test_order_that_waits_for_long_without_worker_exits_with_1(
+    tillpost: Command, store: Store
+) -> None:
+    tillpost("outbox", "add", write_order("ord-1"))
+    with Outbox.from_config() as outbox, outbox.database.writing() as db:
+        an_hour_ago = outbox.clock() - 3600.0
+        db.execute(update(t.orders).values(added_at=an_hour_ago, due_at=an_hour_ago))
+    result = tillpost("status")
+    assert result.code == 1
+    assert "Somebody has to act." in result.out
+    assert "1 order waits since " in result.out
+    assert "no worker is running" in result.out
 
 
 def test_store_to_reconnect_is_named(tillpost: Command, store: Store) -> None:
