@@ -261,7 +261,7 @@ class PosError(Exception):
 
     def __str__(self) -> str:
         """Return one line for support staff, including the order's outcome."""
-        return f"{self.summary} (order {self.outcome})"
+        return f"{self.summary} (outcome: {self.outcome})"
 
     @property
     def summary(self) -> str:

@@ -96,7 +96,7 @@ def filled(kind: type[PosError]) -> PosError:
 def test_message_names_the_first_five_subjects_only() -> None:
     error = MenuError("not for sale", subjects=[f"item {number}" for number in range(1, 7)])
     assert str(error) == (
-        "not for sale [item 1, item 2, item 3, item 4, item 5, ...] (order not_created)"
+        "not for sale [item 1, item 2, item 3, item 4, item 5, ...] (outcome: not_created)"
     )
 
 
@@ -159,12 +159,12 @@ def test_texts_reveal_nothing_of_the_exchange(kind: type[PosError]) -> None:
 def test_str_is_one_line_with_outcome() -> None:
     assert str(filled(MenuError)) == (
         "Square submit: 404 NOT_FOUND the item isn't for sale [BLT toastie (line 2)] "
-        "(order unknown)"
+        "(outcome: unknown)"
     )
-    assert str(MenuError()) == "MenuError (order not_created)"
+    assert str(MenuError()) == "MenuError (outcome: not_created)"
     error = OutageError("timed out")
     error.platform = "square"
-    assert str(error) == "square: timed out (order not_created)"
+    assert str(error) == "square: timed out (outcome: not_created)"
 
 
 def test_repr_shows_only_attributes_that_are_set() -> None:

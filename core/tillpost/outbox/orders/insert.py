@@ -68,11 +68,12 @@ def add_order(
     existing = db.execute(same_id).mappings().one()
     if existing["digest"] != order.digest:
         raise _refusal(
-            "the outbox has an order with this id and other content; use a new id for a new order"
+            f"{order.id}: the outbox has an order with this id and other content; use a new id for"
+            " a new order"
         )
     if existing["connection"] != connection:
         raise _refusal(
-            f"the outbox has this order already, for the connection {existing['connection']!r}"
+            f"{order.id}: the outbox has this order already, for the connection {existing['connection']!r}"
         )
     return stored_order(existing), False
 
