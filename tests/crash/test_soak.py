@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from crash.deliveries import Deliveries
 from crash.hostile_stores import hostile_stores
-from crash.test_crash import journals
+from crash.test_crash import STUCK_AFTER, journals
 from crash.workers import PROGRAM
 from crash.world import End, Placed, World, place, serving
 from tillpost.outbox import OrderState, Outbox, OutboxSettings
@@ -50,9 +50,6 @@ DELIVERED_WITHIN = 60.0
 
 FULL_SIZE = 1800
 """Seconds of a full run. A shorter one may be on a busy machine, so no order is timed."""
-
-STUCK_AFTER = 120.0
-"""After how many seconds without an arrival the good stores are held up."""
 
 ROWS_SHOWN = 12
 
