@@ -24,6 +24,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from tillpost.models.base import (
     Aware,
@@ -481,6 +482,18 @@ class Payment(OrderModel):
     """Its id at the payment provider."""
 
 
+def _not_empty(lines: Sequence[Line]) -> Sequence[Line]:
+    """Refuse an order without lines.
+
+    A least length of the field is judged without the lines that are at fault, so that one bad line
+    would be two faults.
+    """
+    if not lines:
+        least = {"field_type": "Tuple", "min_length": 1, "actual_length": 0}
+        raise PydanticKnownError("too_short", least)
+    return lines
+
+
 class Order(OrderModel):
     """An online order, as the ordering site took it.
 
@@ -524,7 +537,9 @@ class Order(OrderModel):
     Without it, a pickup as soon as possible.
     """
 
-    lines: Annotated[Members[Line], Field(min_length=1)]
+    lines: Annotated[
+        Members[Line], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
+    ]
     """What was ordered."""
 
     charges: Members[Charge] = ()

@@ -16,6 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from core.toy import toy_order
 from strategies import orders
 from tillpost.models.base import explain
 from tillpost.models.order import Address, Line, Modifier, Order, Pickup, describe_lines
@@ -82,6 +83,22 @@ def test_fastapi_describes_a_handler_of_orders_without_warning() -> None:
     command = [sys.executable, "-c", DESCRIBED_BY_FASTAPI]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_one_bad_line_is_one_fault() -> None:
+    known = toy_order().model_dump(mode="json")
+    with pytest.raises(ValidationError) as wrong:
+        Order.model_validate({**known, "lines": [{**known["lines"][0], "quantity": 0}]})
+    assert [fault["loc"] for fault in wrong.value.errors()] == [("lines", 0, "quantity")]
+
+
+def test_order_without_lines_is_refused() -> None:
+    known = toy_order().model_dump(mode="json")
+    with pytest.raises(ValidationError) as wrong:
+        Order.model_validate({**known, "lines": []})
+    faults = [(fault["loc"], fault["type"]) for fault in wrong.value.errors()]
+    assert faults == [(("lines",), "too_short")]
+    assert Order.model_json_schema()["properties"]["lines"]["minItems"] == 1
 
 
 def test_order_without_due_time_is_as_soon_as_possible() -> None:

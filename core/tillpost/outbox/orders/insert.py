@@ -73,7 +73,8 @@ def add_order(
         )
     if existing["connection"] != connection:
         raise _refusal(
-            f"{order.id}: the outbox has this order already, for the connection {existing['connection']!r}"
+            f"{order.id}: the outbox has this order already, for the connection"
+            f" {existing['connection']!r}"
         )
     return stored_order(existing), False
 

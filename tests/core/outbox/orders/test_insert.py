@@ -88,7 +88,7 @@ def test_same_id_with_other_content_is_refused(outbox: Outbox) -> None:
 
 def test_same_order_for_other_connection_is_refused(outbox: Outbox) -> None:
     outbox.add(toy_order(), connection="cafe")
-    with pytest.raises(OrderError, match="ord-1: .* for the connection 'cafe'"):
+    with pytest.raises(OrderError, match=r"ord-1: .* for the connection 'cafe'"):
         outbox.add(toy_order(), connection="bar")
 
 
