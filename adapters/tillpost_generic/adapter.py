@@ -135,7 +135,9 @@ class Generic(Adapter[GenericSettings]):
             keep_paid=attempt.keep_paid,
             remarks=attempt.remarks,
         )
-        body = new_order.model_dump_json(exclude_none=True, exclude={"order": {"metadata"}}).encode()
+        body = new_order.model_dump_json(
+            exclude_none=True, exclude={"order": {"metadata"}}
+        ).encode()
         key = f"{order.id}-{attempt.generation}"
         ours = reading_where(PosStatus, lambda status: status.reference == order.id)
         created = yield from ask(Request("POST", "/orders", ours, body, Effect.CREATE, key))

@@ -13,11 +13,10 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, cast
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -371,6 +370,9 @@ class Delivery(OrderModel):
     """What the customer wrote for the courier."""
 
 
+_Guests: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=999)]
+
+
 class DineIn(OrderModel):
     """The order is served at a table."""
 
@@ -383,9 +385,7 @@ class DineIn(OrderModel):
     table: Annotated[Text, Field(min_length=1)]
     """The table, by the name that staff use."""
 
-    guests: Annotated[
-        Annotated[int, Field(strict=True, ge=1, le=999)] | None, left_out_at(None)
-    ] = None
+    guests: Annotated[_Guests | None, left_out_at(None)] = None
     """How many people sit there."""
 
 
