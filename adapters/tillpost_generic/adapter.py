@@ -135,10 +135,9 @@ class Generic(Adapter[GenericSettings]):
             keep_paid=attempt.keep_paid,
             remarks=attempt.remarks,
         )
-        # Fields that are newer than the format are sent only if they are used: a POS may not know
-        # them, and an order that was sent before must be sent again in the same bytes.
-        left_out = {"order": order.unused_fields() | {"metadata": True}}
-        body = new_order.model_dump_json(exclude_none=True, exclude=left_out).encode()
+        body = new_order.model_dump_json(
+            exclude_none=True, exclude={"order": {"metadata"}}
+        ).encode()
         key = f"{order.id}-{attempt.generation}"
         ours = reading_where(PosStatus, lambda status: status.reference == order.id)
         created = yield from ask(Request("POST", "/orders", ours, body, Effect.CREATE, key))

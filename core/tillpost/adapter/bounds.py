@@ -36,6 +36,12 @@ An object counts as two more, since it becomes a model.
 WIDE_PARTS = 10_000
 """With more parts than this, a body is looked through for wide objects."""
 
+SMALL_BODY = 50_000
+"""Bytes of a body that can't have too many parts of any kind.
+
+A field takes 5 bytes at least, so it has no object of more than `WIDE_PARTS` fields.
+"""
+
 MOST_MENU_PARTS = 400_000
 """The same for a page of a menu, which is some 10,000 items."""
 
@@ -65,6 +71,8 @@ def refuse_large_json(body: bytes, *, is_menu: bool = False) -> None:
         body: The body, of any content.
         is_menu: Whether it is a page of a menu, which may have more.
     """
+    if len(body) <= SMALL_BODY:
+        return
     parts = body.count(b",") + body.count(b"[") + 3 * body.count(b"{")
     most = MOST_MENU_PARTS if is_menu else MOST_PARTS
     if parts > most:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cache, cached_property
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, cast
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -84,6 +83,14 @@ UNCHECKED_SUMS = object()
 """The context of a validation that takes an order with any sums; see `arithmetic`."""
 
 
+def left_out_at(default: object) -> Any:
+    """Return the annotation of a field that the first version of the format lacked.
+
+    JSON leaves it out at its default. So an order from then keeps its JSON and its digest.
+    """
+    return Field(exclude_if=lambda value: bool(value == default))
+
+
 class OrderModel(FrozenModel, WithFieldTexts):
     """A part of an order. The text below a field describes it in the JSON Schema, too."""
 
@@ -120,7 +127,7 @@ class Modifier(OrderModel):
     Negative if it makes the item cheaper.
     """
 
-    modifiers: Members[Modifier] = ()
+    modifiers: Annotated[Members[Modifier], left_out_at(())] = ()
     """What was chosen on this option, for one of it."""
 
     @field_validator("modifiers")
@@ -187,7 +194,7 @@ class Line(OrderModel):
     note: Text = ""
     """What the customer wrote about this line, for the kitchen."""
 
-    discounts: Members[Discount] = ()
+    discounts: Annotated[Members[Discount], left_out_at(())] = ()
     """What is taken off the whole line, all its pieces together.
 
     It is at most what the line costs.
@@ -250,6 +257,10 @@ class Line(OrderModel):
 
         Each comes before its own choices. That is what a platform gets that doesn't nest modifiers.
         """
+        return self._flat_modifiers
+
+    @cached_property
+    def _flat_modifiers(self) -> Sequence[FlatModifier]:
         return _flat(self.modifiers, 1, ())
 
 
@@ -340,7 +351,7 @@ class Pickup(OrderModel):
     due_at: Aware | None = None
     """When the customer comes. Without it, the order is due as soon as possible."""
 
-    curbside: Curbside | None = None
+    curbside: Annotated[Curbside | None, left_out_at(None)] = None
     """Where the customer waits, if staff bring the order out to a car."""
 
 
@@ -360,6 +371,9 @@ class Delivery(OrderModel):
     """What the customer wrote for the courier."""
 
 
+_Guests: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=999)]
+
+
 class DineIn(OrderModel):
     """The order is served at a table."""
 
@@ -372,7 +386,7 @@ class DineIn(OrderModel):
     table: Annotated[Text, Field(min_length=1)]
     """The table, by the name that staff use."""
 
-    guests: Annotated[int, Field(strict=True, ge=1, le=999)] | None = None
+    guests: Annotated[_Guests | None, left_out_at(None)] = None
     """How many people sit there."""
 
 
@@ -410,13 +424,13 @@ class Charge(OrderModel):
     amount: SignedAmount
     """What it costs before discounts. Only a `rounding` may be negative."""
 
-    taxed: bool = False
+    taxed: Annotated[bool, left_out_at(False)] = False
     """Whether the site charged tax on it.
 
     Where prices include tax, its amount includes that tax; otherwise the order's `tax` does.
     """
 
-    discounts: Members[Discount] = ()
+    discounts: Annotated[Members[Discount], left_out_at(())] = ()
     """What is taken off this charge, such as free delivery; at most its amount."""
 
     @field_validator("amount")
@@ -504,7 +518,7 @@ class Order(OrderModel):
     # FastAPI's description of a handler warns about an argument whose model isn't built yet.
     model_config = ConfigDict(defer_build=False)
 
-    format: Literal["1"] = "1"
+    format: Annotated[Literal["1"], left_out_at("1")] = "1"
     """The version of this format."""
 
     id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,40}$")]
@@ -557,14 +571,14 @@ class Order(OrderModel):
     tax: Amount = 0
     """All tax that the site added on top; only with `prices_include_tax` false."""
 
-    taxes: Members[OrderTax] = ()
+    taxes: Annotated[Members[OrderTax], left_out_at(())] = ()
     """The site's own breakdown of the taxes.
 
     They add up to `tax`, or, where prices include tax, say how much of the total is tax. The POS
     computes its own.
     """
 
-    amount_due: Amount = 0
+    amount_due: Annotated[Amount, left_out_at(0)] = 0
     """What the customer still has to pay at the store.
 
     Nothing of it is booked as paid.
@@ -576,7 +590,7 @@ class Order(OrderModel):
     note: Text = ""
     """What the customer wrote about the whole order."""
 
-    metadata: Metadata = Field(default_factory=ReadOnlyDict)
+    metadata: Annotated[Metadata, left_out_at({})] = Field(default_factory=ReadOnlyDict)
     """Names and values of your own.
 
     They stay in your database and are never sent to a platform. An order with other metadata is the
@@ -659,7 +673,7 @@ class Order(OrderModel):
         """A fingerprint of the content but `metadata`: equal orders have equal digests."""
         content = self.canonical_json()
         if self.metadata != {}:
-            content = self._json(self.unused_fields() | {"metadata": True})
+            content = self._json(exclude={"metadata"})
         return hashlib.sha256(content.encode()).hexdigest()
 
     def canonical_json(self) -> str:
@@ -672,67 +686,15 @@ class Order(OrderModel):
 
     @cached_property
     def _canonical_json(self) -> str:
-        return self._json(self.unused_fields())
+        return self._json(exclude=None)
 
-    def _json(self, left_out: dict[str, Any]) -> str:
+    def _json(self, *, exclude: set[str] | None) -> str:
         # No warnings, since what `model_copy` was given isn't validated.
-        return self.model_dump_json(exclude=left_out, warnings=False)
-
-    def unused_fields(self) -> dict[str, Any]:
-        """Return what `canonical_json` leaves out, as pydantic's `exclude` takes it."""
-        return _unused_fields(self)
+        return self.model_dump_json(exclude=exclude, warnings=False)
 
 
 _PRICED = frozenset("currency prices_include_tax lines charges discounts tip tax".split())
 """The fields that make an order's total."""
-
-_LATER_FIELDS: Mapping[type[BaseModel], tuple[str, ...]] = {
-    Modifier: ("modifiers",),
-    Line: ("discounts",),
-    Pickup: ("curbside",),
-    DineIn: ("guests",),
-    Charge: ("taxed", "discounts"),
-    Order: ("format", "taxes", "amount_due", "metadata"),
-}
-"""The fields that the first version of the format lacked."""
-
-_PARTS = frozenset("lines modifiers charges fulfilment".split())
-"""The fields that hold such models."""
-
-
-def _unused_fields(model: BaseModel) -> dict[str, Any]:
-    """Return the later fields of a model that are at their default.
-
-    Those of all its parts are among them.
-    """
-    later, parts = _later_fields_and_parts(type(model))
-    unused: dict[str, Any] = {}
-    for name, default in later:
-        if getattr(model, name) == default:
-            unused[name] = True
-    for name in parts:
-        value = getattr(model, name)
-        if name in unused or not value:
-            continue
-        if isinstance(value, BaseModel):
-            unused[name] = _unused_fields(value)
-        else:
-            members = cast("Sequence[BaseModel]", value)
-            unused[name] = {index: _unused_fields(each) for index, each in enumerate(members)}
-    return unused
-
-
-@cache
-def _later_fields_and_parts(
-    kind: type[BaseModel],
-) -> tuple[Sequence[tuple[str, object]], Sequence[str]]:
-    """Return a model's later fields with their defaults, and those that hold models."""
-    fields = kind.model_fields
-    later = [
-        (name, fields[name].get_default(call_default_factory=True))
-        for name in _LATER_FIELDS.get(kind, ())
-    ]
-    return later, [name for name in fields if name in _PARTS]
 
 
 def _total_of(known: Mapping[str, Any]) -> int:

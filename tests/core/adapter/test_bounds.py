@@ -45,13 +45,19 @@ def test_object_counts_as_three_parts() -> None:
 
 
 def test_object_of_too_many_fields_is_refused() -> None:
-    items = b'"items": ' + wide(bounds.WIDE_PARTS)
+    items = b'"items": ' + wide(bounds.WIDE_PARTS) + b" " * bounds.SMALL_BODY
     fields = b",".join(b'"n%d": 1' % number for number in range(bounds.MOST_FIELDS))
     both = b"{" + items + b", " + fields + b"}"
     refuse_large_json(b"[{" + items + b"}, {" + fields + b"}]")
     for too_wide in (both, b"[" + both + b"]"):
         with pytest.raises(ValueError, match="more than 1000 fields"):
             refuse_large_json(too_wide)
+
+
+def test_no_small_body_can_have_a_wider_object_than_others_may() -> None:
+    """The fewest bytes of a field are `"":1,`; of a part, an eighth less than one."""
+    assert bounds.SMALL_BODY // 5 <= bounds.WIDE_PARTS
+    assert bounds.SMALL_BODY * 4 // 3 <= bounds.MOST_PARTS
 
 
 TEXTS = st.text(alphabet='{}[]:,"\\\\é', max_size=6)
@@ -71,11 +77,11 @@ def test_fields_are_counted_whatever_the_texts_hold(value: object, is_ascii: boo
         widths.append(len(fields))
 
     json.loads(body, object_pairs_hook=count)
-    with patch.multiple(bounds, WIDE_PARTS=-1, MOST_FIELDS=max(widths)):
+    with patch.multiple(bounds, SMALL_BODY=-1, WIDE_PARTS=-1, MOST_FIELDS=max(widths)):
         refuse_large_json(body.encode())
     if max(widths):
         with (
-            patch.multiple(bounds, WIDE_PARTS=-1, MOST_FIELDS=max(widths) - 1),
+            patch.multiple(bounds, SMALL_BODY=-1, WIDE_PARTS=-1, MOST_FIELDS=max(widths) - 1),
             pytest.raises(ValueError, match="fields"),
         ):
             refuse_large_json(body.encode())
