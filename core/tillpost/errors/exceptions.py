@@ -397,9 +397,10 @@ class ConfigError(ValueError):
 
 
 class UnreadableConfigError(ConfigError):
-    """The file with the connections can't be read now, so what it says isn't known.
+    """A connection can't be read now, so what is said of it isn't known.
 
-    Such as while an editor saves it. It says nothing of a single connection.
+    Such as while an editor saves the file, or while the database of a `ConnectionSource` is down.
+    It doesn't mean that the connection is wrong.
     """
 
 

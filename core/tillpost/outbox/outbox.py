@@ -226,12 +226,13 @@ class Outbox:
             ConfigError: the connection has no name; or neither the TOML file nor the database has
                 it, which is known only of an outbox made by `from_config`.
             DatabaseError: the database can't be written; the order wasn't added.
-            TypeError: `order`, `connection` or `session` is something else.
+            TypeError: an argument has a wrong type.
             ValueError: `session` is a driver's connection in autocommit mode without an open
                 transaction, or in psycopg's pipeline mode; nothing was written.
         """
         require_order(order)
         _require_name(connection)
+        require_type("is_new", is_new, bool)
         if session is None:
             self.prepare()
             self._require_known(connection)
@@ -456,6 +457,11 @@ class Outbox:
                 database and of the installed plugins.
             hooks: Objects whose hooks are called in addition to the plugins'.
             clock: Returns the time in epoch seconds; by default `clock`.
+
+        Raises:
+            ConfigError: One of the objects has a hook that doesn't exist, or isn't marked.
+            DatabaseError: The database can't be prepared.
+            TypeError: An argument has a wrong type.
         """
         self.prepare()
         return Receiver(

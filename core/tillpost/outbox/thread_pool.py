@@ -71,6 +71,13 @@ class DaemonThreadPool:
         self._tasks.put((future, task))
         return future
 
+    def grow(self) -> None:
+        """Start threads for tasks that wait for one, as far as the limit allows by now."""
+        limit = self._limit()
+        with self._lock:
+            while self._started < min(limit, len(self._unfinished)):
+                self._start_thread()
+
     def wait(self, seconds: float, *, for_one: bool = False) -> bool:
         """Wait until all tasks are finished, or with `for_one` until one is.
 
@@ -117,3 +124,4 @@ class DaemonThreadPool:
             finally:
                 with self._lock:
                     self._unfinished.discard(future)
+                del next_task, future, task  # an idle thread keeps nothing of its last task

@@ -253,7 +253,7 @@ def _embedded(plugins: Sequence[object]) -> pluggy.PluginManager:
     order.
 
     Raises:
-        ConfigError: A plugin doesn't fit the hooks' specifications.
+        ConfigError: A plugin doesn't fit the hooks' specifications, or has an unmarked hook.
     """
     key = tuple(id(plugin) for plugin in plugins)
     manager = _managers.get(key)
@@ -265,8 +265,21 @@ def _embedded(plugins: Sequence[object]) -> pluggy.PluginManager:
     return manager
 
 
+class _EmbeddedPlugins(pluggy.PluginManager):
+    """The manager of an embedder's plugins, which refuses a hook that isn't marked."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        options = super().parse_hookimpl_opts(plugin, name)
+        hook = getattr(self.hook, name, None)
+        is_hook = isinstance(hook, pluggy.HookCaller) and hook.has_spec()
+        if options is None and is_hook and inspect.isroutine(getattr(plugin, name, None)):
+            owner = getattr(plugin, "__name__", type(plugin).__name__)
+            raise ValueError(f"{owner}: {name} isn't marked with @tillpost.hookimpl")
+        return options
+
+
 def _registered(plugins: Sequence[object]) -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(GROUP)
+    manager = _EmbeddedPlugins(GROUP)
     manager.add_hookspecs(hookspecs)
     for plugin in plugins:
         name = getattr(plugin, "__name__", type(plugin).__name__)

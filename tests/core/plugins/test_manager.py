@@ -29,7 +29,7 @@ from tillpost import (
     hookimpl,
 )
 from tillpost.menus.diff import MenuChanges
-from tillpost.outbox import Outbox, Processor
+from tillpost.outbox import Outbox, OutboxConnection, Processor
 from tillpost.plugins.manager import (
     MOST_MANAGERS,
     Hooks,
@@ -147,6 +147,34 @@ def test_given_plugin_with_a_misspelt_hook_is_refused(till: type[Till | AsyncTil
         assert str(refused.value) == (
             "hooks: Misspelt: no hook is called 'order_recieved'; did you mean 'order_rejected'?"
         )
+
+
+class Unmarked:
+    """Has a hook that isn't marked."""
+
+    def order_failed(self) -> None: ...
+
+
+@pytest.mark.parametrize("hooks", [Unmarked(), Unmarked])
+def test_given_plugin_with_an_unmarked_hook_is_refused(hooks: object) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Till.connect("square", location_id="L1", access_token="t", hooks=[hooks])
+    assert str(refused.value) == (
+        "hooks: Unmarked: order_failed isn't marked with @tillpost.hookimpl"
+    )
+
+
+def test_outbox_connection_refuses_hooks_when_it_is_made() -> None:
+    settings = {"location_id": "L1", "access_token": "t"}
+    for hooks, fault in [(Misspelt(), "order_recieved"), (Unmarked(), "isn't marked")]:
+        with pytest.raises(ConfigError, match=fault):
+            OutboxConnection.of("square", settings, hooks=[hooks])
+    wrong: Any = Misspelt()
+    with pytest.raises(TypeError, match=r"^hooks must be a list of objects, not Misspelt$"):
+        OutboxConnection.of("square", settings, hooks=wrong)
+    client: Any = "https://proxy.example"
+    with pytest.raises(TypeError, match=r"^http_client must be a Client, not str$"):
+        OutboxConnection.of("square", settings, http_client=client)
 
 
 def test_worker_and_receiver_refuse_a_misspelt_hook_when_they_are_made(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ default: `sources.default_source`. `OpenConnections` opens what a source gives.
 from __future__ import annotations
 
 import copy
+import inspect
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,12 +24,13 @@ from tillpost.adapter.settings import Credentials
 from tillpost.client.base import adapter_for
 from tillpost.client.credentials import CredentialSource
 from tillpost.config import ConnectionSettings, config_path, load_connection, load_connections
-from tillpost.errors import ConfigError
-from tillpost.models.arguments import require_type
+from tillpost.errors import ConfigError, as_exception
+from tillpost.models.arguments import require_list, require_type
 from tillpost.models.base import explain, explain_settings
-from tillpost.models.safe_text import listing
+from tillpost.models.safe_text import listing, safe_logger
 from tillpost.outbox.connections.token_refresh import warn_of_unsaved_tokens
 from tillpost.outbox.settings import ConnectionOptions
+from tillpost.plugins.manager import Hooks
 from tillpost.submission.context import Connection
 from tillpost.submission.policy import Policy
 
@@ -41,10 +43,15 @@ __all__ = [
     "OutlinedSource",
     "adapter_in",
     "from_mapping",
+    "is_ours",
     "outbox_clock",
     "outbox_options",
+    "require_source",
     "same_but_tokens",
+    "source_fault",
 ]
+
+log = safe_logger("tillpost.outbox")
 
 
 def outbox_clock() -> float:
@@ -80,6 +87,8 @@ class OutboxConnection(Connection):
         Connection.__post_init__(self)
         if self.outbox is not None:
             require_type("outbox", self.outbox, ConnectionOptions)
+        if self.http_client is not None:
+            require_type("http_client", self.http_client, httpx.Client)
 
     @classmethod
     def of(
@@ -109,9 +118,15 @@ class OutboxConnection(Connection):
             http_client: Your own httpx client. It isn't closed here.
 
         Raises:
-            ConfigError: There is no such adapter, or a setting is wrong.
+            ConfigError: There is no such adapter, a setting is wrong, or one of the objects has a
+                hook that doesn't exist.
+            TypeError: A part has a wrong type.
         """
         adapter = adapter_for(platform, dict(settings))
+        require_list("hooks", hooks, "objects")
+        hooks = tuple(hooks)
+        if hooks:
+            Hooks("", hooks)  # refused now, and not when the connection is opened
         try:
             return cls(
                 adapter,
@@ -119,7 +134,7 @@ class OutboxConnection(Connection):
                 outbox=ConnectionOptions.model_validate(outbox) if outbox else None,
                 granted_by=granted_by,
                 support_contact=support_contact,
-                hooks=tuple(hooks),
+                hooks=hooks,
                 http_client=http_client,
             )
         except ValidationError as error:
@@ -161,15 +176,17 @@ class ConnectionSource(Protocol):
     These are three methods, over whatever holds the connections.
 
     `Processor(outbox, connections=source)` and `Outbox.receiver(connections=source)` take one, and
-    the hook `tillpost_connections` gives one to every worker and command. Its methods are called
-    from several threads, and should return within a second.
+    the hook `tillpost_connections` gives one to every worker and command. Its methods aren't
+    `async`. They are called from several threads, and should return within 0.2 seconds: set the
+    timeouts of your database's driver, since a thread whose call never returns is lost.
 
     While a connection is used, `get` is called again about once a second. If it returns an equal
     one (settings, policy, options), the open one is kept. So a change counts within a second or
     two, and there is nothing to notify.
 
-    What a method raises stops nothing but that connection. A source may have a method `mark`, too:
-    see `MarkedSource`.
+    What a method raises, or how long it takes, stops nothing but that connection. If `get` raises
+    anything but a `ConfigError`, or takes more than 5 seconds, the connection can't be read now. A
+    source may have a method `mark`, too: see `MarkedSource`.
     """
 
     def get(self, name: str) -> OutboxConnection:
@@ -178,6 +195,7 @@ class ConnectionSource(Protocol):
         Raises:
             ConfigError: There is no such connection, or it is wrong. Its orders wait for a person.
             UnreadableConfigError: It can't be read now. Its orders are tried again for 5 minutes.
+                Whatever else is raised counts as this, and is logged.
         """
         ...
 
@@ -228,10 +246,14 @@ class Outline(NamedTuple):
 
 @runtime_checkable
 class OutlinedSource(Protocol):
-    """A source that can outline a connection at less cost than `get`."""
+    """A source that outlines connections of file and database at less cost than `get`."""
 
-    def outline(self, name: str) -> Outline | None:
-        """Return a connection's outline, None to ask `get`. Raises `ConfigError`."""
+    def has(self, name: str) -> bool:
+        """Return whether file or database has the connection, or may have it."""
+        ...
+
+    def outline(self, name: str) -> Outline:
+        """Return the outline of such a connection. Raises `ConfigError`."""
         ...
 
 
@@ -271,12 +293,55 @@ class FromFile:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def is_ours(source: ConnectionSource) -> bool:
+    """Return whether a source is one of this module."""
+    return type(source) in (FromFile, _FromMapping)
+
+
 def adapter_in(source: ConnectionSource, name: str) -> Adapter[Any] | None:
-    """Return a connection's adapter; None if there is none, or it is wrong."""
+    """Return a connection's adapter; None if there is none, it is wrong, or the source fails."""
     try:
         return source.get(name).adapter
     except ConfigError:
         return None
+    except BaseException as failure:
+        as_exception(failure)
+        log.exception("connection_source_failed method=get connection=%s", name)
+        return None
+
+
+_METHODS = ("get", "names", "save")
+
+
+def require_source(value: object) -> None:
+    """Raise `TypeError` for what is no `ConnectionSource`."""
+    fault = source_fault(value)
+    if fault:
+        raise TypeError(f"connections isn't a ConnectionSource: {fault}")
+
+
+def source_fault(value: object) -> str:
+    """Return why something is no `ConnectionSource`; "" if it is one.
+
+    >>> source_fault({})
+    'it has no names and no save; from_mapping(...) makes one of a dict'
+    """
+    if isinstance(value, type):
+        return f"it is the class {value.__name__}; pass an instance of it"
+    methods = {name: getattr(value, name, None) for name in _METHODS}
+    missing = [name for name, method in methods.items() if not callable(method)]
+    if missing:
+        hint = "; from_mapping(...) makes one of a dict" if isinstance(value, Mapping) else ""
+        return f"it has no {' and no '.join(missing)}{hint}"
+    asynchronous = [name for name, method in methods.items() if _is_async(method)]
+    if asynchronous:
+        are = "is" if len(asynchronous) == 1 else "are"
+        return f"its {' and '.join(asynchronous)} {are} async; it is called from threads"
+    return ""
+
+
+def _is_async(method: object) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
 def outbox_options(configured: ConnectionSettings) -> ConnectionOptions | None:
@@ -299,7 +364,12 @@ def from_mapping(connections: Mapping[str, OutboxConnection]) -> ConnectionSourc
 
     Refreshed tokens are kept in memory, for all workers that use this source. A program that starts
     again has the old ones: with tokens that expire, write a `ConnectionSource` that stores them.
+
+    Raises:
+        TypeError: One is no `OutboxConnection`.
     """
+    for name, connection in connections.items():
+        require_type(f"connections[{name!r}]", connection, OutboxConnection)
     return _FromMapping(connections)
 
 

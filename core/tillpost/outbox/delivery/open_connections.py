@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -36,7 +37,13 @@ from tillpost.outbox.delivery.connections import (
     outbox_clock,
     same_but_tokens,
 )
+from tillpost.outbox.delivery.foreign_source import (
+    LONGEST_NAME,
+    ForeignSource,
+    UnreadableSourceError,
+)
 from tillpost.outbox.delivery.kept import Kept
+from tillpost.outbox.delivery.patient_calls import LateError, PatientCalls
 from tillpost.outbox.delivery.shared_clients import SharedClients
 from tillpost.outbox.delivery.source_tokens import credentials_of
 from tillpost.outbox.exceptions import DatabaseError
@@ -54,14 +61,14 @@ T = TypeVar("T")
 
 log = safe_logger("tillpost.outbox")
 
-LONGEST_NAME = 200
-"""Characters that a connection's name may have: what the database's columns hold."""
-
 FILE_PATIENCE = 300.0
-"""For how many seconds orders wait for a file that can't be read.
+"""For how many seconds orders wait for a file or a source that can't be read.
 
 Then a person has to act.
 """
+
+PATIENCE = 5.0
+"""How long a source may take to give a connection, in seconds."""
 
 CHECK_INTERVAL = 1.0
 """How often a source without marks is asked again for a connection, in seconds."""
@@ -74,6 +81,12 @@ IDLE = 600.0
 
 MOST_OUTLINES = 100_000
 """How many connections' outlines are kept, whatever names orders come with."""
+
+MOST_OUTAGES = 10_000
+"""How many connections are known not to be readable, whatever names webhooks come with."""
+
+ONE_BY_ONE = Outline(options=ConnectionOptions(concurrency=1))
+"""What counts as the outline of a connection that can't be read now."""
 
 MOST_OPEN = 10_000
 """How many connections are kept open at most. Each takes about 7 KB."""
@@ -201,11 +214,24 @@ class OpenConnection:
 
 
 class _Outlined(NamedTuple):
-    """An outline, the source's mark then, and when the source was asked for it."""
+    """A connection's outline as it was given.
+
+    Attributes:
+        outline: The outline.
+        asked_at: When its source was asked for it.
+        mark: The source's mark then, if the source has outlined it itself.
+    """
 
     outline: Outline
-    mark: object
     asked_at: float
+    mark: object = None
+
+
+class _Outage(NamedTuple):
+    """Since when a connection can't be read, and why it can't."""
+
+    since: float
+    why: str
 
 
 class OpenConnections:
@@ -214,6 +240,9 @@ class OpenConnections:
     A connection is opened again when its source gives another one, so that a new token or another
     setting counts from the next order on. While the source can't be read, connections that are open
     stay as they are. Those that were used least recently are let go, but never one that is in use.
+
+    `get` waits for a source. What a worker's loop calls doesn't: `options`, `host`, `is_outlined`
+    and `at_once`.
     """
 
     def __init__(
@@ -240,6 +269,8 @@ class OpenConnections:
         """
         require_list("hooks", hooks, "objects")
         self._source = source
+        # Tokens have errors of their own for what a source raises.
+        self._token_source = source.source if isinstance(source, ForeignSource) else source
         # Asked for each order, and slow: `isinstance` with a protocol looks through the attributes.
         self._marked = source if isinstance(source, MarkedSource) else None
         self._outlined = source if isinstance(source, OutlinedSource) else None
@@ -251,8 +282,10 @@ class OpenConnections:
         self._clients = SharedClients()
         self._kept = Kept[OpenConnection](MOST_OPEN, IDLE, _has_menu, MOST_MENUS)
         self._outlines: dict[str, _Outlined] = {}
-        self._unreadable_since: float | None = None
-        self._unreadable = ""
+        self._outages: dict[str, _Outage] = {}
+        self._file_fault = ""
+        self._calls = PatientCalls("tillpost-source")
+        self._names: Collection[str] = ()
         self._lock = threading.Lock()
         self._turns = NamedLocks("opening the connection")
 
@@ -296,7 +329,7 @@ class OpenConnections:
         try:
             current = self._opened(name, opened)
         except UnreadableConfigError as error:
-            self._note_unreadable(error)
+            self._note_outage(name, error)
             if opened is None or _is_older(opened, version):
                 raise
             opened.given.checked_at = time.monotonic()
@@ -307,28 +340,37 @@ class OpenConnections:
             with self._lock:
                 self._kept.remove(name)
             self._outlines.pop(name, None)
+            self._outages.pop(name, None)
             raise
         current.given.mark = mark
         with self._lock:
             self._kept.put(name, current)
-        outline = _outline_of(current.given.connection)
-        self._outlines[name] = _Outlined(outline, mark, time.monotonic())
-        self._unreadable_since = None
-        self._unreadable = ""
+        known = self._outlines.get(name)
+        if known is None or known.mark is None:
+            self._keep_outline(name, _outline_of(current.given.connection))
+        self._outages.pop(name, None)
+        self._file_fault = ""
         return current
 
     def _opened(self, name: str, opened: OpenConnection | None) -> OpenConnection:
         """Return a connection as its source gives it now.
 
-        Whatever its source or its adapter raises is a `ConfigError`. Where the connection is open,
-        it counts as unreadable: strangers' code fails for a moment, too.
+        A source that takes too long can't be read. Whatever the connection's adapter raises is a
+        `ConfigError`; where the connection is open, it can't be read either: strangers' code fails
+        for a moment, too.
         """
         try:
-            found = self._source.get(name)
+            found = self._ask_patiently(("get", name), partial(self._source.get, name))
             if opened is None or not _is_same(opened, found):
                 opened = OpenConnection(*self._parts(name, found), self._clients)
         except ConfigError:
             raise
+        except LateError as late:
+            text = (
+                f"the connection {name} can't be read now: get hasn't returned for {PATIENCE:g} s"
+            )
+            fault: ConfigError = UnreadableSourceError(text)
+            fault.__cause__ = late
         except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
             _raise_unless_foreign(failure)
             text = f"the connection {name} can't be opened ({type(failure).__name__})"
@@ -338,72 +380,120 @@ class OpenConnections:
             return opened
         raise fault
 
-    def may_be_readable_soon(self) -> bool:
-        """Return whether a source can't be read, but may be readable soon.
+    def may_be_readable_soon(self, name: str) -> bool:
+        """Return whether a connection can't be read, but may be readable soon.
 
         It hasn't been unreadable for `FILE_PATIENCE` seconds yet.
         """
-        since = self._unreadable_since
-        return since is not None and time.monotonic() - since < FILE_PATIENCE
+        outage = self._outages.get(name)
+        return outage is not None and time.monotonic() - outage.since < FILE_PATIENCE
 
-    def _note_unreadable(self, error: UnreadableConfigError) -> None:
-        """Note since when the source can't be read, and log why, once."""
-        if self._unreadable_since is None:
-            self._unreadable_since = time.monotonic()
-        if self._unreadable != str(error):
-            self._unreadable = str(error)
+    def _note_outage(self, name: str, error: UnreadableConfigError) -> None:
+        """Note since when a connection can't be read, and log why, once.
+
+        What a source raises is logged already.
+        """
+        why = str(error)
+        outage = self._outages.get(name)
+        if len(self._outages) >= MOST_OUTAGES:
+            self._outages.clear()
+        self._outages[name] = _Outage(outage.since if outage else time.monotonic(), why)
+        if not isinstance(error, UnreadableSourceError):
+            self._log_file(error)
+        elif isinstance(error.__cause__, LateError) and (outage is None or outage.why != why):
+            text = "connection_source_failed method=get connection=%s error=%s"
+            log.warning(text, log_value(name), log_value(why))
+
+    def _log_file(self, error: UnreadableConfigError) -> None:
+        """Log why the file can't be read, once."""
+        if self._file_fault != str(error):
+            self._file_fault = str(error)
             log.warning("connections_file_unreadable error=%s", log_value(error))
 
     def options(self, name: str) -> ConnectionOptions:
         """Return how a connection's orders are treated, without opening it.
 
-        Returns the defaults for a connection that is wrong.
+        Returns the defaults for a connection that is wrong, or isn't outlined yet.
         """
-        return self._settings.options_of(self._outline(name).options)
+        return self._settings.options_of((self._outline(name) or Outline()).options)
 
     def host(self, name: str) -> str:
         """Return the host that a connection's requests go to, without opening it.
 
-        Returns "" for one that is wrong.
+        Returns "" for one that is wrong, or isn't outlined yet.
         """
-        return self._outline(name).host
+        return (self._outline(name) or Outline()).host
 
-    def _outline(self, name: str) -> Outline:
+    def is_outlined(self, name: str) -> bool:
+        """Return whether `options` and `host` are known by now, as far as they can be."""
+        return self._outline(name) is not None
+
+    def _outline(self, name: str) -> Outline | None:
+        """Return a connection's outline; None while its source may still give it."""
         known = self._outlines.get(name)
-        mark = self._mark(name, known.mark if known else None, now=False)
-        if known and known.mark == mark:
-            age = time.monotonic() - known.asked_at
-            if mark is not None or age < OUTLINE_AGE:
-                return known.outline
+        if known and self._is_current(name, known):
+            return known.outline
         try:
-            outline = self._outlined.outline(name) if self._outlined else None
-            if outline is None:
-                outline = _outline_of(self._source.get(name))
+            if self._outlined and self._outlined.has(name):
+                mark = self._mark(name, None, now=False)
+                outline = self._outlined.outline(name)
+                self._keep_outline(name, outline, mark)
+                return outline
+            get = partial(self._source.get, name)
+            outline = _outline_of(self._calls.ask_briefly(("get", name), get))
+        except LateError as late:
+            if known or late.seconds < PATIENCE:
+                return known.outline if known else None
+            outline = ONE_BY_ONE
+        except UnreadableSourceError:
+            outline = known.outline if known else ONE_BY_ONE
         except UnreadableConfigError as error:
-            self._note_unreadable(error)
+            self._log_file(error)
             return known.outline if known else Outline()
         except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
             _raise_unless_foreign(failure)
             outline = Outline()
-        if len(self._outlines) >= MOST_OUTLINES:
-            self._outlines.clear()
-        self._outlines[name] = _Outlined(outline, mark, time.monotonic())
+        self._keep_outline(name, outline)
         return outline
 
-    def fingerprint(self, name: str) -> str:
-        """Return a digest of a connection's credentials, by which new ones are recognised."""
-        try:
-            return self[name].fingerprint()
-        except ConfigError:
-            return ""
+    def _is_current(self, name: str, known: _Outlined) -> bool:
+        """Return whether an outline needn't be asked for again.
 
-    def names(self) -> Collection[str]:
-        """Return the names of all connections, as far as the source can list them."""
+        Only a mark that file and database give is asked for here, since nothing waits for others.
+        """
+        if known.mark is not None:
+            return known.mark == self._mark(name, known.mark, now=False)
+        return time.monotonic() - known.asked_at < OUTLINE_AGE
+
+    def _keep_outline(self, name: str, outline: Outline, mark: object = None) -> None:
+        if len(self._outlines) >= MOST_OUTLINES:
+            self._outlines.clear()
+        self._outlines[name] = _Outlined(outline, time.monotonic(), mark)
+
+    def at_once(self, name: str) -> OpenConnection | None:
+        """Return the connection, None if it is wrong or its source doesn't give it at once."""
         try:
-            return tuple(self._source.names())
+            return self._calls.ask_briefly(("open", name), partial(self.get, name))
+        except (ConfigError, LateError):
+            return None
+
+    def names(self, *, at_once: bool = False) -> Collection[str]:
+        """Return the names of all connections, as far as the source can list them.
+
+        Returns those known last if the source takes too long, which is at once for a loop.
+        """
+        ask = self._calls.ask_briefly if at_once else self._ask_patiently
+        try:
+            self._names = tuple(ask("names", self._source.names))
+        except LateError:
+            return self._names
         except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
             _raise_unless_foreign(failure)
             return ()
+        return self._names
+
+    def _ask_patiently(self, key: Hashable, function: Callable[[], T]) -> T:
+        return self._calls.ask(key, function, PATIENCE)
 
     def save_tokens(self) -> None:
         """Store new tokens that couldn't be stored when they came.
@@ -426,6 +516,7 @@ class OpenConnections:
         with self._lock:
             self._kept.clear()
         self._clients.close()
+        self._calls.close()
 
     def _parts(
         self, name: str, found: OutboxConnection
@@ -439,7 +530,7 @@ class OpenConnections:
             hooks=(*found.hooks, *self._hooks),
             clock=self._clock if found.clock is outbox_clock else found.clock,
         )
-        return connection, credentials_of(self._source, connection, self._refresh_marks)
+        return connection, credentials_of(self._token_source, connection, self._refresh_marks)
 
     def _mark(self, name: str, last: object, *, now: bool) -> object:
         """Return the source's mark of a connection, or the last one if asking fails."""
@@ -447,9 +538,11 @@ class OpenConnections:
             return None
         try:
             return self._marked.mark(name, now=now)
+        except UnreadableSourceError:
+            return last
         except BaseException as failure:
             _raise_unless_foreign(failure)
-            log.exception("connection_source_failed connection=%s", name)
+            log.exception("connection_source_failed method=mark connection=%s", name)
             return last
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 from tillpost.adapter.settings import Credentials
-from tillpost.errors import ConfigError, UnreadableConfigError, as_exception
-from tillpost.models.safe_text import listing, safe_logger
-from tillpost.outbox.delivery.connections import ConnectionSource, MarkedSource, OutboxConnection
+from tillpost.errors import ConfigError, as_exception
+from tillpost.models.safe_text import listing, log_value, safe_logger
+from tillpost.outbox.delivery.connections import ConnectionSource, OutboxConnection, source_fault
+from tillpost.outbox.delivery.foreign_source import ForeignSource, UnreadableSourceError
 from tillpost.outbox.settings import ConnectionOptions
 from tillpost.plugins.manager import implementations
 
@@ -20,8 +21,6 @@ __all__ = ["PluginConnections", "PluginSource", "plugin_options"]
 log = safe_logger("tillpost.outbox")
 
 HOOK = "tillpost_connections"
-
-METHODS = ("get", "names", "save")
 
 
 class PluginSource:
@@ -34,11 +33,11 @@ class PluginSource:
     def __init__(self, plugin: str, provide: Callable[[], object]) -> None:
         self.plugin = plugin
         self._provide = provide
-        self._source: ConnectionSource | None = None
-        self._names: Collection[str] = ()
+        self._source: ForeignSource | None = None
+        self._fault = ""
 
     def get(self, name: str) -> OutboxConnection:
-        """Return a connection. Raises whatever the source does."""
+        """Return a connection, as `ForeignSource` does."""
         return self._provided().get(name)
 
     def save(self, name: str, tokens: Credentials) -> None:
@@ -47,40 +46,51 @@ class PluginSource:
 
     def mark(self, name: str, *, now: bool = False) -> object:
         """Return the source's mark of a connection; None if it has none."""
-        source = self._provided()
-        return source.mark(name, now=now) if isinstance(source, MarkedSource) else None
+        return self._provided().mark(name, now=now)
 
     def names(self) -> Collection[str]:
-        """Return the names of all connections.
-
-        If the source fails, they are those that were known last.
-        """
+        """Return the names of all connections, as far as they are known."""
         try:
-            self._names = tuple(self._provided().names())
-        except BaseException as failure:  # noqa: BLE001  a source of somebody else's
-            kind = type(as_exception(failure)).__name__
-            log.warning("connection_source_failed plugin=%s error=%s", self.plugin, kind)
-        return self._names
+            return self._provided().names()
+        except UnreadableSourceError:
+            return ()
 
-    def _provided(self) -> ConnectionSource:
+    def may_have(self, name: str) -> bool:
+        """Return whether the source has a connection of that name, or may have it."""
+        names = self.names()
+        return name in names or self._source is None or not self._source.knows_names
+
+    def _provided(self) -> ForeignSource:
         """Return the source, asked for again if the plugin failed before.
 
         Raises:
-            UnreadableConfigError: The plugin fails, so that its connections can't be known now.
+            UnreadableSourceError: The plugin fails, so that its connections can't be known now.
         """
         if self._source is not None:
             return self._source
+        failure: BaseException | None = None
         try:
             provided = self._provide()
-        except BaseException as failure:  # noqa: BLE001  a plugin of somebody else's
-            fault = f"fails now: {type(as_exception(failure)).__name__}"
+        except BaseException as raised:  # noqa: BLE001  a plugin of somebody else's
+            fault = f"fails now: {type(as_exception(raised)).__name__}"
+            failure = raised
         else:
-            missing = [method for method in METHODS if not callable(getattr(provided, method, 0))]
-            if not missing:
-                self._source = cast(ConnectionSource, provided)
+            fault = source_fault(provided)
+            if not fault:
+                self._source = ForeignSource(cast(ConnectionSource, provided), self.plugin)
                 return self._source
-            fault = f"isn't a ConnectionSource: it has no {' and no '.join(missing)}"
-        raise UnreadableConfigError(f"the connections of the plugin {self.plugin}: {HOOK} {fault}")
+            fault = f"isn't a ConnectionSource: {fault}"
+        text = f"the connections of the plugin {self.plugin}: {HOOK} {fault}"
+        if self._fault != text:
+            self._fault = text
+            log.warning(
+                "connection_source_failed method=%s plugin=%s error=%s",
+                HOOK,
+                self.plugin,
+                log_value(text),
+                exc_info=failure,
+            )
+        raise UnreadableSourceError(text)
 
 
 class PluginConnections:
@@ -113,22 +123,19 @@ class PluginConnections:
 
         Raises:
             ConfigError: A plugin has the connection, and it is wrong.
-            UnreadableConfigError: It can't be read now, or a plugin fails that may have it.
+            UnreadableSourceError: It can't be read now, or a plugin fails that may have it.
         """
-        unreadable: UnreadableConfigError | None = None
+        unreadable: UnreadableSourceError | None = None
         for plugin in self.plugins:
             try:
                 return plugin, plugin.get(name)
-            except UnreadableConfigError as error:
-                unreadable = unreadable or error
+            except UnreadableSourceError as error:
+                # A source may also fail because it hasn't the connection.
+                if plugin.may_have(name):
+                    unreadable = unreadable or error
             except ConfigError:
                 if name in plugin.names():
                     raise
-            except BaseException as failure:  # noqa: BLE001  a source of somebody else's
-                kind = type(as_exception(failure)).__name__
-                if name in plugin.names():
-                    fault = f"the plugin {plugin.plugin} can't give {name} now ({kind})"
-                    unreadable = unreadable or UnreadableConfigError(fault)
         if unreadable:
             raise unreadable
         return None

@@ -359,8 +359,11 @@ class _AllConnections:
             return self._first.mark(name, now=now)
         return self._plugins.mark(name, now=now)
 
-    def outline(self, name: str) -> Outline | None:
-        return self._first.outline(name) if self._first.has(name) else None
+    def has(self, name: str) -> bool:
+        return self._first.has(name)
+
+    def outline(self, name: str) -> Outline:
+        return self._first.outline(name)
 
     def _with_source(self, name: str) -> tuple[ConnectionSource, OutboxConnection]:
         try:

@@ -27,7 +27,7 @@ from tillpost.outbox.circuit_breaker import Circuit, Reachability, outage_cause
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import LONG_COLUMNS
-from tillpost.outbox.delivery.connections import ConnectionSource, adapter_in
+from tillpost.outbox.delivery.connections import ConnectionSource, adapter_in, require_source
 from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.heartbeat import BEATS_PER_LEASE
@@ -85,7 +85,10 @@ def gather_facts(
     Raises:
         LookupError: there is no such order.
         DatabaseError: the database fails.
+        TypeError: `connections` is no source of connections.
     """
+    if connections is not None:
+        require_source(connections)
     stored = outbox.get(order_id)
     if stored is None:
         raise LookupError(f"no order {order_id!r} in the outbox")
@@ -117,8 +120,9 @@ def _adapter(
     outbox: Outbox, connection: str, connections: ConnectionSource | None
 ) -> Adapter[Any] | None:
     """Return the connection's adapter; None if it can't be made."""
-    credentials = CredentialStore(outbox.database)
-    return adapter_in(connections or default_source(credentials, outbox.config), connection)
+    if connections is None:
+        connections = default_source(CredentialStore(outbox.database), outbox.config)
+    return adapter_in(connections, connection)
 
 
 def _platform_title(stored: StoredOrder, adapter: Adapter[Any] | None) -> str:

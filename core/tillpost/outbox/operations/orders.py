@@ -25,7 +25,7 @@ from tillpost.models.docket import docket
 from tillpost.models.order import Delivery, Order, PosOrder, PosState, Progress
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.db import schema as t
-from tillpost.outbox.delivery.connections import ConnectionSource, adapter_in
+from tillpost.outbox.delivery.connections import ConnectionSource, adapter_in, require_source
 from tillpost.outbox.delivery.run_result import RunResult
 from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.operations.audit import Act, read_acts, record_act
@@ -135,6 +135,8 @@ class OrderOperations:
         connections: ConnectionSource | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if connections is not None:
+            require_source(connections)
         self._outbox = outbox
         self._who = who
         self._connections = connections
@@ -572,8 +574,10 @@ class OrderOperations:
 
     def _adapter(self, connection: str) -> Adapter[Any] | None:
         """Return a connection's adapter, None if the connection is gone or wrong."""
-        credentials = CredentialStore(self._outbox.database)
-        source = self._connections or default_source(credentials, self._outbox.config)
+        source = self._connections
+        if source is None:
+            credentials = CredentialStore(self._outbox.database)
+            source = default_source(credentials, self._outbox.config)
         return adapter_in(source, connection)
 
 

@@ -27,7 +27,7 @@ from tillpost.errors import (
     is_interruption,
 )
 from tillpost.models.safe_text import safe_logger
-from tillpost.outbox.delivery.open_connections import LONGEST_NAME
+from tillpost.outbox.delivery.foreign_source import LONGEST_NAME
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = ["SupportsReceive", "webhooks_app"]

@@ -26,6 +26,7 @@ from tillpost.outbox.connections.token_refresh import RefreshMarks
 from tillpost.outbox.db.connection_rows import ConnectionRows
 from tillpost.outbox.db.database import Database
 from tillpost.outbox.delivery.connections import ConnectionSource
+from tillpost.outbox.delivery.foreign_source import as_source
 from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
 from tillpost.outbox.delivery.sources import default_source
 from tillpost.outbox.delivery.store_queries import StoreQueries
@@ -77,7 +78,7 @@ class Receiver:
         self._effects = EventEffects(ConnectionRows(database), self._orders, settings)
         store = CredentialStore(database)
         marks = RefreshMarks(store, self._heartbeat.worker_id)
-        source = connections or default_source(store, config, marks)
+        source = as_source(connections, lambda: default_source(store, config, marks))
         self._connections = OpenConnections(source, settings, self._clock, hooks, marks=marks)
 
     def receive(

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from tillpost.models.arguments import require_type
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.database import wait_briefly
 from tillpost.outbox.event_log import log_event
@@ -166,6 +167,7 @@ class Maintenance:
             in_threads: Run polls, menu imports and the hooks of reports in threads, so that `tend`
                 waits for no platform and no plugin.
         """
+        require_type("processor", processor, Processor)
         self._processor = processor
         self._outbox = processor.outbox
         self._database = processor.outbox.database
@@ -245,12 +247,11 @@ class Maintenance:
         with self._database.reading() as db:
             paused = db.execute(_PAUSED).all()
         for name, refused in paused:
-            current = self._processor.connections.fingerprint(name)
-            if not current or current == refused:
+            opened = self._processor.connections.at_once(name)
+            if opened is None or opened.fingerprint() == refused:
                 continue
             if self._outbox.resume(name):
                 log_event("connection_restored", connection=name)
-                opened = self._processor.connections[name]
                 self._processor.call_hooks(name, [("connection_restored", {})], opened)
 
     def _share_budget(self) -> None:

@@ -87,6 +87,8 @@ class MenuSync:
                     self._plan(name, due_at, now)
 
     def _plan(self, name: str, due_at: object, now: float) -> None:
+        if not self._processor.connections.is_outlined(name):
+            return
         next_due_at = next_sync(self._processor.connections.options(name), now)
         if next_due_at != due_at:
             self._move(_CONNECTION.sync_at, name, due_at, next_due_at)
@@ -103,6 +105,8 @@ class MenuSync:
                     self._import_due(name, row["sync_at"], now)
 
     def _import_due(self, name: str, due_at: object, now: float) -> None:
+        if not self._processor.connections.is_outlined(name):
+            return
         next_due_at = next_sync(self._processor.connections.options(name), now)
         if next_due_at is None:
             self._move(_CONNECTION.sync_at, name, due_at, None)

@@ -20,12 +20,13 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 from tillpost.errors import ConfigError, PosError, is_interruption
-from tillpost.models.arguments import require_list
+from tillpost.models.arguments import require_list, require_type
 from tillpost.models.order import PosOrder
 from tillpost.models.safe_text import log_value, safe_logger
 from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.token_refresh import RefreshMarks
 from tillpost.outbox.delivery.connections import ConnectionSource
+from tillpost.outbox.delivery.foreign_source import as_source
 from tillpost.outbox.delivery.menu_import import import_shared_menu
 from tillpost.outbox.delivery.open_connections import OpenConnection, OpenConnections
 from tillpost.outbox.delivery.run_result import RunResult
@@ -104,9 +105,10 @@ class Processor:
             clock: Returns the time in epoch seconds; by default `Outbox.clock`.
 
         Raises:
-            ConfigError: One of the objects has a hook that doesn't exist.
-            TypeError: They are no list.
+            ConfigError: One of the objects has a hook that doesn't exist, or isn't marked.
+            TypeError: An argument has a wrong type.
         """
+        require_type("outbox", outbox, Outbox)
         self.outbox = outbox
         self.clock = clock or outbox.clock
         self.claims = outbox.claims
@@ -120,7 +122,7 @@ class Processor:
         store = CredentialStore(outbox.database)
         marks = RefreshMarks(store, lambda: self._heartbeat.worker)
         self.connections = OpenConnections(
-            connections or default_source(store, outbox.config, marks),
+            as_source(connections, lambda: default_source(store, outbox.config, marks)),
             outbox.settings,
             self.clock,
             self._hooks,
@@ -276,6 +278,8 @@ class Processor:
         return claimed
 
     def _claim_of(self, name: str, now: float, most: int, *, isolated: bool) -> list[Claim]:
+        if not self.connections.is_outlined(name):
+            return []
         host = self.connections.host(name)
         if not self._shares.may_begin(name, host):
             return []
@@ -399,7 +403,7 @@ class Processor:
         try:
             opened = self.connections[claim.connection]
         except ConfigError as error:
-            may_pass = self.connections.may_be_readable_soon()
+            may_pass = self.connections.may_be_readable_soon(claim.connection)
             return unconnected_result(replace(claim, taken_over=True), error, may_pass=may_pass)
         result = self._runner(opened, claim).withdraw(at_once=True)
         if result.error:
@@ -465,7 +469,7 @@ class Processor:
         try:
             opened = self.connections.get(claim.connection, claim.credentials_version)
         except ConfigError as error:
-            may_pass = self.connections.may_be_readable_soon()
+            may_pass = self.connections.may_be_readable_soon(claim.connection)
             result = unconnected_result(claim, error, may_pass=may_pass)
             self._results.write(claim, result, None)
             return

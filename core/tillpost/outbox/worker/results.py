@@ -24,6 +24,7 @@ from tillpost.errors import (
 from tillpost.models.order import Progress
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.delivery.connection_state import ConnectionUpdate
+from tillpost.outbox.delivery.foreign_source import UnreadableSourceError
 from tillpost.outbox.delivery.open_connections import OpenConnection
 from tillpost.outbox.delivery.run_result import RunResult, failed_withdrawal
 from tillpost.outbox.event_log import HookCall, error_fields, log_event
@@ -42,7 +43,7 @@ __all__ = ["ResultWriter", "broken_result", "unconnected_result"]
 
 
 UNREADABLE_RETRY = 5.0
-"""Seconds until an order is retried whose connection's file can't be read."""
+"""Seconds until an order is retried whose connection can't be read now."""
 
 
 def unconnected_result(claim: Claim, error: ConfigError, *, may_pass: bool = False) -> RunResult:
@@ -51,11 +52,12 @@ def unconnected_result(claim: Claim, error: ConfigError, *, may_pass: bool = Fal
     Args:
         claim: The order.
         error: Why the connection can't be opened.
-        may_pass: Whether an order whose file can't be read waits for the file; else a person has
-            to see to it.
+        may_pass: Whether an order whose file or source can't be read waits for it; else a person
+            has to see to it.
     """
     is_unreadable = isinstance(error, UnreadableConfigError)
-    text = f"the file can't be read now: {error}" if is_unreadable else str(error)
+    is_of_file = is_unreadable and not isinstance(error, UnreadableSourceError)
+    text = f"the file can't be read now: {error}" if is_of_file else str(error)
     setup_error = SetupError(text)
     setup_error.operation = "connect"
     result = _error_result(claim, setup_error)

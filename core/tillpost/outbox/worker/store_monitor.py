@@ -166,7 +166,7 @@ class StoreMonitor:
         """Create the rows of new connections, and schedule the first check of each."""
         with self._database.reading() as db:
             known = set(db.scalars(_NAMES))
-        new = sorted(set(self._processor.connections.names()) - known)
+        new = sorted(set(self._processor.connections.names(at_once=True)) - known)
         self._interval = check_interval(self._settings, len(known) + len(new))
         for begin in range(0, len(new), MOST_ADDED):
             with self._database.writing() as db:

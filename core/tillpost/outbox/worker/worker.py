@@ -12,6 +12,7 @@ import time
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from tillpost.models.arguments import require_type
 from tillpost.outbox.engine import Engine
 from tillpost.outbox.orders.claims import Claim
 from tillpost.outbox.thread_pool import DaemonThreadPool
@@ -73,6 +74,7 @@ class Worker:
     """Runs a processor until it is stopped."""
 
     def __init__(self, processor: Processor) -> None:
+        require_type("processor", processor, Processor)
         self._processor = processor
         self._thread_count = processor.outbox.settings.threads
         # Not an Event: a signal handler may interrupt the thread that holds its lock.

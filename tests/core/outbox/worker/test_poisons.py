@@ -25,6 +25,7 @@ from tillpost.outbox import (
     Worker,
     from_mapping,
 )
+from tillpost.outbox.delivery import open_connections
 from waiting import eventually
 
 
@@ -111,8 +112,13 @@ def test_poisonous_code_stops_only_its_own_orders(
 
 @pytest.mark.parametrize("failure", POISONS)
 def test_source_that_raises_leaves_a_visible_error(
-    outbox: Outbox, server: ToyServer, failure: type[BaseException]
+    outbox: Outbox,
+    server: ToyServer,
+    failure: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The order waits for the source at first, then for a person."""
+    ahead = 0.0
     good = OutboxConnection(server.adapter())
 
     def source(name: str) -> OutboxConnection:
@@ -122,14 +128,19 @@ def test_source_that_raises_leaves_a_visible_error(
 
     outbox.add(toy_order("ord-1"), connection="broken")
     outbox.add(toy_order("ord-2"), connection="good")
-    with Processor(outbox, connections=Asking(source)) as processor:
+    clock = lambda: time.time() + ahead  # noqa: E731
+    with Processor(outbox, connections=Asking(source), clock=clock) as processor:
+        work_off(processor)
+        assert state(outbox, "ord-1") is OrderState.DUE
+        assert state(outbox, "ord-2") is OrderState.RECEIVED
+        stored = outbox.get("ord-1")
+        assert stored
+        assert stored.error
+        assert "the connection broken can't be read now" in stored.error.detail
+        monkeypatch.setattr(open_connections, "FILE_PATIENCE", 0.0)
+        ahead = 60.0
         work_off(processor)
     assert state(outbox, "ord-1") is OrderState.ERROR
-    assert state(outbox, "ord-2") is OrderState.RECEIVED
-    stored = outbox.get("ord-1")
-    assert stored
-    assert stored.error
-    assert "can't be opened" in stored.error.detail
 
 
 class PoisonCredentials:
