@@ -82,6 +82,7 @@ def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -
         assert outbox
         from tillpost.outbox.connections.credentials import CredentialStore
         from tillpost.outbox.connections.token_refresh import RefreshMarks
+        from tillpost.outbox.delivery.source_tokens import save_unsaved_tokens
         from tillpost.outbox.delivery.sources import default_source
         from tillpost.outbox.orders.heartbeat import Heartbeat
 
@@ -95,6 +96,7 @@ def open_stored_till(name: str, db: str, config: str, hooks: Iterable[object]) -
             with _till(source, found, hooks, marks) as till:
                 yield till
         finally:
+            save_unsaved_tokens(source, marks)
             heartbeat.__exit__(None, None, None)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tillpost.adapter.base import Adapter
 from tillpost.errors import DoubtError
 
-__all__ = ["ADDRESS", "address_of", "error_of_address"]
+__all__ = ["ADDRESS", "address_of", "base_url_in", "error_of_address"]
 
 ADDRESS = "address"
 """The reason of a `DoubtError` about an order at another address.
@@ -31,6 +31,16 @@ def address_of(adapter: Adapter[Any]) -> str:
     names = adapter.config.settings_of_address()
     settings = {name: _text_of(getattr(adapter.config, name)) for name in names}
     return json.dumps({"platform": adapter.platform, **settings})
+
+
+def base_url_in(address: str) -> str:
+    """Return the `base_url` of an address.
+
+    >>> base_url_in('{"platform": "square", "base_url": "https://a.example", "location_id": "L1"}')
+    'https://a.example'
+    """
+    settings: dict[str, str] = json.loads(address)
+    return settings["base_url"]
 
 
 def error_of_address(recorded: str, current: str) -> DoubtError:

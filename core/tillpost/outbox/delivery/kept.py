@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -40,10 +40,6 @@ class Kept(Generic[T]):
     def __len__(self) -> int:
         """Return how many are kept; others may be in use."""
         return len(self._kept)
-
-    def names(self) -> Sequence[str]:
-        """Return the names of all that are kept."""
-        return list(self._kept)
 
     def use(self, name: str) -> T | None:
         """Return the object of that name, which is used now; None if there is none."""

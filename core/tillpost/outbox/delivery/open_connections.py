@@ -45,7 +45,7 @@ from tillpost.outbox.delivery.foreign_source import (
 from tillpost.outbox.delivery.kept import Kept
 from tillpost.outbox.delivery.patient_calls import LateError, PatientCalls
 from tillpost.outbox.delivery.shared_clients import SharedClients
-from tillpost.outbox.delivery.source_tokens import credentials_of
+from tillpost.outbox.delivery.source_tokens import credentials_of, save_unsaved_tokens
 from tillpost.outbox.exceptions import DatabaseError
 from tillpost.outbox.settings import ConnectionOptions, OutboxSettings
 from tillpost.plugins.manager import Hooks
@@ -496,20 +496,9 @@ class OpenConnections:
         return self._calls.ask(key, function, PATIENCE)
 
     def save_tokens(self) -> None:
-        """Store new tokens that couldn't be stored when they came.
-
-        Only this process knows them, and the old ones may be used up. What fails is logged.
-        """
-        with self._lock:
-            kept = [self._kept.use(name) for name in self._kept.names()]
-        for opened in kept:
-            if opened is None or not isinstance(opened.credentials, SharedCredentials):
-                continue
-            try:
-                opened.credentials.save()
-            except (PosError, DatabaseError) as error:
-                lost = 'tokens_lost connection=%s error=%s remedy="reconnect it"'
-                log.error(lost, opened.connection.name, log_value(error))
+        """Store new tokens that couldn't be stored when they came."""
+        if self._refresh_marks:
+            save_unsaved_tokens(self._source, self._refresh_marks)
 
     def close(self) -> None:
         """Close all connections, also those in use."""

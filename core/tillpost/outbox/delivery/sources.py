@@ -37,7 +37,7 @@ from tillpost.outbox.connections.token_refresh import (
     SharedCredentials,
     warn_of_unsaved_tokens,
 )
-from tillpost.outbox.connections.vault_tokens import VaultTokens
+from tillpost.outbox.connections.vault_tokens import CurrentTokens, VaultTokens
 from tillpost.outbox.delivery.connections import (
     ConnectionSource,
     FromFile,
@@ -47,6 +47,7 @@ from tillpost.outbox.delivery.connections import (
 )
 from tillpost.outbox.delivery.plugin_connections import PluginConnections
 from tillpost.plugins.manager import adapter_named
+from tillpost.submission.address import address_of
 from tillpost.submission.policy import Policy
 
 __all__ = [
@@ -179,6 +180,19 @@ class KnownConnections:
                 raise
             return None
 
+    def current(
+        self, configured: ConnectionSettings | None, stored: StoredConnection
+    ) -> CurrentTokens | None:
+        """Return the tokens that count, None if nothing has the connection.
+
+        Raises `ConfigError`.
+        """
+        if configured is None and not stored.encrypted_secrets:
+            return None
+        known = Known(configured, stored)
+        adapter = adapter_for(known.platform, self.settings(configured, stored))
+        return CurrentTokens(adapter.config.credentials(), address_of(adapter), known.file_tokens)
+
     def _load_file(self) -> Mapping[str, ConnectionSettings]:
         """Return the file's connections.
 
@@ -245,8 +259,10 @@ class FromFileAndDatabase:
                 name,
                 VaultTokens(
                     self._known.store,
+                    self._known,
                     name,
                     known.platform,
+                    address_of(adapter),
                     follows=known.file_tokens,
                     version=stored.version if stored else 0,
                 ),

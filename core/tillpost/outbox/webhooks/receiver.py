@@ -107,7 +107,8 @@ class Receiver:
         return applied
 
     def close(self) -> None:
-        """Close the connections."""
+        """Store unsaved tokens and close the connections."""
+        self._connections.save_tokens()
         self._connections.close()
         self._heartbeat.__exit__(None, None, None)
 

@@ -19,6 +19,7 @@ from tillpost.outbox.connections.credentials import CredentialStore, Grant
 from tillpost.outbox.connections.encryption import new_key
 from tillpost.outbox.connections.token_refresh import RefreshMarks, SharedCredentials
 from tillpost.outbox.connections.vault_tokens import VaultTokens
+from tillpost.outbox.delivery.sources import KnownConnections
 from tillpost.outbox.delivery.store_queries import StoreQueries
 from tillpost.outbox.orders.workers import WorkerRegistry
 from tillpost.outbox.worker.maintenance import Maintenance
@@ -86,7 +87,13 @@ def source_of(
 ) -> SharedCredentials:
     """Return the credential source of the connection, as one worker has it."""
     enlisted = WorkerRegistry(store.database).enlist(0.0)
-    tokens = VaultTokens(store, "cafe-42", "kounta", follows="", version=version)
+    known = KnownConnections(store)
+    stored = store.get("cafe-42")
+    assert stored is not None
+    opened_with = known.current(None, stored)
+    assert opened_with is not None
+    address = opened_with.address
+    tokens = VaultTokens(store, known, "cafe-42", "kounta", address, follows="", version=version)
     marks = RefreshMarks(store, worker or (lambda: enlisted))
     return SharedCredentials("cafe-42", tokens, marks, current=current)
 
