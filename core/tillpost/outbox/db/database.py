@@ -24,10 +24,17 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Secret, SecretStr
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, Transaction, create_engine, event, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from tillpost.outbox.db.clock import Clock, DatabaseClock, MachineClock
+from tillpost.outbox.db.write_queue import WriteQueue
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = [
@@ -147,6 +154,10 @@ _LOCAL_SQLITE_CODES = (
 )
 
 
+_VALUE_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError)
+"""Errors of a statement that its values cause before it is sent. Others come from elsewhere."""
+
+
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
 
@@ -173,7 +184,7 @@ class Database:
         """Whether it is SQLite: one writer at a time, all on this machine."""
         self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
         """The time by which all processes of the outbox go, in epoch seconds."""
-        self._write_lock = threading.Lock()
+        self._writers = WriteQueue()
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
@@ -184,12 +195,14 @@ class Database:
         Raises:
             DatabaseError: the database is full, locked, read-only or gone.
         """
-        with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
+        with translated_errors(), self._turn_to_write(), self.engine.connect() as connection:
+            transaction = connection.begin()
             if self.is_sqlite:
                 _require_same_file(connection)
             self._begin(connection, "BEGIN IMMEDIATE")
             self.clock.adjust_if_old(connection)
             yield connection
+            _commit(transaction)
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -212,20 +225,15 @@ class Database:
         return f"<Database {shown_url(self.engine.url)}>"
 
     @contextmanager
-    def _locked_for_writing(self) -> Generator[None]:
-        """Wait for this program's other writers on SQLite.
-
-        Without this wait they would only poll for the lock.
-        """
+    def _turn_to_write(self) -> Generator[None]:
+        """Wait for this program's other writers on SQLite."""
         if not self.is_sqlite:
             yield
-        elif self._write_lock.acquire(timeout=BUSY_SECONDS):
-            try:
-                yield
-            finally:
-                self._write_lock.release()
-        else:
-            raise DatabaseError("the database failed: database is locked", transient=True)
+            return
+        with self._writers.turn(BUSY_SECONDS) as has_come:
+            if not has_come:
+                raise DatabaseError("the database failed: database is locked", transient=True)
+            yield
 
     def _begin(self, connection: Connection, statement: str) -> None:
         """Begin a transaction on SQLite, whose driver is set up not to do so.
@@ -234,7 +242,25 @@ class Database:
         """
         if self.is_sqlite:
             driver: Any = connection.connection.dbapi_connection
+            if driver.in_transaction:
+                # An interruption kept SQLAlchemy from ending the one before.
+                driver.rollback()
             driver.execute(statement)
+
+
+def _commit(transaction: Transaction) -> None:
+    """Commit a transaction; what interrupts that, as a signal's handler does, is raised as it is.
+
+    SQLAlchemy would raise a bare `AssertionError` in its place.
+    """
+    try:
+        transaction.commit()
+        return
+    except AssertionError as unfinished:
+        if unfinished.__context__ is None:
+            raise
+        interruption = unfinished.__context__
+    raise interruption
 
 
 def hidden_url(url: str | SecretStr) -> SecretStr:
@@ -293,8 +319,9 @@ def translated_errors() -> Generator[None]:
     """Turn the database's errors into a `DatabaseError` of one line.
 
     It holds nothing of what was being written, and neither does its traceback: PostgreSQL's own
-    errors quote rows.
+    errors quote rows. What interrupts a statement, as a signal's handler does, is raised as it is.
     """
+    interruption: BaseException | None = None
     try:
         yield
         return
@@ -306,10 +333,18 @@ def translated_errors() -> Generator[None]:
         transient = _is_transient(error)
         local = _is_local(error)
         reason = _first_line(error)
+    except StatementError as error:
+        transient = True
+        local = False
+        reason = " ".join(str(error).split())[:200]
+        if not isinstance(error.orig, _VALUE_ERRORS):
+            interruption = error.orig
     except SQLAlchemyError as error:  # such as a pool with no connection left
         transient = True
         local = False
         reason = " ".join(str(error).split())[:200]
+    if interruption is not None:
+        raise interruption
     failed = f"the database failed: {reason}"
     raise DatabaseError(failed, transient=transient, local=local) from None
 
