@@ -34,6 +34,12 @@ from sqlalchemy.exc import (
 )
 
 from tillpost.outbox.db.clock import Clock, DatabaseClock, MachineClock
+from tillpost.outbox.db.same_database import (
+    PostgresPlace,
+    require_same_dialect,
+    require_same_file,
+    require_same_place,
+)
 from tillpost.outbox.db.write_queue import WriteQueue
 from tillpost.outbox.exceptions import DatabaseError
 
@@ -43,7 +49,6 @@ __all__ = [
     "give_time",
     "hidden_url",
     "shown_url",
-    "sync_commit",
     "translated_errors",
     "wait_briefly",
 ]
@@ -107,7 +112,7 @@ See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWOR
 """
 
 _SYNC_COMMIT = (
-    "SELECT set_config('synchronous_commit', 'on', {of_transaction})"
+    "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
 """Has PostgreSQL answer a commit once it is on disk.
@@ -185,6 +190,10 @@ class Database:
         self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
         """The time by which all processes of the outbox go, in epoch seconds."""
         self._writers = WriteQueue()
+        self._file = ""
+        self._place: PostgresPlace | None = None
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", self._remember_file)
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
@@ -215,6 +224,35 @@ class Database:
             self._begin(connection, "BEGIN")
             self.clock.adjust_if_old(connection)
             yield connection
+
+    def require_joinable(self, db: Connection) -> None:
+        """Raise `ValueError` if a caller's transaction is of another kind, or commits by itself."""
+        require_same_dialect(db, self.engine.dialect.name)
+
+    def join(self, db: Connection) -> None:
+        """Require that a caller's transaction is in this database, and on disk when it commits.
+
+        SQLite has no such setting of one transaction: there the caller's connection decides.
+
+        Raises:
+            ValueError: it is in another database, or finds other tables.
+        """
+        if self.is_sqlite:
+            require_same_file(db, self.file)
+        else:
+            self._place = require_same_place(PostgresPlace.of(db), self._own_place, self._place)
+
+    @property
+    def file(self) -> str:
+        """The path of SQLite's file; once it was opened, the one that was opened."""
+        return self._file or _path_in(self.engine.url)
+
+    def _own_place(self) -> PostgresPlace:
+        with self.reading() as db:
+            return PostgresPlace.of(db)
+
+    def _remember_file(self, _: object, record: Any) -> None:
+        self._file = record.info[_FILE][0]
 
     def close(self) -> None:
         """Close the open connections."""
@@ -283,15 +321,6 @@ def give_time(db: Connection) -> None:
     connection: Any = db.connection.driver_connection
     if hasattr(connection, "silence"):
         connection.silence = LONG_SECONDS
-
-
-def sync_commit(db: Connection) -> None:
-    """Have a caller's transaction on disk when its commit returns, on PostgreSQL.
-
-    SQLite has no such setting of one transaction: there the caller's connection decides.
-    """
-    if db.dialect.name == "postgresql":
-        db.exec_driver_sql(_SYNC_COMMIT.format(of_transaction=True))
 
 
 def wait_briefly(db: Connection) -> None:
@@ -426,7 +455,7 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         for name, seconds in limits.items():
             cursor.execute(f"SET {name} = {int(seconds * 1000)}")
-        cursor.execute(_SYNC_COMMIT.format(of_transaction=False))
+        cursor.execute(_SYNC_COMMIT)
     connection.commit()
 
 
@@ -531,6 +560,14 @@ def _is_local(error: BaseException | None) -> bool:
         return sqlite_code & 0xFF in _LOCAL_SQLITE_CODES
     sqlstate = getattr(error, "sqlstate", None)
     return sqlstate is not None and sqlstate.startswith(_LOCAL_SQLSTATES)
+
+
+def _path_in(url: URL) -> str:
+    """Return the path that a URL of SQLite names."""
+    path = url.database or ""
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    return str(Path(path).absolute())
 
 
 def _without_password(url: SecretStr) -> str:
