@@ -248,7 +248,7 @@ class Database:
         return self._file or _path_in(self.engine.url)
 
     def _own_place(self) -> PostgresPlace:
-        with self.reading() as db:
+        with translated_errors(), self.engine.connect() as db:
             return PostgresPlace.of(db)
 
     def _remember_file(self, _: object, record: Any) -> None:

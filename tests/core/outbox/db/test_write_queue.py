@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -92,7 +93,7 @@ def interrupted_everywhere(
         order = lunch(f"ord-{place}")
         seen: list[str] = []
         try:
-            interrupting.run(lambda order=order: outbox.add(order, connection="cafe"))
+            interrupting.run(partial(outbox.add, order, connection="cafe"))
         except kind:
             seen.append("interrupted")
         except (AssertionError, RuntimeError) as error:
