@@ -12,6 +12,13 @@ orders. Needs the extra `django`.
 
 from __future__ import annotations
 
-from tillpost_django.transactions import add, outbox
+try:
+    from tillpost_django.transactions import add, outbox
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "django":
+        raise
+    raise ModuleNotFoundError(
+        "tillpost_django needs Django 5: pip install 'tillpost[django]'", name="django"
+    ) from None
 
 __all__ = ["add", "outbox"]

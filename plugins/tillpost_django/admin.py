@@ -19,6 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.timezone import get_current_timezone
 from django.views.decorators.http import require_POST
 
 from tillpost.cli.commands.orders import (
@@ -28,7 +29,7 @@ from tillpost.cli.commands.orders import (
     facts_in_words,
     state_in_words,
 )
-from tillpost.models.local_time import local_time
+from tillpost.models.local_time import local_time, times_in
 from tillpost.outbox import DatabaseError, Outbox, StoredOrder
 from tillpost.outbox.operations.connections import Connections
 from tillpost.outbox.operations.orders import ActError, OrderOperations
@@ -140,6 +141,12 @@ class OrderAdmin(ReadOnly, OrderModelAdmin):
         user: Any = request.user
         return bool(user.has_perm("tillpost_django.operate_order"))
 
+    @admin.display(description="added", ordering="added_at")
+    def added(self, order: Order) -> str:
+        """Return when it was added, as the page of the order shows it."""
+        with times_in(get_current_timezone()):
+            return local_time(order.added_at)
+
     @admin.display(boolean=True, description="well")
     def needs_person(self, order: Order) -> bool:
         """Return whether nobody has to act: the admin shows False in red."""
@@ -169,7 +176,8 @@ class OrderAdmin(ReadOnly, OrderModelAdmin):
         order_id = unquote(object_id)
         stored = outbox().get(order_id)
         if stored:
-            context |= _shown(outbox(), stored)
+            with times_in(get_current_timezone()):
+                context |= _shown(outbox(), stored)
             if self.has_operate_permission(request):
                 context["acts"] = ACTS
                 context["act_url"] = self._url("act", object_id)

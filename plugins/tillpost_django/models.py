@@ -6,8 +6,6 @@ seconds.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from django.db import models
 
 __all__ = ["Connection", "Order"]
@@ -37,11 +35,6 @@ class Order(models.Model):
     def __str__(self) -> str:
         """Return the code that staff know the order by."""
         return self.code or self.id
-
-    @property
-    def added(self) -> datetime:
-        """When it was added."""
-        return datetime.fromtimestamp(self.added_at, UTC)
 
 
 class Connection(models.Model):

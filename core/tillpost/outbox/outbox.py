@@ -39,7 +39,7 @@ from tillpost.outbox.connections.credentials import CredentialStore
 from tillpost.outbox.connections.resume import resume_connection
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.db.connection_rows import ConnectionRows
-from tillpost.outbox.db.database import Database, hidden_url, sync_commit, translated_errors
+from tillpost.outbox.db.database import Database, hidden_url, translated_errors
 from tillpost.outbox.db.driver_connection import (
     AsyncDriverConnection,
     DriverConnection,
@@ -49,6 +49,7 @@ from tillpost.outbox.db.driver_connection import (
     run_joined,
 )
 from tillpost.outbox.db.migrate import is_ready, migrate, prepare
+from tillpost.outbox.db.same_database import is_locked
 from tillpost.outbox.delivery.connections import ConnectionSource, outbox_options
 from tillpost.outbox.delivery.plugin_connections import plugin_options
 from tillpost.outbox.delivery.sources import default_source
@@ -227,8 +228,8 @@ class Outbox:
                 it, which is known only of an outbox made by `from_config`.
             DatabaseError: the database can't be written; the order wasn't added.
             TypeError: an argument has a wrong type.
-            ValueError: `session` is a driver's connection in autocommit mode without an open
-                transaction, or in psycopg's pipeline mode; nothing was written.
+            ValueError: `session` is in autocommit mode without an open transaction, in psycopg's
+                pipeline mode, or not in the outbox's database; nothing was written.
         """
         require_order(order)
         _require_name(connection)
@@ -273,13 +274,24 @@ class Outbox:
         """
         with translated_errors():
             db = session.connection() if isinstance(session, Session) else session
+            self.database.require_joinable(db)
             if not self._is_prepared and not is_ready(db, self.engine):
-                self.prepare()
+                self._prepare_beside(db)
+            self.database.join(db)
             self._is_prepared = True
             self._require_known(connection)
-            sync_commit(db)
             self.database.clock.adjust_if_old(db)
             return self._insert(db, order, connection, is_new)
+
+    def _prepare_beside(self, db: Connection) -> None:
+        """Prepare the database beside a caller's transaction, which may keep it locked."""
+        if self.database.is_sqlite and is_locked(self.database.file):
+            raise DatabaseError(
+                "the outbox's tables are missing or older, and your transaction keeps them from"
+                " being created: run `tillpost outbox migrate` (Django: `manage.py"
+                " tillpost_migrate`), or call `Outbox.prepare()` before the transaction"
+            )
+        self.prepare()
 
     def _insert(self, db: Connection, order: Order, connection: str, is_new: bool) -> StoredOrder:
         own = self._connection_options.get(connection)

@@ -32,6 +32,6 @@ class TillpostCommand(BaseCommand):
         os.environ["TILLPOST_DB"] = url.get_secret_value()
         if settings.config:
             os.environ["TILLPOST_CONFIG"] = str(settings.config)
-        # The program's name, and its arguments.
-        sys.argv = [argv[1], *self.words, *argv[2:]]
+        # The program's name as its help shows it, and its arguments.
+        sys.argv = ["manage.py tillpost", *self.words, *argv[2:]]
         main()

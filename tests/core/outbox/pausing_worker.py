@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from tillpost.adapter.exchange import Effect
 from tillpost.client.base import adapter_for
 from tillpost.errors import Transcript
 from tillpost.outbox import Outbox, OutboxConnection, OutboxSettings, Processor, Worker
+from tillpost.outbox.db.database import BUSY_SECONDS
+from tillpost.outbox.db.write_queue import WriteQueue
 from tillpost.outbox.orders.claims import Claim
 from tillpost.submission.journal import Event, Intended
 
@@ -91,8 +92,8 @@ class Pausing(Processor):
             return
         self.where = ""
         # Not while the heartbeat is in a transaction, which would keep an SQLite file locked.
-        lock: threading.Lock = getattr(self.claims.database, "_write_lock")  # noqa: B009
-        with lock:
+        writers: WriteQueue = getattr(self.claims.database, "_writers")  # noqa: B009
+        with writers.turn(BUSY_SECONDS):
             os.kill(os.getpid(), signal.SIGSTOP)
             # The signal may reach another thread first.
             time.sleep(0.1)

@@ -71,6 +71,24 @@ for page in (listed, shown, states):
     )
 
 
+def test_times_are_in_the_current_time_zone(delivered: Project) -> None:
+    delivered.run(
+        START
+        + """
+import re
+from zoneinfo import ZoneInfo
+from django.utils import timezone
+
+with timezone.override(ZoneInfo("Asia/Tokyo")):
+    viewer = client("mia", "view_order")
+    for page in (ORDERS, ONE):
+        shown = text(viewer.get(page))
+        times = re.findall(r"\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d(?: \\w+)?", shown)
+        assert times and all(time.endswith(" JST") for time in times), times
+"""
+    )
+
+
 def test_act_is_audited_by_both(delivered: Project, outbox: Outbox) -> None:
     delivered.run(
         START

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from plugins.django.conftest import Project
@@ -59,3 +63,32 @@ def test_wrong_setting_is_one_line(
     assert worker.startswith("tillpost_worker: ")
     assert text in worker
     assert text in sqlite_project.fail("check")
+
+
+MANAGE = """
+import sys
+from django.core.management import execute_from_command_line
+
+execute_from_command_line(sys.argv)
+"""
+
+
+def test_help_names_a_command_that_exists(sqlite_project: Project) -> None:
+    script = sqlite_project.folder / "manage.py"
+    script.write_text(MANAGE)
+    shown = sqlite_project._output([sys.executable, str(script), "tillpost_worker", "--help"])
+    assert "Usage: manage.py tillpost worker" in shown
+
+
+def test_import_without_django_says_what_is_missing() -> None:
+    program = "import sys; sys.modules['django'] = None; import tillpost_django"
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith("tillpost_django needs Django 5: pip install 'tillpost[django]'")

@@ -24,10 +24,23 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Secret, SecretStr
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, Transaction, create_engine, event, make_url, text
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from tillpost.outbox.db.clock import Clock, DatabaseClock, MachineClock
+from tillpost.outbox.db.same_database import (
+    PostgresPlace,
+    require_same_dialect,
+    require_same_file,
+    require_same_place,
+)
+from tillpost.outbox.db.write_queue import WriteQueue
 from tillpost.outbox.exceptions import DatabaseError
 
 __all__ = [
@@ -36,7 +49,6 @@ __all__ = [
     "give_time",
     "hidden_url",
     "shown_url",
-    "sync_commit",
     "translated_errors",
     "wait_briefly",
 ]
@@ -100,7 +112,7 @@ See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWOR
 """
 
 _SYNC_COMMIT = (
-    "SELECT set_config('synchronous_commit', 'on', {of_transaction})"
+    "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
 """Has PostgreSQL answer a commit once it is on disk.
@@ -147,6 +159,10 @@ _LOCAL_SQLITE_CODES = (
 )
 
 
+_VALUE_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError)
+"""Errors of a statement that its values cause before it is sent. Others come from elsewhere."""
+
+
 class Database:
     """The outbox's database. Safe for threads; a process that forks opens its own."""
 
@@ -173,7 +189,11 @@ class Database:
         """Whether it is SQLite: one writer at a time, all on this machine."""
         self.clock: Clock = MachineClock() if self.is_sqlite else DatabaseClock(self.reading)
         """The time by which all processes of the outbox go, in epoch seconds."""
-        self._write_lock = threading.Lock()
+        self._writers = WriteQueue()
+        self._file = ""
+        self._place: PostgresPlace | None = None
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", self._remember_file)
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
@@ -184,12 +204,14 @@ class Database:
         Raises:
             DatabaseError: the database is full, locked, read-only or gone.
         """
-        with translated_errors(), self._locked_for_writing(), self.engine.begin() as connection:
+        with translated_errors(), self._turn_to_write(), self.engine.connect() as connection:
+            transaction = connection.begin()
             if self.is_sqlite:
                 _require_same_file(connection)
             self._begin(connection, "BEGIN IMMEDIATE")
             self.clock.adjust_if_old(connection)
             yield connection
+            _commit(transaction)
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -203,6 +225,35 @@ class Database:
             self.clock.adjust_if_old(connection)
             yield connection
 
+    def require_joinable(self, db: Connection) -> None:
+        """Raise `ValueError` if a caller's transaction is of another kind, or commits by itself."""
+        require_same_dialect(db, self.engine.dialect.name)
+
+    def join(self, db: Connection) -> None:
+        """Require that a caller's transaction is in this database, and on disk when it commits.
+
+        SQLite has no such setting of one transaction: there the caller's connection decides.
+
+        Raises:
+            ValueError: it is in another database, or finds other tables.
+        """
+        if self.is_sqlite:
+            require_same_file(db, self.file)
+        else:
+            self._place = require_same_place(PostgresPlace.of(db), self._own_place, self._place)
+
+    @property
+    def file(self) -> str:
+        """The path of SQLite's file; once it was opened, the one that was opened."""
+        return self._file or _path_in(self.engine.url)
+
+    def _own_place(self) -> PostgresPlace:
+        with translated_errors(), self.engine.connect() as db:
+            return PostgresPlace.of(db)
+
+    def _remember_file(self, _: object, record: Any) -> None:
+        self._file = record.info[_FILE][0]
+
     def close(self) -> None:
         """Close the open connections."""
         self.engine.dispose()
@@ -212,20 +263,15 @@ class Database:
         return f"<Database {shown_url(self.engine.url)}>"
 
     @contextmanager
-    def _locked_for_writing(self) -> Generator[None]:
-        """Wait for this program's other writers on SQLite.
-
-        Without this wait they would only poll for the lock.
-        """
+    def _turn_to_write(self) -> Generator[None]:
+        """Wait for this program's other writers on SQLite."""
         if not self.is_sqlite:
             yield
-        elif self._write_lock.acquire(timeout=BUSY_SECONDS):
-            try:
-                yield
-            finally:
-                self._write_lock.release()
-        else:
-            raise DatabaseError("the database failed: database is locked", transient=True)
+            return
+        with self._writers.turn(BUSY_SECONDS) as has_come:
+            if not has_come:
+                raise DatabaseError("the database failed: database is locked", transient=True)
+            yield
 
     def _begin(self, connection: Connection, statement: str) -> None:
         """Begin a transaction on SQLite, whose driver is set up not to do so.
@@ -234,7 +280,25 @@ class Database:
         """
         if self.is_sqlite:
             driver: Any = connection.connection.dbapi_connection
+            if driver.in_transaction:
+                # An interruption kept SQLAlchemy from ending the one before.
+                driver.rollback()
             driver.execute(statement)
+
+
+def _commit(transaction: Transaction) -> None:
+    """Commit a transaction; what interrupts that, as a signal's handler does, is raised as it is.
+
+    SQLAlchemy would raise a bare `AssertionError` in its place.
+    """
+    try:
+        transaction.commit()
+        return
+    except AssertionError as unfinished:
+        if unfinished.__context__ is None:
+            raise
+        interruption = unfinished.__context__
+    raise interruption
 
 
 def hidden_url(url: str | SecretStr) -> SecretStr:
@@ -257,15 +321,6 @@ def give_time(db: Connection) -> None:
     connection: Any = db.connection.driver_connection
     if hasattr(connection, "silence"):
         connection.silence = LONG_SECONDS
-
-
-def sync_commit(db: Connection) -> None:
-    """Have a caller's transaction on disk when its commit returns, on PostgreSQL.
-
-    SQLite has no such setting of one transaction: there the caller's connection decides.
-    """
-    if db.dialect.name == "postgresql":
-        db.exec_driver_sql(_SYNC_COMMIT.format(of_transaction=True))
 
 
 def wait_briefly(db: Connection) -> None:
@@ -293,8 +348,9 @@ def translated_errors() -> Generator[None]:
     """Turn the database's errors into a `DatabaseError` of one line.
 
     It holds nothing of what was being written, and neither does its traceback: PostgreSQL's own
-    errors quote rows.
+    errors quote rows. What interrupts a statement, as a signal's handler does, is raised as it is.
     """
+    interruption: BaseException | None = None
     try:
         yield
         return
@@ -306,10 +362,18 @@ def translated_errors() -> Generator[None]:
         transient = _is_transient(error)
         local = _is_local(error)
         reason = _first_line(error)
+    except StatementError as error:
+        transient = True
+        local = False
+        reason = " ".join(str(error).split())[:200]
+        if not isinstance(error.orig, _VALUE_ERRORS):
+            interruption = error.orig
     except SQLAlchemyError as error:  # such as a pool with no connection left
         transient = True
         local = False
         reason = " ".join(str(error).split())[:200]
+    if interruption is not None:
+        raise interruption
     failed = f"the database failed: {reason}"
     raise DatabaseError(failed, transient=transient, local=local) from None
 
@@ -391,7 +455,7 @@ def _set_up_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         for name, seconds in limits.items():
             cursor.execute(f"SET {name} = {int(seconds * 1000)}")
-        cursor.execute(_SYNC_COMMIT.format(of_transaction=False))
+        cursor.execute(_SYNC_COMMIT)
     connection.commit()
 
 
@@ -496,6 +560,14 @@ def _is_local(error: BaseException | None) -> bool:
         return sqlite_code & 0xFF in _LOCAL_SQLITE_CODES
     sqlstate = getattr(error, "sqlstate", None)
     return sqlstate is not None and sqlstate.startswith(_LOCAL_SQLSTATES)
+
+
+def _path_in(url: URL) -> str:
+    """Return the path that a URL of SQLite names."""
+    path = url.database or ""
+    if path.startswith("file:"):
+        path = unquote(urlsplit(path).path)
+    return str(Path(path).absolute())
 
 
 def _without_password(url: SecretStr) -> str:

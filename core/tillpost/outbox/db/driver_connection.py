@@ -30,6 +30,7 @@ __all__ = [
     "is_async_driver_connection",
     "is_driver_connection",
     "joined",
+    "require_transaction",
     "run_joined",
 ]
 
@@ -124,7 +125,24 @@ async def run_joined(given: Any, call: Callable[[Connection], T]) -> T:
     return result
 
 
-def _require_sqlite_transaction(given: sqlite3.Connection) -> None:
+def require_transaction(dialect: str, given: Any) -> None:
+    """Raise `ValueError` if a driver's connection would commit each statement.
+
+    Args:
+        dialect: SQLAlchemy's name of the database.
+        given: A connection of sqlite3, aiosqlite, psycopg or another driver of PostgreSQL.
+    """
+    if isinstance(given, _Joined):
+        return  # it was required when it was joined
+    if dialect == "sqlite":
+        _require_sqlite_transaction(given)
+    elif _is_of_psycopg(given, "Connection") or _is_of_psycopg(given, "AsyncConnection"):
+        _require_psycopg_transaction(given)
+    elif getattr(given, "autocommit", False) is True:
+        raise ValueError(_NO_TRANSACTION)
+
+
+def _require_sqlite_transaction(given: Any) -> None:
     # From Python 3.12 on, `autocommit` may replace `isolation_level`.
     legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", -1)
     mode = getattr(given, "autocommit", legacy)
@@ -199,7 +217,16 @@ def _psycopg_cursor(given: Any) -> Any:
     import psycopg
     from psycopg.rows import tuple_row
 
-    return psycopg.Cursor(given, row_factory=tuple_row)
+    return _with_own_adapters(psycopg.Cursor)(given, row_factory=tuple_row)
+
+
+@cache
+def _with_own_adapters(kind: Any) -> Any:
+    """Return a class of cursors that read and write as psycopg does, not as their connection."""
+    import psycopg
+
+    adapters = psycopg.adapt.AdaptersMap(psycopg.adapters)
+    return type(f"Own{kind.__name__}", (kind,), {"adapters": property(lambda _: adapters)})
 
 
 class _AsyncCursor:
@@ -209,7 +236,8 @@ class _AsyncCursor:
         import psycopg
         from psycopg.rows import tuple_row
 
-        self._cursor: Any = psycopg.AsyncCursor(given, row_factory=tuple_row)
+        new_cursor = _with_own_adapters(psycopg.AsyncCursor)
+        self._cursor: Any = new_cursor(given, row_factory=tuple_row)
         self.arraysize = 1
 
     @property

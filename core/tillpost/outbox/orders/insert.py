@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, func, null, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tillpost.errors import OrderError, Outcome
@@ -22,6 +22,11 @@ _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 # SQLAlchemy doesn't count inserted rows unless it is asked to.
 _COUNT_ROWS = {"preserve_rowcount": True}
+
+# As expressions, the columns have no declared type for the converters of a caller's sqlite3.
+_SAME_ID = select(
+    *(func.coalesce(each, null(), type_=each.type).label(each.name) for each in t.orders.columns)
+).where(t.orders.c.id == bindparam("order_id"))
 
 _INSERT_ONCE = {
     "sqlite": sqlite.insert(t.orders)
@@ -64,8 +69,7 @@ def add_order(
     insert = _INSERT_ONCE[db.dialect.name]
     if db.execute(insert, row).rowcount == 1:
         return stored_order(row, order), True
-    same_id = select(t.orders).where(t.orders.c.id == order.id)
-    existing = db.execute(same_id).mappings().one()
+    existing = db.execute(_SAME_ID, {"order_id": order.id}).mappings().one()
     if existing["digest"] != order.digest:
         raise _refusal(
             f"{order.id}: the outbox has an order with this id and other content; use a new id for"
