@@ -110,11 +110,11 @@ class Project:
 
     def run(self, program: str) -> str:
         """Run Python with Django set up; return what it prints."""
-        return self._output([sys.executable, "-W", "error", "-c", START + dedent(program)])
+        return self.output([sys.executable, "-W", "error", "-c", START + dedent(program)])
 
     def manage(self, *arguments: str) -> str:
         """Run a command of `manage.py`; return what it prints."""
-        return self._output([sys.executable, "-m", "django", *arguments])
+        return self.output([sys.executable, "-m", "django", *arguments])
 
     def fail(self, *arguments: str) -> str:
         """Run a command of `manage.py` that fails; return its errors."""
@@ -122,7 +122,7 @@ class Project:
         assert done.returncode != 0, done.stdout
         return done.stderr
 
-    def _output(self, command: Sequence[str]) -> str:
+    def output(self, command: Sequence[str]) -> str:
         done = self._run(command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

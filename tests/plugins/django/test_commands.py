@@ -76,7 +76,7 @@ execute_from_command_line(sys.argv)
 def test_help_names_a_command_that_exists(sqlite_project: Project) -> None:
     script = sqlite_project.folder / "manage.py"
     script.write_text(MANAGE)
-    shown = sqlite_project._output([sys.executable, str(script), "tillpost_worker", "--help"])
+    shown = sqlite_project.output([sys.executable, str(script), "tillpost_worker", "--help"])
     assert "Usage: manage.py tillpost worker" in shown
 
 

@@ -224,9 +224,14 @@ def _psycopg_cursor(given: Any) -> Any:
 def _with_own_adapters(kind: Any) -> Any:
     """Return a class of cursors that read and write as psycopg does, not as their connection."""
     import psycopg
+    from psycopg.adapt import AdaptersMap
 
-    adapters = psycopg.adapt.AdaptersMap(psycopg.adapters)
-    return type(f"Own{kind.__name__}", (kind,), {"adapters": property(lambda _: adapters)})
+    adapters = AdaptersMap(psycopg.adapters)
+
+    def own_adapters(_: object) -> AdaptersMap:
+        return adapters
+
+    return type(f"Own{kind.__name__}", (kind,), {"adapters": property(own_adapters)})
 
 
 class _AsyncCursor:

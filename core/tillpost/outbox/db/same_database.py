@@ -104,7 +104,7 @@ def require_same_place(
         DatabaseError: it leads to none.
     """
     if theirs == known:
-        return known
+        return theirs
     place = ours()
     if theirs == place:
         return place

@@ -152,11 +152,11 @@ def test_turns_come_in_sequence() -> None:
     with queue.turn(SOON):
         for number in range(3):
             joined.clear()
-            last = queue._last
+            last = queue._last  # pyright: ignore[reportPrivateUsage]
             threads.append(threading.Thread(target=write, args=(number,)))
             threads[-1].start()
             assert joined.wait(SOON)
-            while queue._last is last:
+            while queue._last is last:  # pyright: ignore[reportPrivateUsage]
                 pass
         assert came == []
     for thread in threads:
