@@ -151,8 +151,6 @@ class OrderMonitor:
         stop_at = time.monotonic() + POLL_SECONDS
         polled: set[object] = set()
         for row in self._due(self._due_polls):
-            if time.monotonic() >= stop_at:
-                break
             connection = row["connection"]
             if connection in polled:
                 continue
@@ -162,6 +160,8 @@ class OrderMonitor:
                 self._tasks.start(POLL, connection, partial(self._poll_one, *is_same))
             else:
                 self._poll_one(*is_same)
+            if time.monotonic() >= stop_at:  # not before the first, as the database may be slow
+                break
 
     def _poll_one(self, *conditions: ColumnElement[bool]) -> None:
         """Poll one order, unless another worker does; write what the platform shows."""
@@ -273,11 +273,13 @@ class OrderMonitor:
     def _poll_and_report(self, order_ids: Sequence[str]) -> None:
         """Report those orders as unseen that a last poll doesn't show."""
         stop_at = time.monotonic() + POLL_SECONDS
+        has_time = True
         for order_id in order_ids:
             poll_at = self._poll_at(order_id)
-            if poll_at is not None and time.monotonic() < stop_at:
+            if poll_at is not None and has_time:
                 self._poll_one(named(_ORDER.id, order_id), unchanged(_ORDER.poll_at, poll_at))
             self._report(order_id, _ORDER.expected_at, self._unseen_report)
+            has_time = time.monotonic() < stop_at
 
     def _report_without_poll(self, connection: str, rows: Sequence[RowMapping]) -> None:
         """Report those orders as unseen whose last poll has had no room for too long."""

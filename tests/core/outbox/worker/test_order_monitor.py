@@ -19,6 +19,7 @@ from tillpost.outbox import Maintenance, OrderState, Outbox, Worker
 from tillpost.outbox.db import schema as t
 from tillpost.outbox.operations.orders import OrderOperations
 from tillpost.outbox.webhooks.effects import MENU_SETTLES_IN
+from tillpost.outbox.worker import order_monitor
 from tillpost.outbox.worker.menu_sync import RETRY_IMPORT, MenuSync
 from tillpost.outbox.worker.order_monitor import RETRY_POLL, OrderMonitor
 from tillpost.simulator import Fault, FaultKind, FaultPlan, FaultRule
@@ -57,6 +58,27 @@ def test_order_without_webhooks_is_polled(outbox: Outbox, store: Store) -> None:
     run_tasks(outbox, store, clock, heard)
     assert stored(outbox).progress is Progress.COMPLETED
     assert column(outbox, "poll_at") is None
+
+
+def test_slow_database_leaves_time_for_one_poll(
+    outbox: Outbox, square: Square, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading which orders are due may take all of a run's time."""
+    monkeypatch.setattr(order_monitor, "POLL_SECONDS", 0.0)
+    clock = Clock()
+    square.bring(outbox)
+    square.simulator.staff_accept("ord-1")
+    clock.ahead = 301
+    with square.processing(outbox, clock=clock) as processor:
+        OrderMonitor(processor).poll()
+    assert stored(outbox).state is OrderState.ACCEPTED
+    heard = Heard()
+    square.bring(outbox, "ord-2")
+    square.simulator.staff_accept("ord-2")
+    clock.ahead = 602
+    with square.processing(outbox, heard, clock) as processor:
+        OrderMonitor(processor).report_unseen()
+    assert heard.names == ["order_status_changed"]
 
 
 def test_rejection_is_found_by_polling(
