@@ -161,7 +161,7 @@ def _personal_texts(order: Order) -> Iterator[str]:
 
 
 def _phone_patterns(order: Order) -> list[str]:
-    """Return patterns for the customer's number, also where it is sent back as a number.
+    """Return patterns for the customer's number, as a text and as a number.
 
     They allow any separators and country code. A number has no zeros at its front, and in
     scientific notation none at its end.

@@ -1,4 +1,4 @@
-"""Times as texts for people: in this machine's time zone, or in one that is chosen for a block."""
+"""Times as texts for people, in this machine's time zone or in a chosen one."""
 
 from __future__ import annotations
 

@@ -160,7 +160,10 @@ _LOCAL_SQLITE_CODES = (
 
 
 _VALUE_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError)
-"""Errors of a statement that its values cause before it is sent. Others come from elsewhere."""
+"""Errors that a statement's values cause before it is sent.
+
+Others come from elsewhere.
+"""
 
 
 class Database:
@@ -226,13 +229,18 @@ class Database:
             yield connection
 
     def require_joinable(self, db: Connection) -> None:
-        """Raise `ValueError` if a caller's transaction is of another kind, or commits by itself."""
+        """Require that a caller's transaction is of this kind, and doesn't commit by itself.
+
+        Raises:
+            ValueError: it isn't, or does.
+        """
         require_same_dialect(db, self.engine.dialect.name)
 
     def join(self, db: Connection) -> None:
-        """Require that a caller's transaction is in this database, and on disk when it commits.
+        """Require that a caller's transaction is in this database.
 
-        SQLite has no such setting of one transaction: there the caller's connection decides.
+        It is on disk when it commits, too. SQLite has no such setting of one transaction: there the
+        caller's connection decides.
 
         Raises:
             ValueError: it is in another database, or finds other tables.
@@ -287,9 +295,10 @@ class Database:
 
 
 def _commit(transaction: Transaction) -> None:
-    """Commit a transaction; what interrupts that, as a signal's handler does, is raised as it is.
+    """Commit a transaction.
 
-    SQLAlchemy would raise a bare `AssertionError` in its place.
+    What interrupts that, as a signal's handler does, is raised as it is. SQLAlchemy would raise a
+    bare `AssertionError` in its place.
     """
     try:
         transaction.commit()

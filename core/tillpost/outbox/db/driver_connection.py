@@ -222,7 +222,10 @@ def _psycopg_cursor(given: Any) -> Any:
 
 @cache
 def _with_own_adapters(kind: Any) -> Any:
-    """Return a class of cursors that read and write as psycopg does, not as their connection."""
+    """Return a class of cursors that read and write as psycopg does.
+
+    What their connection was set up to do doesn't count.
+    """
     import psycopg
     from psycopg.adapt import AdaptersMap
 

@@ -1,8 +1,8 @@
-"""Tells whether a caller's transaction can take an order: in this outbox's database, not committed.
+"""Tells whether a caller's transaction can take an order.
 
-An order in another database would be where no worker finds it, and one in autocommit mode would
-stay when its caller rolls back. What is asked of PostgreSQL goes with a statement that is sent
-anyway.
+It must be in the outbox's own database, and open. An order in another database would be where no
+worker finds it, and one in autocommit mode would stay when its caller rolls back. What is asked of
+PostgreSQL goes with a statement that is sent anyway.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PLACE = text(
     " bigint), 0), CASE WHEN current_setting('synchronous_commit') = 'off'"
     " THEN set_config('synchronous_commit', 'on', true) END"
 )
-"""Also has the transaction on disk when its commit returns, as `sync_commit` does."""
+"""Also has the transaction on disk when its commit returns, whatever the setting."""
 
 _NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
@@ -58,7 +58,11 @@ class PostgresPlace(NamedTuple):
 
 
 def require_same_dialect(db: Connection, ours: str) -> None:
-    """Raise `ValueError` for another kind of database, and for a transaction that isn't open."""
+    """Require a database of the same kind, and a transaction that is open.
+
+    Raises:
+        ValueError: it is of another kind, or isn't open.
+    """
     theirs = db.dialect.name
     if theirs != ours:
         raise ValueError(
@@ -125,7 +129,10 @@ def require_same_place(
 
 
 def is_locked(file: str) -> bool:
-    """Return whether a transaction keeps a SQLite file's tables from being created now."""
+    """Return whether a transaction is writing to a SQLite file.
+
+    Then its tables can't be created now.
+    """
     address = f"{Path(file).absolute().as_uri()}?mode=rw"
     try:
         with closing(sqlite3.connect(address, timeout=0, isolation_level=None, uri=True)) as probe:

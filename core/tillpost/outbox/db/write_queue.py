@@ -20,7 +20,7 @@ __all__ = ["WriteQueue"]
 
 
 class WriteQueue:
-    """A queue of threads. Safe for threads, and for handlers of signals that write, too."""
+    """A queue of threads. Handlers of signals may write, too."""
 
     def __init__(self) -> None:
         self._last = threading.Lock()

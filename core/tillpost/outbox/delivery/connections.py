@@ -299,7 +299,10 @@ def is_ours(source: ConnectionSource) -> bool:
 
 
 def adapter_in(source: ConnectionSource, name: str) -> Adapter[Any] | None:
-    """Return a connection's adapter; None if there is none, it is wrong, or the source fails."""
+    """Return a connection's adapter.
+
+    None: there is none, it is wrong, or the source fails.
+    """
     try:
         return source.get(name).adapter
     except ConfigError:

@@ -157,7 +157,11 @@ class ForeignSource:
 def as_source(
     source: ConnectionSource | None, default: Callable[[], ConnectionSource]
 ) -> ConnectionSource:
-    """Return a source that somebody gave, or the default. Raises `TypeError` if it is none."""
+    """Return a source that somebody gave, or the default.
+
+    Raises:
+        TypeError: What was given is no source.
+    """
     if source is None:
         return default()
     require_source(source)

@@ -83,7 +83,10 @@ MOST_OUTLINES = 100_000
 """How many connections' outlines are kept, whatever names orders come with."""
 
 MOST_OUTAGES = 10_000
-"""How many connections are known not to be readable, whatever names webhooks come with."""
+"""How many connections are known not to be readable.
+
+Webhooks may come with any number of names.
+"""
 
 ONE_BY_ONE = Outline(options=ConnectionOptions(concurrency=1))
 """What counts as the outline of a connection that can't be read now."""
@@ -471,7 +474,10 @@ class OpenConnections:
         self._outlines[name] = _Outlined(outline, time.monotonic(), mark)
 
     def at_once(self, name: str) -> OpenConnection | None:
-        """Return the connection, None if it is wrong or its source doesn't give it at once."""
+        """Return the connection if its source gives it at once.
+
+        None if it doesn't, and for one that is wrong.
+        """
         try:
             return self._calls.ask_briefly(("open", name), partial(self.get, name))
         except (ConfigError, LateError):

@@ -89,7 +89,7 @@ class _Call:
         return time.monotonic() - self._asked_at
 
     def has_ended(self, patience: float) -> bool:
-        """Return whether it has ended so many seconds after it was asked for; wait till then."""
+        """Wait till so many seconds after it was asked for; return whether it ended."""
         wait([self._future], patience - self.seconds)
         return self._ended_at is not None
 
