@@ -229,10 +229,10 @@ class Database:
             yield connection
 
     def require_joinable(self, db: Connection) -> None:
-        """Require that a caller's transaction is of this kind, and doesn't commit by itself.
+        """Require that a caller's transaction is of this kind, and open.
 
         Raises:
-            ValueError: it isn't, or does.
+            ValueError: it isn't, or commits by itself.
         """
         require_same_dialect(db, self.engine.dialect.name)
 
