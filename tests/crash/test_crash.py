@@ -134,15 +134,20 @@ class Run:
             if number % VISIT_EVERY == 0:
                 self._visit()
 
-    def drain(self, *, within: float = STUCK_AFTER) -> None:
-        """Let the workers finish what is left; once nothing is due, within so many seconds."""
+    @property
+    def stuck_after(self) -> float:
+        """For how many seconds there may be no progress."""
+        return STUCK_AFTER
+
+    def drain(self) -> None:
+        """Let the workers finish what is left."""
         latest = max(
             each.order.due_at.timestamp() - LEAD for each in self.placed if each.order.due_at
         )
         self._wait_for(lambda: time.time() > latest)
         self._wait_for(lambda: self._due() == 0)
         try:
-            self._workers.wait(within)
+            self._workers.wait(self.stuck_after)
         except AssertionError as error:
             error.add_note(f"unfinished: {self._unfinished()}")
             raise
@@ -177,7 +182,7 @@ class Run:
             if left_now != left:
                 left = left_now
                 since = time.monotonic()
-            is_stuck = time.monotonic() - since > STUCK_AFTER
+            is_stuck = time.monotonic() - since > self.stuck_after
             assert not is_stuck, f"no progress: {self._unfinished()}\n{self._workers.log()}"
 
     def _left(self) -> int:

@@ -134,6 +134,11 @@ class HostileRun(Run):
         self.poisoned: list[str] = []
         self.hung: list[str] = []
 
+    @property
+    def stuck_after(self) -> float:
+        """One order's import may wait for another's, and each of them hangs a few times."""
+        return STUCK_AFTER + HANGS * HUNG_FOR * len(self.hung)
+
     def rounds(self, orders: int, kills: int) -> None:
         """Add the orders, a share in each round, while the world changes."""
         for number in range(ROUNDS):
@@ -266,9 +271,7 @@ def test_good_stores_are_served_in_a_hostile_world(
             impostors=(*IMPOSTORS, *[passing_to(port_of(adversary.url))] * len(IMPOSTORS)),
         )
         run.rounds(crash_orders, kills)
-        # One order's import may wait for the other's, and each of them hangs a few times.
-        hanging_for = HANGS * HUNG_FOR * len(run.hung)
-        run.drain(within=STUCK_AFTER + hanging_for)
+        run.drain()
         result = tally(world, outbox, run.placed, spoiled=[*run.poisoned, *run.hung])
         seconds = sorted(deliveries.seconds.values())
         print(

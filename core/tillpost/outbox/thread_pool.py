@@ -95,13 +95,14 @@ class DaemonThreadPool:
     def shutdown(self) -> None:
         """End the threads once their tasks are finished.
 
-        Tasks that haven't begun are cancelled.
+        Tasks that haven't begun are cancelled. One that is submitted later gets a new thread.
         """
         with self._lock:
             for future in self._unfinished:
                 future.cancel()
             for _ in range(self._started):
                 self._tasks.put(None)
+            self._started = 0
 
     def _limit(self) -> int:
         return self.size + min(self._slow(), SPARE * self.size)

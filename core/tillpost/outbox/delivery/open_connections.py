@@ -34,6 +34,7 @@ from tillpost.outbox.delivery.connections import (
     OutboxConnection,
     Outline,
     OutlinedSource,
+    is_ours,
     outbox_clock,
     same_but_tokens,
 )
@@ -287,6 +288,7 @@ class OpenConnections:
         self._outlines: dict[str, _Outlined] = {}
         self._outages: dict[str, _Outage] = {}
         self._file_fault = ""
+        self._is_ours = is_ours(source)
         self._calls = PatientCalls("tillpost-source")
         self._names: Collection[str] = ()
         self._lock = threading.Lock()
@@ -363,7 +365,7 @@ class OpenConnections:
         for a moment, too.
         """
         try:
-            found = self._ask_patiently(("get", name), partial(self._source.get, name))
+            found = self._get(name)
             if opened is None or not _is_same(opened, found):
                 opened = OpenConnection(*self._parts(name, found), self._clients)
         except ConfigError:
@@ -442,8 +444,7 @@ class OpenConnections:
                 outline = self._outlined.outline(name)
                 self._keep_outline(name, outline, mark)
                 return outline
-            get = partial(self._source.get, name)
-            outline = _outline_of(self._calls.ask_briefly(("get", name), get))
+            outline = _outline_of(self._get(name, at_once=True))
         except LateError as late:
             if known or late.seconds < PATIENCE:
                 return known.outline if known else None
@@ -479,6 +480,8 @@ class OpenConnections:
         None if it doesn't, and for one that is wrong.
         """
         try:
+            if not self._is_foreign(name):
+                return self.get(name)
             return self._calls.ask_briefly(("open", name), partial(self.get, name))
         except (ConfigError, LateError):
             return None
@@ -488,9 +491,8 @@ class OpenConnections:
 
         Returns those known last if the source takes too long, which is at once for a loop.
         """
-        ask = self._calls.ask_briefly if at_once else self._ask_patiently
         try:
-            self._names = tuple(ask("names", self._source.names))
+            self._names = tuple(self._ask("names", self._source.names, at_once=at_once))
         except LateError:
             return self._names
         except BaseException as failure:  # noqa: BLE001  see `_raise_unless_foreign`
@@ -498,7 +500,23 @@ class OpenConnections:
             return ()
         return self._names
 
-    def _ask_patiently(self, key: Hashable, function: Callable[[], T]) -> T:
+    def _get(self, name: str, *, at_once: bool = False) -> OutboxConnection:
+        """Return what the source gives. Raises `LateError` if a stranger's takes too long."""
+        if not self._is_foreign(name):
+            return self._source.get(name)
+        return self._ask(("get", name), partial(self._source.get, name), at_once=at_once)
+
+    def _is_foreign(self, name: str) -> bool:
+        """Return whether somebody else's source is asked for a connection."""
+        if self._outlined:
+            return not self._outlined.has(name)
+        return not self._is_ours
+
+    def _ask(self, key: Hashable, function: Callable[[], T], *, at_once: bool) -> T:
+        if self._is_ours:
+            return function()
+        if at_once:
+            return self._calls.ask_briefly(key, function)
         return self._calls.ask(key, function, PATIENCE)
 
     def save_tokens(self) -> None:

@@ -116,3 +116,10 @@ def test_failure_is_let_go_without_a_garbage_collection(calls: PatientCalls) -> 
         assert failure() is None
     finally:
         gc.enable()
+
+
+def test_call_after_the_end_is_made(calls: PatientCalls) -> None:
+    """An order's own thread may outlive its worker's loop."""
+    assert calls.ask("a", lambda: 1, 60.0) == 1
+    calls.close()
+    assert calls.ask("b", lambda: 2, 5.0) == 2
