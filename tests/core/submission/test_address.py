@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from core.toy import KeylessToy, Toy, ToySettings
 from tillpost.adapter.settings import WHICH_STORE
 from tillpost.errors.remedies import Actor
-from tillpost.submission.address import address_of, error_of_address
+from tillpost.submission.address import address_of, base_url_in, error_of_address
 
 URL = "https://pos.example"
 
@@ -25,6 +25,10 @@ def test_address_has_the_host_and_the_marked_settings_alone() -> None:
     assert address == same
     for text in ("toy", URL, "shop-1"):
         assert text in address
+
+
+def test_host_is_read_from_an_address() -> None:
+    assert base_url_in(address_of(Toy(ToySettings(base_url=URL)))) == URL
 
 
 def test_another_store_host_or_platform_is_another_address() -> None:
