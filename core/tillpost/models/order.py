@@ -508,6 +508,11 @@ def _not_empty(lines: Sequence[Line]) -> Sequence[Line]:
     return lines
 
 
+_Lines: TypeAlias = Annotated[
+    Members[Line], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
+]
+
+
 class Order(OrderModel):
     """An online order, as the ordering site took it.
 
@@ -551,9 +556,7 @@ class Order(OrderModel):
     Without it, a pickup as soon as possible.
     """
 
-    lines: Annotated[
-        Members[Line], AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})
-    ]
+    lines: _Lines
     """What was ordered."""
 
     charges: Members[Charge] = ()
