@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
+from core.outbox.expired_kounta import expired_kounta, settings_of
 from docs.pages import DOCS, blocks
 from tillpost.outbox import OrderState, Outbox, Processor, Worker
-from tillpost.simulator import Running, serve_in_thread
-from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost.simulator import Running
+from tillpost_simulators.kounta import KountaSimulator
 
 PAGE = DOCS / "how-to" / "own-connections.md"
 TOKEN = "/v1/token"
@@ -22,9 +23,7 @@ TOKEN = "/v1/token"
 @pytest.fixture
 def kounta() -> Iterator[Running[KountaSimulator]]:
     """A company whose refresh tokens are good for one use, and whose access token has expired."""
-    settings = KountaSettings(rotates_refresh_tokens=True)
-    with serve_in_thread(KountaSimulator(settings)) as running:
-        running.simulator.expire_token()
+    with expired_kounta() as running:
         yield running
 
 
@@ -35,10 +34,7 @@ def stores(kounta: Running[KountaSimulator], tmp_path: Path) -> Any:
     namespace: dict[str, Any] = {"__name__": "our_stores"}
     exec(compile(shown, str(PAGE), "exec", dont_inherit=True), namespace)
     ours = namespace["OurStores"](str(tmp_path / "ours.db"))
-    app = kounta.simulator.settings
-    secrets = {"client_secret": app.client_secret, "refresh_token": app.refresh_token}
-    settings = {**kounta.settings, "client_id": app.client_id, **secrets, "import_pace": 0}
-    ours.add("store-1", "kounta", **settings)
+    ours.add("store-1", "kounta", **settings_of(kounta))
     with closing(ours.connect()) as db, db:
         db.executemany(
             "INSERT INTO stores SELECT ?, platform, settings FROM stores WHERE name = 'store-1'",

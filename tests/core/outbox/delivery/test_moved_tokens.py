@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pytest
 from pydantic import SecretStr
 
+from core.outbox.expired_kounta import expired_kounta, settings_of
 from core.outbox.own_table import OwnTable
 from tillpost import ConfigError, OutageError, Outbox
 from tillpost.adapter.settings import Credentials
@@ -42,9 +43,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def kounta() -> Iterator[Running[KountaSimulator]]:
     """The company that is connected first. Its access token has expired."""
-    settings = KountaSettings(rotates_refresh_tokens=True)
-    with serve_in_thread(KountaSimulator(settings)) as running:
-        running.simulator.expire_token()
+    with expired_kounta() as running:
         yield running
 
 
@@ -56,13 +55,6 @@ def other() -> Iterator[Running[KountaSimulator]]:
     )
     with serve_in_thread(KountaSimulator(settings)) as running:
         yield running
-
-
-def settings_of(running: Running[KountaSimulator], **changed: object) -> dict[str, object]:
-    app = running.simulator.settings
-    client = {"client_id": app.client_id, "client_secret": app.client_secret}
-    quick = {"import_pace": 0, "look_after": [0.01, 0.02]}
-    return {**running.settings, **client, "refresh_token": app.refresh_token, **quick, **changed}
 
 
 class Place(Protocol):

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.square.shop_orders import FLAT_WHITE, TOASTIE, paid
+from core.outbox.expired_kounta import expired_kounta, settings_of
 from core.outbox.own_table import OwnTable
 from core.outbox.stores import Heard, in_thread
 from tillpost import Outbox
@@ -24,8 +25,9 @@ from tillpost.outbox import (
     from_mapping,
 )
 from tillpost.outbox.delivery.store_queries import StoreQueries
-from tillpost.simulator import Running, serve_in_thread
-from tillpost_simulators.kounta import KountaSettings, KountaSimulator
+from tillpost.outbox.orders.claims import Claim
+from tillpost.simulator import Running
+from tillpost_simulators.kounta import KountaSimulator
 from waiting import AGES, eventually
 
 TOKEN = "/v1/token"
@@ -34,9 +36,7 @@ TOKEN = "/v1/token"
 @pytest.fixture
 def kounta() -> Iterator[Running[KountaSimulator]]:
     """A company whose refresh tokens are good for one use, and whose access token has expired."""
-    settings = KountaSettings(rotates_refresh_tokens=True)
-    with serve_in_thread(KountaSimulator(settings)) as running:
-        running.simulator.expire_token()
+    with expired_kounta() as running:
         yield running
 
 
@@ -44,20 +44,20 @@ def kounta() -> Iterator[Running[KountaSimulator]]:
 def table(kounta: Running[KountaSimulator], tmp_path: Path) -> OwnTable:
     """The company's connections in a table of its own; no key of Tillpost's is set."""
     table = OwnTable(tmp_path / "company.db", "kounta")
-    quick = {"import_pace": 0, "look_after": [0.01, 0.02]}
-    table.put("cafe", settings_of(kounta) | quick)
+    table.put("cafe", settings_of(kounta))
     return table
-
-
-def settings_of(kounta: Running[KountaSimulator]) -> dict[str, object]:
-    app = kounta.simulator.settings
-    client = {"client_id": app.client_id, "client_secret": app.client_secret}
-    return {**kounta.settings, **client, "refresh_token": app.refresh_token}
 
 
 def is_received(outbox: Outbox, order_id: str) -> bool:
     stored = outbox.get(order_id)
     return stored is not None and stored.state is OrderState.RECEIVED
+
+
+def claimed(processor: Processor) -> Claim:
+    """Claim an order, as soon as its source has said how the store's orders are treated."""
+    claims: list[Claim] = []
+    eventually(lambda: claims.extend(processor.claim(1)) or claims)
+    return claims[0]
 
 
 def test_two_workers_refresh_a_token_of_a_slow_table_once(
@@ -75,7 +75,7 @@ def test_two_workers_refresh_a_token_of_a_slow_table_once(
     ):
         one.add(paid("ord-1", [FLAT_WHITE, TOASTIE]), connection="cafe")
         one.add(paid("ord-2", [FLAT_WHITE, TOASTIE]), connection="cafe")
-        claims = [(first, first.claim(1)[0]), (second, second.claim(1)[0])]
+        claims = [(processor, claimed(processor)) for processor in (first, second)]
         threads = [
             threading.Thread(target=processor.handle, args=(claim,)) for processor, claim in claims
         ]
