@@ -56,7 +56,12 @@ def is_received(outbox: Outbox, order_id: str) -> bool:
 def claimed(processor: Processor) -> Claim:
     """Claim an order, as soon as its source has said how the store's orders are treated."""
     claims: list[Claim] = []
-    eventually(lambda: claims.extend(processor.claim(1)) or claims)
+
+    def has_claimed() -> bool:
+        claims.extend(processor.claim(1))
+        return bool(claims)
+
+    eventually(has_claimed)
     return claims[0]
 
 
